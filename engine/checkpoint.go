@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/btree"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/merge"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// A checkpoint merges the frozen memtables into the trees:
+//
+//  1. Everything in them is durable in the log, and visible, before.
+//  2. Only new extents are written, into space that neither the newest durable
+//     meta nor any open view can reach.
+//  3. The new meta is written when all it names is durable; then the version
+//     with the new trees is published, and the log before it is released.
+//
+// A failure before the meta is written leaves nothing behind: the memtables
+// stay, and the next checkpoint merges them.
+
+// CheckpointInfo says what a checkpoint did.
+type CheckpointInfo struct {
+	Operations int    // merged from memtables
+	Segments   int    // of the log, recycled
+	Seq        uint64 // newest operation that is in the tree now
+	Duration   time.Duration
+}
+
+// Checkpoint merges what is in memory into the tree, makes it durable, and
+// recycles the log before it. The engine does so by itself when a memtable is
+// full or the log is long. Readers and writers go on meanwhile. When ctx is
+// done it stops and nothing has changed.
+func (db *DB) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
+	if err := db.checkWritable(); err != nil {
+		return CheckpointInfo{}, err
+	}
+	db.checkpointMu.Lock()
+	defer db.checkpointMu.Unlock()
+	db.freezeAll()
+	info, err := db.checkpoint(ctx, false)
+	return info, wrap("checkpoint", err)
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, public(err))
+}
+
+// freezeAll freezes the active memtable if anything was committed since it
+// became active.
+func (db *DB) freezeAll() {
+	db.commitMu.Lock()
+	defer db.commitMu.Unlock()
+	if v := db.version.Load(); db.log.End() > v.active.start {
+		db.freeze(v)
+	}
+}
+
+// checkpointer checkpoints whenever a memtable has been frozen.
+func (db *DB) checkpointer() {
+	defer db.workers.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-db.done
+		cancel()
+	}()
+	for {
+		select {
+		case <-db.done:
+			return
+		case <-db.wake:
+		}
+		db.checkpointMu.Lock()
+		if v := db.version.Load(); len(v.frozen) == 0 && v.active.table.Bytes() >= db.opts.MemtableBytes {
+			db.freezeAll() // recovery left a full one
+		}
+		_, err := db.checkpoint(ctx, false)
+		db.checkpointMu.Unlock()
+		if err != nil {
+			db.mu.Lock()
+			db.ckptErr = fmt.Errorf("checkpoint: %w", public(err))
+			db.room.Broadcast()
+			db.mu.Unlock()
+		}
+	}
+}
+
+// checkpointForClose merges everything, so that the next open has nothing to
+// recover.
+func (db *DB) checkpointForClose() error {
+	db.commitMu.Lock() // those that passed the check before done was closed
+	db.commitMu.Unlock()
+	if err := db.waitDurable(db.log.End()); err != nil {
+		return err
+	}
+	db.checkpointMu.Lock()
+	defer db.checkpointMu.Unlock()
+	db.freezeAll()
+	_, err := db.checkpoint(context.Background(), true)
+	return err
+}
+
+// checkpoint merges the frozen memtables. The caller holds checkpointMu.
+func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, error) {
+	began := time.Now()
+	frozen := db.version.Load().frozen
+	if len(frozen) == 0 {
+		return CheckpointInfo{Seq: uint64(db.version.Load().pager.Meta().Seq)}, nil
+	}
+	newest := frozen[0]
+	if db.opts.Sync == SyncFull {
+		if err := db.waitDurable(newest.end); err != nil {
+			return CheckpointInfo{}, err
+		}
+	}
+	disk, err := db.writeTrees(newest.spaces, newest.spaces.next, false, func(w *pager.Writer, sp *space) (*space, error) {
+		return mergeSpace(ctx, w, sp, frozen)
+	}, func(m *pager.Meta) {
+		m.Seq, m.LogStart, m.LogSegment = newest.seq, uint64(newest.end), newest.segment
+		if closing {
+			m.LogEnd = m.LogStart
+		}
+	})
+	if err != nil {
+		return CheckpointInfo{}, db.checkpointFailed(err)
+	}
+	db.installTrees(disk, newest)
+	info := CheckpointInfo{Seq: uint64(newest.seq)}
+	for _, m := range frozen {
+		info.Operations += m.table.Len()
+	}
+	before := db.log.Segments()
+	if err := db.releaseLog(); err != nil {
+		return info, db.checkpointFailed(err)
+	}
+	info.Segments = before - db.log.Segments()
+	info.Duration = time.Since(began)
+	db.counters.checkpoints.Add(1)
+	return info, nil
+}
+
+// checkpointFailed sorts out what a failed checkpoint means: a full disk, a
+// damaged node and a cancelled context leave everything as it was; anything
+// else ends writing.
+func (db *DB) checkpointFailed(err error) error {
+	var damage *pager.CorruptError
+	switch {
+	case db.failed() != nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &damage):
+		return err
+	case vfs.IsNoSpace(err) && db.version.Load().pager.Failed() == nil:
+		return err
+	}
+	return db.fail(err)
+}
+
+// writeTrees writes the next generation: each keyspace that is wanted as
+// change makes it, without those that are not wanted any more, under the meta
+// that finish completes. It returns the keyspaces as they are on disk then.
+// The caller holds checkpointMu.
+func (db *DB) writeTrees(wanted *spaces, nextID uint32, shrink bool, change func(*pager.Writer, *space) (*space, error), finish func(*pager.Meta)) (map[kv.Keyspace]*space, error) {
+	p := db.version.Load().pager
+	w, err := p.Begin(db.oldestPin())
+	if err != nil {
+		return nil, err
+	}
+	disk, err := db.writeSpaces(w, p, wanted, change, func(m *pager.Meta) error {
+		m.Gen, m.NextKeyspace = w.Gen(), nextID
+		finish(m)
+		return w.Commit(*m, shrink)
+	})
+	if err != nil {
+		w.Abort()
+		return nil, err
+	}
+	db.disk = disk
+	return disk, nil
+}
+
+func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, wanted *spaces, change func(*pager.Writer, *space) (*space, error), commit func(*pager.Meta) error) (map[kv.Keyspace]*space, error) {
+	disk := make(map[kv.Keyspace]*space, len(wanted.byID))
+	var changed []*space
+	for id, sp := range wanted.byID {
+		old := db.disk[id]
+		if old != nil {
+			sp = old
+		}
+		next, err := change(w, sp)
+		if err != nil {
+			return nil, err
+		}
+		if next != old {
+			changed = append(changed, next)
+		}
+		disk[id] = next
+	}
+	var dropped []kv.Keyspace
+	for id, sp := range db.disk {
+		if wanted.byID[id] != nil {
+			continue
+		}
+		if err := btree.FreeAll(w, sp.tree); err != nil {
+			return nil, err
+		}
+		dropped = append(dropped, id)
+	}
+	meta := p.Meta()
+	catalog, err := writeCatalog(w, openCatalog(p, meta), changed, dropped)
+	if err != nil {
+		return nil, err
+	}
+	meta.Catalog = catalog
+	return disk, commit(&meta)
+}
+
+// mergeSpace merges what the memtables hold of a keyspace into its tree.
+func mergeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen []*mem) (*space, error) {
+	var sources []kv.Cursor
+	var deletes []kv.RangeDeletes
+	var all kv.RangeDeletes
+	for _, m := range frozen {
+		if m.table.Empty(sp.id) {
+			continue
+		}
+		sources = append(sources, m.table.NewCursor(sp.id, kv.MaxSeq))
+		if d := m.table.RangeDeletes(sp.id, kv.MaxSeq); d != nil {
+			deletes = append(deletes, d)
+			all = append(all, d...)
+		}
+	}
+	if len(sources) == 0 {
+		return sp, nil
+	}
+	edits := new(merge.Cursor)
+	edits.Reset(sources, deletes, true)
+	tree, stats, err := btree.Merge(ctx.Err, w, sp.tree, edits, union(all))
+	if err != nil {
+		return nil, err
+	}
+	next := *sp
+	next.tree = tree
+	next.bytes += uint64(stats.KeyBytes + stats.ValueBytes)
+	return &next, nil
+}
+
+// union returns the ranges that d covers, sorted and apart from each other, for
+// a tree whose entries are all older.
+func union(d kv.RangeDeletes) kv.RangeDeletes {
+	slices.SortFunc(d, func(a, b kv.RangeDelete) int { return bytes.Compare(a.Start, b.Start) })
+	var out kv.RangeDeletes
+	for _, r := range d {
+		last := len(out) - 1
+		switch {
+		case last < 0 || out[last].End != nil && bytes.Compare(out[last].End, r.Start) < 0:
+			out = append(out, r)
+		case out[last].End != nil && (r.End == nil || bytes.Compare(r.End, out[last].End) > 0):
+			out[last].End = r.End
+		}
+	}
+	return out
+}
+
+// installTrees publishes the trees that were just written, without the
+// memtables that are merged in them: newest and those before it.
+func (db *DB) installTrees(disk map[kv.Keyspace]*space, newest *mem) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	next := *db.version.Load()
+	next.gen = next.pager.Meta().Gen
+	next.spaces = next.spaces.clone()
+	for id := range next.spaces.byID {
+		if sp := disk[id]; sp != nil { // else it was created since
+			next.spaces.put(sp)
+		}
+	}
+	for i, m := range next.frozen {
+		if m == newest {
+			next.frozen = append([]*mem(nil), next.frozen[:i]...)
+			break
+		}
+	}
+	db.ckptErr = nil
+	db.publish(&next)
+	db.room.Broadcast()
+}
+
+// oldestPin is the oldest generation that anyone may still read: a view of
+// this process, a reader in another, or else the newest.
+func (db *DB) oldestPin() uint64 {
+	db.mu.Lock()
+	oldest := db.version.Load().gen
+	for gen := range db.pins {
+		oldest = min(oldest, gen)
+	}
+	db.mu.Unlock()
+	for _, r := range db.readers() {
+		oldest = min(oldest, r.gen)
+	}
+	return oldest
+}
+
+// releaseLog recycles the log that neither recovery nor a reader needs.
+func (db *DB) releaseLog() error {
+	before := wal.LSN(db.version.Load().pager.Meta().LogStart)
+	for _, r := range db.readers() {
+		if int64(before-r.lsn) <= db.opts.MaxHeldBytes {
+			before = min(before, r.lsn)
+		}
+	}
+	return db.log.Release(before)
+}
+
+// memtableBytes is the memory that the version's memtables take.
+func (v *version) memtableBytes() int64 {
+	n := v.active.table.Bytes()
+	for _, m := range v.frozen {
+		n += m.table.Bytes()
+	}
+	return n
+}

@@ -1,0 +1,372 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// The path of a commit. Under commitMu it gets its sequence numbers, is
+// checked for conflicts, is appended to the log and put into the active
+// memtable: so the order of sequence numbers, of the log and of the memtable
+// is one order. Under SyncNormal and SyncOff it is then visible. Under
+// SyncFull it leaves commitMu and waits until the log is durable past it; one
+// of those that wait syncs for all (group commit), and only then are they
+// visible. A commit that failed before its record was written leaves nothing
+// behind; a failure after that ends writing (DB.fail).
+
+// commitOne is the commit of one Put or Delete.
+func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
+	if err := checkSizes(key, value); err != nil {
+		return err
+	}
+	hash := kv.Hash(key)
+	if err := db.beginCommit(); err != nil {
+		return err
+	}
+	v := db.version.Load()
+	if v.spaces.byID[ks] == nil {
+		db.commitMu.Unlock()
+		return ErrNoKeyspace
+	}
+	var end wal.LSN
+	var err error
+	if kind == kv.Set {
+		db.scratch = wal.AppendSetHead(db.scratch[:0], ks, key, len(value))
+		end, err = db.log.Append(db.lastSeq+1, 1, db.scratch, value)
+	} else {
+		db.scratch = wal.AppendDelete(db.scratch[:0], ks, key)
+		end, err = db.log.Append(db.lastSeq+1, 1, db.scratch)
+	}
+	if err != nil {
+		return db.appendFailed(err)
+	}
+	v.active.table.Put(ks, key, hash, value, kind, db.lastSeq+1)
+	return db.endCommit(1, end)
+}
+
+// ops are the operations of a commit as the log holds them.
+type ops struct {
+	payload []byte
+	count   uint32
+}
+
+// commitOps is the commit of a batch, a transaction or a range delete. check,
+// when not nil, is called under commitMu and may refuse it or complete it.
+func (db *DB) commitOps(o *ops, check func(*version) error) error {
+	if o.count == 0 {
+		return db.checkWritable()
+	}
+	if len(o.payload) > MaxCommitSize {
+		return fmt.Errorf("commit of %d bytes, the limit is %d: %w", len(o.payload), int64(MaxCommitSize), ErrTooLarge)
+	}
+	if err := db.beginCommit(); err != nil {
+		return err
+	}
+	v := db.version.Load()
+	err := checkSpaces(v, o)
+	if err == nil && check != nil {
+		err = check(v)
+	}
+	if err != nil {
+		db.commitMu.Unlock()
+		return err
+	}
+	first := db.lastSeq + 1
+	end, err := db.log.Append(first, o.count, o.payload)
+	if err != nil {
+		return db.appendFailed(err)
+	}
+	if err := db.apply(v, o, first); err != nil {
+		db.commitMu.Unlock()
+		return db.fail(err)
+	}
+	return db.endCommit(kv.Seq(o.count), end)
+}
+
+// checkSpaces refuses operations on keyspaces that are not there.
+func checkSpaces(v *version, o *ops) error {
+	return o.each(func(op *wal.Op) error {
+		if v.spaces.byID[op.Keyspace] == nil && op.Kind != kv.CreateKeyspace {
+			return ErrNoKeyspace
+		}
+		return nil
+	})
+}
+
+func (o *ops) each(visit func(*wal.Op) error) error {
+	p := o.payload
+	for range o.count {
+		op, rest, err := wal.NextOp(p)
+		if err != nil {
+			return err
+		}
+		if err := visit(&op); err != nil {
+			return err
+		}
+		p = rest
+	}
+	return nil
+}
+
+func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
+	return o.each(func(op *wal.Op) error {
+		switch op.Kind {
+		case kv.CreateKeyspace, kv.DropKeyspace:
+			db.changeSpaces(op)
+		default:
+			applyOp(v.active, op, seq)
+		}
+		seq++
+		return nil
+	})
+}
+
+// beginCommit takes commitMu for a commit that the memtables have room for.
+func (db *DB) beginCommit() error {
+	for {
+		if err := db.checkWritable(); err != nil {
+			return err
+		}
+		db.commitMu.Lock()
+		v := db.version.Load()
+		if v == nil {
+			db.commitMu.Unlock()
+			return ErrClosed
+		}
+		if !db.full(v) {
+			return nil
+		}
+		if len(v.frozen) < maxFrozen {
+			db.freeze(v)
+			return nil
+		}
+		db.commitMu.Unlock()
+		if err := db.waitForRoom(); err != nil {
+			return err
+		}
+	}
+}
+
+// full reports whether the active memtable is due to be frozen.
+func (db *DB) full(v *version) bool {
+	return v.active.table.Bytes() >= db.opts.MemtableBytes ||
+		int64(db.log.End()-v.active.start) >= db.opts.MaxWALBytes/maxFrozen
+}
+
+// freeze gives the version a new active memtable. The caller holds commitMu.
+func (db *DB) freeze(v *version) {
+	old := v.active
+	end, segment := db.log.Position()
+	old.end, old.segment, old.seq, old.spaces = end, segment, db.lastSeq, v.spaces
+	next := *v
+	next.active = newMem(end)
+	next.frozen = append([]*mem{old}, v.frozen...)
+	db.mu.Lock()
+	cur := db.version.Load() // a checkpoint may have published meanwhile
+	if cur != v {
+		next.pager, next.gen, next.spaces = cur.pager, cur.gen, cur.spaces
+		next.frozen = append([]*mem{old}, cur.frozen...)
+	}
+	db.publish(&next)
+	db.marks = append(db.marks, mark{db.lastSeq, end})
+	for len(db.marks) > 1 {
+		if _, there := db.log.SegmentOf(db.marks[0].lsn); there {
+			break
+		}
+		db.marks = db.marks[1:]
+	}
+	db.mu.Unlock()
+	signal(db.wake)
+}
+
+// waitForRoom waits until a checkpoint has merged a frozen memtable. Where
+// checkpoints fail, it returns why.
+func (db *DB) waitForRoom() error {
+	began := time.Now()
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.ckptErr = nil
+	signal(db.wake)
+	for len(db.version.Load().frozenOrNil()) >= maxFrozen && db.ckptErr == nil {
+		if db.closing() {
+			return ErrClosed
+		}
+		if err := db.failed(); err != nil {
+			return err
+		}
+		db.room.Wait()
+	}
+	db.counters.stalls.Add(1)
+	db.counters.stallTime.Add(int64(time.Since(began)))
+	return db.ckptErr
+}
+
+func (v *version) frozenOrNil() []*mem {
+	if v == nil {
+		return nil
+	}
+	return v.frozen
+}
+
+// appendFailed ends a commit that the log did not take. The caller holds
+// commitMu.
+func (db *DB) appendFailed(err error) error {
+	db.commitMu.Unlock()
+	if errors.Is(err, wal.ErrFailed) {
+		return fmt.Errorf("%w: %w", ErrCommitUnknown, db.fail(err))
+	}
+	return fmt.Errorf("commit: %w", public(err))
+}
+
+// endCommit makes the operations visible, now or when they are durable, and
+// releases commitMu.
+func (db *DB) endCommit(count kv.Seq, end wal.LSN) error {
+	db.lastSeq += count
+	seq := db.lastSeq
+	db.counters.commits.Add(1)
+	wanted := db.log.WantsSegment()
+	if db.opts.Sync != SyncFull {
+		db.visible.Store(uint64(seq))
+		db.commitMu.Unlock()
+		if wanted {
+			signal(db.prepare)
+		}
+		if db.opts.Sync == SyncNormal {
+			signal(db.dirty)
+		}
+		return nil
+	}
+	db.commitMu.Unlock()
+	if wanted {
+		signal(db.prepare)
+	}
+	if err := db.waitDurable(end); err != nil {
+		return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+	}
+	return nil
+}
+
+// durable is group commit: of all that wait for the log to be durable, one
+// syncs, and those that came before it began are done with it.
+type durable struct {
+	mu      sync.Mutex
+	turn    *sync.Cond
+	syncing bool
+	synced  wal.LSN
+}
+
+func (d *durable) init() { d.turn = sync.NewCond(&d.mu) }
+
+// waitDurable returns when the log is durable up to end.
+func (db *DB) waitDurable(end wal.LSN) error {
+	d := &db.durable
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.synced < end {
+		if err := db.failed(); err != nil {
+			return err
+		}
+		if d.syncing {
+			d.turn.Wait()
+			continue
+		}
+		d.syncing = true
+		d.mu.Unlock()
+		lsn, err := db.syncLog()
+		d.mu.Lock()
+		d.syncing = false
+		if err == nil {
+			d.synced = max(d.synced, lsn)
+		}
+		d.turn.Broadcast()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncLog makes durable, and then visible, all that is logged when it is
+// called. One caller at a time: the one whose turn it is.
+func (db *DB) syncLog() (wal.LSN, error) {
+	db.commitMu.Lock()
+	seq, lsn := db.lastSeq, db.log.End()
+	db.commitMu.Unlock()
+	if _, err := db.log.Sync(); err != nil {
+		return 0, db.fail(fmt.Errorf("sync of the log: %w", err))
+	}
+	if db.opts.Sync == SyncFull {
+		db.visible.Store(uint64(seq)) // only the one whose turn it is stores
+	}
+	return lsn, nil
+}
+
+// Sync returns when every commit that was acknowledged before it was called
+// is on stable storage, whatever the sync mode.
+func (db *DB) Sync() error {
+	if err := db.checkWritable(); err != nil {
+		return err
+	}
+	return db.waitDurable(db.log.End())
+}
+
+// syncer syncs the log in SyncNormal within the interval of a commit.
+func (db *DB) syncer() {
+	defer db.workers.Done()
+	for {
+		select {
+		case <-db.done:
+			return
+		case <-db.dirty:
+		}
+		timer := time.NewTimer(db.opts.SyncInterval / 2)
+		select {
+		case <-db.done:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if db.waitDurable(db.log.End()) != nil {
+			return // no more writes: nothing to sync
+		}
+	}
+}
+
+// preparer makes the next log segment ready before a commit needs it.
+func (db *DB) preparer() {
+	defer db.workers.Done()
+	for {
+		select {
+		case <-db.done:
+			return
+		case <-db.prepare:
+		}
+		err := db.log.Prepare()
+		if err != nil && !vfs.IsNoSpace(err) {
+			db.fail(fmt.Errorf("next log segment: %w", err))
+			return
+		}
+		// On a full disk the commit that needs the segment tries again, and
+		// reports it.
+	}
+}
+
+// Apply commits a batch: all of its operations become visible at one moment,
+// and survive a crash together or not at all. A batch may be applied again.
+//
+// Errors: ErrTooLarge, ErrNoKeyspace, ErrNoSpace (nothing was committed);
+// ErrFailed and ErrCommitUnknown. A context that is done before the commit
+// begins is its error; it does not interrupt a commit.
+func (db *DB) Apply(ctx context.Context, b *Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return db.commitOps(b.ops, nil)
+}

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/btree"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// What a directory holds.
+type dirState int
+
+const (
+	absent  dirState = iota // nothing of that name
+	empty                   // a directory with nothing in it, or what an interrupted creation left
+	present                 // a database
+)
+
+// examine says what is at dir, changing nothing. Anything that is not ours is
+// ErrFormat: it must never be written to.
+func examine(fsys vfs.FS, dir string) (dirState, error) {
+	info, err := fsys.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return absent, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if !info.IsDir {
+		return 0, fmt.Errorf("%w: it is a file; a database is a directory", ErrFormat)
+	}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return 0, err
+	}
+	foreign := ""
+	for _, name := range names {
+		if name == treeName {
+			return present, nil
+		}
+		if !ours(name) {
+			foreign = name
+		}
+	}
+	if foreign != "" {
+		return 0, fmt.Errorf("%w: the directory has no %s but holds %s", ErrFormat, treeName, foreign)
+	}
+	used, err := wal.Used(fsys, filepath.Join(dir, walName))
+	if err != nil {
+		return 0, err
+	}
+	if used {
+		return 0, &CorruptError{Path: filepath.Join(dir, treeName), Kind: "missing", Reason: "the file is missing, and the log holds commits"}
+	}
+	return empty, nil
+}
+
+func ours(name string) bool {
+	return name == walName || name == lockName || name == treeName+newSuffix || strings.HasPrefix(name, readerName)
+}
+
+// makeDir makes the directory of the database and its name durable.
+func (db *DB) makeDir() error {
+	if err := db.fs.Mkdir(db.dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return db.fs.SyncDir(filepath.Dir(db.dir))
+}
+
+// create makes an empty database in an empty directory. The tree gets its
+// name last, so that a crash leaves either nothing or a database.
+func (db *DB) create() error {
+	if err := removeLog(db.fs, db.path(walName)); err != nil {
+		return err
+	}
+	meta := pager.Meta{
+		PageSize:     uint32(db.opts.PageSize),
+		LogStart:     firstLSN,
+		LogSegment:   1,
+		LogEnd:       firstLSN,
+		NextKeyspace: 1,
+		Created:      time.Now().Unix(),
+	}
+	if _, err := rand.Read(meta.UUID[:]); err != nil {
+		return err
+	}
+	tmp := db.path(treeName + newSuffix)
+	if err := db.fs.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	p, err := pager.Create(db.fs, tmp, meta, pager.Options{CacheBytes: db.opts.CacheBytes})
+	if err != nil {
+		return err
+	}
+	if err := writeFirst(p, db.opts); err != nil {
+		p.Close()
+		return err
+	}
+	if err := p.Close(); err != nil {
+		return err
+	}
+	log, err := wal.Create(db.walOptions(meta.UUID), firstLSN)
+	if err != nil {
+		return err
+	}
+	if err := log.Close(true); err != nil {
+		return err
+	}
+	if err := db.fs.Rename(tmp, db.path(treeName)); err != nil {
+		return err
+	}
+	return db.fs.SyncDir(db.dir)
+}
+
+// firstLSN is where a new log begins. It is not 0, which in a meta stands for
+// "not closed".
+const firstLSN = 8
+
+// writeFirst writes the catalog of a new database, which lists the default
+// keyspace.
+func writeFirst(p *pager.Pager, o Options) error {
+	id := kv.DefaultKeyspace
+	sp := &space{id: id, config: treeConfig(id, uint32(o.PageSize), byte(o.Compression))}
+	sp.tree = btree.Open(p, node.Ref{}, sp.config)
+	w, err := p.Begin(p.Meta().Gen)
+	if err != nil {
+		return err
+	}
+	meta := p.Meta()
+	catalog, err := writeCatalog(w, openCatalog(p, meta), []*space{sp}, nil)
+	if err != nil {
+		w.Abort()
+		return err
+	}
+	meta.Gen = w.Gen()
+	meta.Catalog = catalog
+	return w.Commit(meta, false)
+}
+
+// removeLog removes the log of a creation that was interrupted.
+func removeLog(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if err == nil {
+			err = fsys.Remove(filepath.Join(dir, name))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return fsys.Remove(dir)
+}
+
+// removeLeftovers removes what an interrupted creation may have left beside
+// the finished files.
+func (db *DB) removeLeftovers() error {
+	err := db.fs.Remove(db.path(treeName + newSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// takeLock takes the place of the one writing process, waiting for it as long
+// as the options say.
+func (db *DB) takeLock() error {
+	holder := fmt.Sprintf("pid %d", os.Getpid())
+	if db.opts.Holder != "" {
+		holder += " (" + db.opts.Holder + ")"
+	}
+	deadline := time.Now().Add(db.opts.LockWait)
+	for {
+		lock, err := db.fs.Lock(db.path(lockName), holder)
+		var locked *vfs.LockedError
+		switch {
+		case err == nil:
+			db.lock = lock
+			return nil
+		case !errors.As(err, &locked):
+			return err
+		case !time.Now().Before(deadline):
+			return &LockedError{Path: db.dir, Holder: locked.Holder}
+		}
+		time.Sleep(min(20*time.Millisecond, time.Until(deadline)))
+	}
+}

@@ -1,0 +1,410 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/btree"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Names in the directory of a database.
+const (
+	treeName   = "btree.db"
+	walName    = "wal"
+	lockName   = "LOCK"
+	newSuffix  = ".new" // a file that has not got its name yet
+	readerName = lockName + ".reader-"
+)
+
+// maxFrozen is how many frozen memtables may wait for a checkpoint before
+// writers wait for it.
+const maxFrozen = 2
+
+// DB is an open database. All its methods may be called at once by many
+// goroutines. Lock order: checkpointMu, then commitMu, then mu.
+type DB struct {
+	dir  string
+	opts Options
+	fs   vfs.FS
+	main Keyspace // the default one
+
+	version atomic.Pointer[version] // nil once closed
+	visible atomic.Uint64           // sequence number that a new reader sees
+
+	report OpenReport
+
+	commitMu sync.Mutex // the order of commits
+	log      *wal.Log   // nil when read-only
+	lastSeq  kv.Seq     // guarded by commitMu: newest operation logged
+	scratch  []byte     // guarded by commitMu
+
+	durable durable
+
+	checkpointMu sync.Mutex
+	disk         map[kv.Keyspace]*space // guarded by checkpointMu: the keyspaces of the newest generation
+
+	mu      sync.Mutex
+	pins    map[uint64]int // guarded by mu: generation → readers
+	room    *sync.Cond     // on mu: a frozen memtable was merged, or cannot be
+	chain   []*mem         // guarded by mu: the newest memtables, whose links are kept
+	ckptErr error          // guarded by mu: what the last checkpoint in the background met
+	follow  *follower      // guarded by mu: when read-only
+	marks   []mark         // guarded by mu: where commits stand in the log
+
+	failure atomic.Pointer[error] // set once: no more writes
+	lock    vfs.Lock
+
+	wake    chan struct{} // there is something to checkpoint
+	prepare chan struct{} // the next log segment is wanted
+	dirty   chan struct{} // SyncNormal: something to sync
+	done    chan struct{} // closed by Close
+	workers sync.WaitGroup
+
+	counters counters
+}
+
+// OpenReport says what Open found and did.
+type OpenReport struct {
+	Created    bool   // there was no database before
+	Clean      bool   // it had been closed in order: nothing to recover
+	Commits    uint64 // recovered from the log
+	Operations uint64 // in those commits
+	LogBytes   int64  // read to recover them
+	// TornBytes is how much unfinished log was cut off the end: what a crash
+	// leaves of commits that were never acknowledged as durable.
+	TornBytes int64
+	Duration  time.Duration
+}
+
+// Open opens the database in the directory dir and recovers what a crash left
+// in its log. It creates the database, and the directory itself, where there
+// is none, unless the options say otherwise.
+//
+// Errors: ErrLocked, ErrNotExist, ErrFormat, ErrVersion, ErrCorrupt, ErrNoSpace,
+// and those of the file system.
+func Open(dir string, o *Options) (*DB, error) {
+	began := time.Now()
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	db := &DB{
+		dir:     dir,
+		opts:    opts,
+		fs:      opts.FS,
+		pins:    map[uint64]int{},
+		wake:    make(chan struct{}, 1),
+		prepare: make(chan struct{}, 1),
+		dirty:   make(chan struct{}, 1),
+		done:    make(chan struct{}),
+	}
+	db.room = sync.NewCond(&db.mu)
+	db.durable.init()
+	db.main = Keyspace{db: db, id: kv.DefaultKeyspace}
+	if opts.ReadOnly {
+		err = db.openReadOnly()
+	} else {
+		err = db.openForWriting()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, public(err))
+	}
+	db.report.Duration = time.Since(began)
+	return db, nil
+}
+
+func (db *DB) path(name string) string { return filepath.Join(db.dir, name) }
+
+func (db *DB) openForWriting() (err error) {
+	state, err := examine(db.fs, db.dir)
+	if err != nil {
+		return err
+	}
+	if state != present && db.opts.MustExist {
+		return ErrNotExist
+	}
+	if state == absent {
+		if err := db.makeDir(); err != nil {
+			return err
+		}
+	}
+	if err := db.takeLock(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			db.lock.Close()
+		}
+	}()
+	// What was seen before the lock was taken may have changed since.
+	if state, err = examine(db.fs, db.dir); err != nil {
+		return err
+	}
+	if state != present {
+		if err := db.create(); err != nil {
+			return fmt.Errorf("create: %w", err)
+		}
+		db.report.Created = true
+	}
+	if err := db.removeLeftovers(); err != nil {
+		return err
+	}
+	p, err := pager.Open(db.fs, db.path(treeName), pager.Options{CacheBytes: db.opts.CacheBytes})
+	if err != nil {
+		return err
+	}
+	if err := db.recover(p); err != nil {
+		p.Close()
+		return err
+	}
+	db.start()
+	return nil
+}
+
+// recover reads the keyspaces from the tree, replays the log over them, and
+// publishes the first version.
+func (db *DB) recover(p *pager.Pager) error {
+	meta := p.Meta()
+	sp, err := loadSpaces(p, meta)
+	if err != nil {
+		return err
+	}
+	db.disk = sp.clone().byID
+	r := &replay{pager: p, mem: newMem(wal.LSN(meta.LogStart)), spaces: sp, seq: meta.Seq}
+	log, report, err := wal.Open(db.walOptions(meta.UUID), logStart(meta), r.apply)
+	if err != nil {
+		return err
+	}
+	db.log = log
+	db.lastSeq = r.seq
+	db.marks = []mark{{meta.Seq, wal.LSN(meta.LogStart)}}
+	db.publish(r.version())
+	db.visible.Store(uint64(r.seq))
+	db.durable.synced = log.Synced()
+	db.noteReplay(meta, report)
+	return nil
+}
+
+func (db *DB) noteReplay(meta pager.Meta, report wal.Report) {
+	db.report.Commits = report.Records
+	db.report.Operations = report.Operations
+	db.report.LogBytes = int64(report.Bytes)
+	db.report.TornBytes = report.TornBytes
+	db.report.Clean = report.Records == 0 && report.TornBytes == 0 && meta.LogEnd != 0
+}
+
+func logStart(m pager.Meta) wal.Start {
+	return wal.Start{LSN: wal.LSN(m.LogStart), Segment: m.LogSegment, Seq: m.Seq, End: wal.LSN(m.LogEnd)}
+}
+
+func (db *DB) walOptions(uuid [16]byte) wal.Options {
+	return wal.Options{
+		FS:          db.fs,
+		Dir:         db.path(walName),
+		UUID:        uuid,
+		SegmentSize: db.opts.SegmentBytes,
+		Mapped:      db.opts.Sync != SyncFull,
+		MaxHeld:     db.opts.MaxHeldBytes,
+	}
+}
+
+// publish makes v what readers see. The caller holds mu, or is alone.
+func (db *DB) publish(v *version) {
+	old := db.version.Load()
+	db.version.Store(v)
+	if old == nil || old.active != v.active {
+		db.chain = append(db.chain, v.active)
+		if old != nil {
+			old.active.next.Store(v.active)
+		}
+		if len(db.chain) > maxChain {
+			db.chain[0].next.Store(severed)
+			db.chain = append(db.chain[:0], db.chain[1:]...)
+		}
+	}
+}
+
+// maxChain is how many memtables back a transaction can look for conflicts;
+// one that began before them conflicts.
+const maxChain = maxFrozen + 6
+
+// start starts the goroutines that Close waits for.
+func (db *DB) start() {
+	db.workers.Add(2)
+	go db.checkpointer()
+	go db.preparer()
+	if db.opts.Sync == SyncNormal {
+		db.workers.Add(1)
+		go db.syncer()
+	}
+	if v := db.version.Load(); v.active.table.Bytes() >= db.opts.MemtableBytes {
+		signal(db.wake)
+	}
+}
+
+// signal wakes the owner of a channel of capacity one, if it is not awake.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Close merges what is in memory into the tree, so that the next Open has
+// nothing to recover, and closes the files. Snapshots, iterators and
+// transactions that are still open fail from then on. It returns the first
+// failure that the database met in its life, or that closing met; whatever it
+// returns, the database is closed, and nothing that was acknowledged as
+// durable is lost.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	select {
+	case <-db.done:
+		db.mu.Unlock()
+		return ErrClosed
+	default:
+	}
+	close(db.done)
+	db.room.Broadcast()
+	db.mu.Unlock()
+	db.workers.Wait()
+
+	if db.opts.ReadOnly {
+		return public(db.closeReadOnly())
+	}
+	err := db.failed()
+	if err == nil {
+		err = db.checkpointForClose()
+	}
+	db.commitMu.Lock() // after the last commit
+	v := db.version.Swap(nil)
+	db.commitMu.Unlock()
+	if e := db.log.Close(err == nil); err == nil {
+		err = e
+	}
+	if e := v.pager.Close(); err == nil {
+		err = e
+	}
+	if e := db.lock.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return fmt.Errorf("close %s: %w", db.dir, public(err))
+	}
+	return nil
+}
+
+func (db *DB) closing() bool {
+	select {
+	case <-db.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// fail stops all further writes: what the disk holds is no longer known.
+func (db *DB) fail(cause error) error {
+	err := fmt.Errorf("%w: %w", ErrFailed, public(cause))
+	db.failure.CompareAndSwap(nil, &err)
+	db.mu.Lock()
+	db.room.Broadcast()
+	db.mu.Unlock()
+	return *db.failure.Load()
+}
+
+// failed returns the failure that ended writing, or nil.
+func (db *DB) failed() error {
+	if e := db.failure.Load(); e != nil {
+		return *e
+	}
+	return nil
+}
+
+// OpenReport says what Open found and did.
+func (db *DB) OpenReport() OpenReport { return db.report }
+
+// Path is the directory of the database.
+func (db *DB) Path() string { return db.dir }
+
+// checkWritable is the first question of every write.
+func (db *DB) checkWritable() error {
+	if db.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	if db.closing() {
+		return ErrClosed
+	}
+	return db.failed()
+}
+
+// replay builds the first version from the log.
+type replay struct {
+	pager  *pager.Pager
+	mem    *mem
+	spaces *spaces
+	seq    kv.Seq
+	lsn    wal.LSN
+}
+
+func (r *replay) apply(rec wal.Record) error {
+	p := rec.Payload
+	seq := rec.Seq
+	for range rec.Count {
+		op, rest, err := wal.NextOp(p)
+		if err != nil {
+			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: err.Error()}
+		}
+		r.applyOp(&op, seq)
+		p = rest
+		seq++
+	}
+	r.seq = seq - 1
+	r.lsn = rec.End
+	return nil
+}
+
+func (r *replay) applyOp(op *wal.Op, seq kv.Seq) {
+	switch op.Kind {
+	case kv.CreateKeyspace:
+		if r.spaces.byID[op.Keyspace] == nil && uint32(op.Keyspace) >= r.spaces.next {
+			r.spaces = r.spaces.clone()
+			r.spaces.put(newSpace(r.pager, op))
+		}
+	case kv.DropKeyspace:
+		if sp := r.spaces.byID[op.Keyspace]; sp != nil {
+			r.spaces = r.spaces.clone()
+			r.spaces.remove(sp)
+		}
+	default:
+		applyOp(r.mem, op, seq)
+	}
+}
+
+// applyOp puts an operation on a key or a range into a memtable.
+func applyOp(m *mem, op *wal.Op, seq kv.Seq) {
+	if op.Kind == kv.DeleteRange {
+		m.table.DeleteRange(op.Keyspace, opRange(op), seq)
+		return
+	}
+	m.table.Put(op.Keyspace, op.Key, kv.Hash(op.Key), op.Value, op.Kind, seq)
+}
+
+func (r *replay) version() *version {
+	return &version{pager: r.pager, gen: r.pager.Meta().Gen, active: r.mem, spaces: r.spaces}
+}
+
+// newSpace is a keyspace with nothing in it.
+func newSpace(p *pager.Pager, op *wal.Op) *space {
+	sp := &space{id: op.Keyspace, name: op.Name, config: treeConfig(op.Keyspace, op.PageSize, op.Codec)}
+	sp.tree = btree.Open(p, node.Ref{}, sp.config)
+	return sp
+}

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Errors that callers test for with errors.Is. Those marked (recoverable)
+// leave the database as it was: the call may be made again.
+var (
+	// ErrNotFound: the key has no value. (recoverable)
+	ErrNotFound = errors.New("key not found")
+	// ErrConflict: another transaction committed what this one had read (or,
+	// under SnapshotIsolation, written) since it began. Nothing was written.
+	// Update runs the function again by itself. (recoverable)
+	ErrConflict = errors.New("transaction conflict")
+	// ErrReadOnly: a write on a database or transaction opened for reading.
+	ErrReadOnly = errors.New("read-only")
+	// ErrTooLarge: a key, a value or a commit above its limit. Nothing was
+	// written. (recoverable)
+	ErrTooLarge = errors.New("too large")
+	// ErrClosed: the database, transaction, snapshot or iterator is closed.
+	ErrClosed = errors.New("closed")
+	// ErrLocked: another process, or this one, has the database open for
+	// writing. The error is a *LockedError. (recoverable)
+	ErrLocked = errors.New("database is in use")
+	// ErrNotExist: there is no database in the directory.
+	ErrNotExist = errors.New("no database here")
+	// ErrExists: the directory to restore into is already there.
+	ErrExists = errors.New("already exists")
+	// ErrFormat: the directory or stream holds something else than Lightning's
+	// files; not a byte of it was changed.
+	ErrFormat = errors.New("not a Lightning database")
+	// ErrVersion: the files are of a format that this version does not know.
+	ErrVersion = errors.New("unknown format version")
+	// ErrCorrupt: bytes on disk are not what was written. The error is a
+	// *CorruptError. What is not damaged stays readable.
+	ErrCorrupt = errors.New("corrupt")
+	// ErrFailed: a write or sync failed earlier, and what the disk holds of
+	// the newest commits is unknown. The database serves reads and takes no
+	// more writes; closing and opening it again recovers what is on the disk.
+	ErrFailed = errors.New("database failed")
+	// ErrCommitUnknown: the commit met a failure after its record may have
+	// reached the file. It may be there after the next open, whole, or not.
+	ErrCommitUnknown = errors.New("outcome of the commit is unknown")
+	// ErrNoSpace: the disk is full. The commit was not made and nothing
+	// earlier is lost; when there is space again writing goes on. (recoverable)
+	ErrNoSpace = errors.New("no space left on the disk")
+	// ErrNoKeyspace: no keyspace of that name (any more).
+	ErrNoKeyspace = errors.New("no such keyspace")
+	// ErrKeyspaceExists: the name is taken. (recoverable)
+	ErrKeyspaceExists = errors.New("keyspace exists")
+	// ErrGone: the changes asked for are no longer in the log.
+	ErrGone = errors.New("no longer in the log")
+)
+
+// CorruptError says where damage was met. errors.Is(err, ErrCorrupt) holds.
+type CorruptError struct {
+	Path   string // file
+	Offset int64  // in the file, in bytes
+	Kind   string // checksum, misdirected, stale, foreign, structure, truncated, log, or missing
+	Reason string // what is wrong
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("%s is damaged at offset %d: %s", e.Path, e.Offset, e.Reason)
+}
+
+// Is makes errors.Is(err, ErrCorrupt) hold.
+func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
+
+// LockedError names who holds the database. errors.Is(err, ErrLocked) holds.
+type LockedError struct {
+	Path   string // the database
+	Holder string // what its lock says, such as "pid 4242 (lightning import)"
+}
+
+func (e *LockedError) Error() string {
+	if e.Holder == "" {
+		return e.Path + " is in use by another process"
+	}
+	return e.Path + " is in use by " + e.Holder
+}
+
+// Is makes errors.Is(err, ErrLocked) hold.
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// public turns an error of the layers below into one of this package's.
+func public(err error) error {
+	if err == nil {
+		return nil
+	}
+	var node *pager.CorruptError
+	if errors.As(err, &node) {
+		return &CorruptError{Path: node.Path, Offset: int64(node.Offset), Kind: string(node.Kind), Reason: node.Reason}
+	}
+	var log *wal.CorruptError
+	if errors.As(err, &log) {
+		return &CorruptError{Path: log.Path, Offset: log.Offset, Kind: "log", Reason: log.Reason}
+	}
+	switch {
+	case errors.Is(err, ErrNoSpace):
+		return err
+	case vfs.IsNoSpace(err):
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case errors.Is(err, wal.ErrTooLarge):
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
+	return err
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+)
+
+// follower is the state of a read-only database: what it replayed, and where
+// it can go on.
+type follower struct {
+	replay *replay
+	tail   *wal.Tail
+	place  *place
+	old    []*pager.Pager // of generations that views may still read
+}
+
+// maxOpenTries bounds how often a reader starts again because the writer made
+// a checkpoint while it was reading.
+const maxOpenTries = 20
+
+func (db *DB) openReadOnly() error {
+	state, err := examine(db.fs, db.dir)
+	if err != nil {
+		return err
+	}
+	if state != present {
+		return ErrNotExist
+	}
+	db.follow = &follower{}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err := db.reload(); err != nil {
+		_ = db.follow.close()
+		return err
+	}
+	return nil
+}
+
+// reload reads the newest checkpoint and the log after it, and publishes them.
+// The caller holds mu.
+func (db *DB) reload() error {
+	var err error
+	for range maxOpenTries {
+		if err = db.tryReload(); err == nil || !overtaken(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// overtaken reports whether an error may come from a writer that replaced what
+// was being read.
+func overtaken(err error) bool {
+	var damage *pager.CorruptError
+	return errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing) || errors.Is(err, errMoved) ||
+		errors.Is(err, fs.ErrNotExist) || errors.As(err, &damage)
+}
+
+var errMoved = errors.New("the writer made a checkpoint")
+
+func (db *DB) tryReload() error {
+	f := db.follow
+	meta, err := pager.ReadMeta(db.fs, db.path(treeName))
+	if err != nil {
+		return err
+	}
+	at := readerPlace{gen: meta.Gen, lsn: wal.LSN(meta.LogStart)}
+	for gen := range db.pins {
+		at.gen = min(at.gen, gen)
+	}
+	if f.place == nil {
+		f.place, err = db.takePlace(at)
+	} else {
+		err = f.place.move(at)
+	}
+	if err != nil {
+		return err
+	}
+	p, err := pager.Open(db.fs, db.path(treeName), pager.Options{CacheBytes: db.opts.CacheBytes, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	if err := db.replayReadOnly(p, meta); err != nil {
+		p.Close()
+		return err
+	}
+	return nil
+}
+
+func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
+	if p.Meta().Gen != meta.Gen {
+		return errMoved
+	}
+	sp, err := loadSpaces(p, meta)
+	if err != nil {
+		return err
+	}
+	r := &replay{pager: p, mem: newMem(wal.LSN(meta.LogStart)), spaces: sp, seq: meta.Seq}
+	tail, report, err := wal.OpenReadOnly(db.walOptions(meta.UUID), logStart(meta), r.apply)
+	if err != nil {
+		return err
+	}
+	f := db.follow
+	if f.tail != nil {
+		f.tail.Close()
+	}
+	if v := db.version.Load(); v != nil {
+		f.old = append(f.old, v.pager)
+	}
+	f.replay, f.tail = r, tail
+	db.publish(r.version())
+	db.visible.Store(uint64(r.seq))
+	db.noteReplay(meta, report)
+	return nil
+}
+
+// Refresh makes a database that was opened read-only show what another process
+// has committed since. Open snapshots and transactions are not disturbed. On
+// an error it shows what it showed before.
+func (db *DB) Refresh() error {
+	if !db.opts.ReadOnly {
+		return errors.New("refresh: the database is open for writing")
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closing() {
+		return ErrClosed
+	}
+	meta, err := pager.ReadMeta(db.fs, db.path(treeName))
+	if err == nil && meta.Gen == db.version.Load().gen {
+		err = db.catchUp()
+	} else if err == nil {
+		err = errMoved
+	}
+	if err != nil && overtaken(err) {
+		err = db.reload()
+	}
+	if err != nil {
+		return fmt.Errorf("refresh: %w", public(err))
+	}
+	return nil
+}
+
+// catchUp replays what has been logged since. The caller holds mu.
+func (db *DB) catchUp() error {
+	r := db.follow.replay
+	spaces := r.spaces
+	for {
+		rec, err := db.follow.tail.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = r.apply(rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.spaces != spaces {
+		db.publish(r.version())
+	}
+	db.visible.Store(uint64(r.seq))
+	return nil
+}
+
+func (db *DB) closeReadOnly() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	v := db.version.Swap(nil)
+	db.follow.old = append(db.follow.old, v.pager)
+	return db.follow.close()
+}
+
+func (f *follower) close() error {
+	var errs []error
+	if f.tail != nil {
+		errs = append(errs, f.tail.Close())
+	}
+	for _, p := range f.old {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(append(errs, f.place.leave())...)
+}

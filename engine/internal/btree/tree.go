@@ -1,0 +1,115 @@
+// Package btree is the immutable, copy-on-write B+tree that holds the settled
+// entries of a keyspace. A Tree is read by any number of goroutines. Merge
+// makes a new one out of it and a sorted set of edits: it writes only the
+// nodes that differ and shares the rest.
+//
+// Invariants, kept by every Tree (docs/FORMAT.md has them in full):
+//
+//  1. Keys are strictly increasing over all leaves, and each child's keys are
+//     within the bounds that its separators set (L1, B1).
+//  2. A node is at most the page size, unless it holds a single entry or at
+//     most three children (L2, B3).
+//  3. A value is in an overflow extent exactly when it is longer than half
+//     the page size (L3).
+//  4. A reference tells truly how many entries are below it, and whether any
+//     of their values lives in an overflow extent.
+//  5. What a Writer frees is what the old tree reaches and the new one does
+//     not, each extent once.
+package btree
+
+import (
+	"fmt"
+
+	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+)
+
+// Config is what the trees of one keyspace have in common.
+type Config struct {
+	Keyspace kv.Keyspace
+	PageSize uint32 // the size a node aims for, header included
+	Codec    compress.Codec
+}
+
+// Tree is one state of a keyspace. It is immutable.
+type Tree struct {
+	p    *pager.Pager
+	root *pager.Frame // nil: no entries
+	cfg  Config
+}
+
+// Open returns the tree below root, which may be zero: the empty tree. It
+// reads nothing.
+func Open(p *pager.Pager, root node.Ref, cfg Config) *Tree {
+	t := &Tree{p: p, cfg: cfg}
+	if !root.IsZero() {
+		t.root = p.Frame(root, cfg.Keyspace, -1)
+	}
+	return t
+}
+
+// Root returns the reference of the root, zero for an empty tree.
+func (t *Tree) Root() node.Ref {
+	if t.root == nil {
+		return node.Ref{}
+	}
+	return t.root.Ref()
+}
+
+// Len returns the number of entries.
+func (t *Tree) Len() uint64 { return t.Root().Count }
+
+// Get appends the value of key to dst and reports whether there is one. hash
+// is kv.Hash(key). It allocates nothing when the node is in memory and dst has
+// room.
+func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
+	cell, found, err := t.find(t.root, key, uint8(hash))
+	if err != nil || !found {
+		return dst, false, err
+	}
+	if cell.Overflow {
+		value, err = t.readOverflow(cell, dst)
+		return value, err == nil, err
+	}
+	return append(dst, cell.Value...), true, nil
+}
+
+// Has reports whether key has a value. hash is kv.Hash(key).
+func (t *Tree) Has(key []byte, hash uint64) (bool, error) {
+	_, found, err := t.find(t.root, key, uint8(hash))
+	return found, err
+}
+
+// find looks for key below f, which may be nil.
+func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (node.Cell, bool, error) {
+	if f == nil {
+		return node.Cell{}, false, nil
+	}
+	for {
+		n, err := t.p.Node(f)
+		if err != nil {
+			return node.Cell{}, false, err
+		}
+		if n.Kind() == node.Leaf {
+			cell, found := n.Find(key, fp)
+			return cell, found, nil
+		}
+		f = t.p.Child(f, n, n.Search(key))
+	}
+}
+
+// readOverflow appends the value of a cell that has it in an overflow extent
+// to dst. On an error dst comes back as it was.
+func (t *Tree) readOverflow(cell node.Cell, dst []byte) ([]byte, error) {
+	ref := cell.Ref()
+	value, err := t.p.ReadOverflow(ref, t.cfg.Keyspace, dst)
+	if err != nil {
+		return dst, err
+	}
+	if len(value)-len(dst) != cell.Len {
+		return dst, t.corrupt(ref, fmt.Sprintf("overflow value of %d bytes where its leaf says %d", len(value)-len(dst), cell.Len))
+	}
+	return value, nil
+}

@@ -1,0 +1,152 @@
+package memtable
+
+import "github.com/lightning-db/lightning/engine/internal/kv"
+
+var _ kv.Cursor = (*Cursor)(nil)
+
+// A Cursor walks the keys of one keyspace as of a sequence number: for each
+// key the newest version up to it, tombstones included. Range deletes are not
+// applied. Of what is put after the cursor was positioned it may show only
+// what is newer than its sequence number allows: nothing. (With a sequence
+// number that is not published yet, it may or may not show such entries.)
+//
+// On no entry, before the first move or past an end, Next and Prev return
+// false. Key and Value alias the table's memory: what they returned stays
+// valid and unchanged. Moves do not allocate, except that the first one to
+// enter a leaf leaves its sorted order there.
+type Cursor struct {
+	table *Table
+	tree  *tree
+	seq   kv.Seq
+
+	entry entry // where the cursor stands; nil: nowhere
+	path  path
+	order *[leafSlots]uint8
+	n     int // slots in order
+	i     int // the one where the cursor stands
+}
+
+// Reset makes c as good as a new cursor of ks in t at seq.
+func (c *Cursor) Reset(t *Table, ks kv.Keyspace, seq kv.Seq) {
+	c.table, c.tree, c.seq = t, t.tree(ks), seq
+	c.entry = nil
+}
+
+// First moves to the first entry.
+func (c *Cursor) First() bool {
+	if c.tree == nil || !c.path.first(c.tree) {
+		return c.off()
+	}
+	c.enter()
+	return c.forward(0)
+}
+
+// Last moves to the last entry.
+func (c *Cursor) Last() bool {
+	if c.tree == nil || !c.path.last(c.tree) {
+		return c.off()
+	}
+	c.enter()
+	return c.backward(c.n - 1)
+}
+
+// SeekGE moves to the first entry at or after key.
+func (c *Cursor) SeekGE(key []byte) bool {
+	if !c.seek(key) {
+		return c.off()
+	}
+	return c.forward(c.i)
+}
+
+// SeekLT moves to the last entry before key.
+func (c *Cursor) SeekLT(key []byte) bool {
+	if !c.seek(key) {
+		return c.off()
+	}
+	return c.backward(c.i - 1)
+}
+
+// Next moves to the entry after this one.
+func (c *Cursor) Next() bool { return c.entry != nil && c.forward(c.i+1) }
+
+// Prev moves to the entry before this one.
+func (c *Cursor) Prev() bool { return c.entry != nil && c.backward(c.i-1) }
+
+// Key returns the key of the entry.
+func (c *Cursor) Key() []byte { return c.entry.key() }
+
+// Value returns the value of the entry, nil for a tombstone. There is never
+// an error.
+func (c *Cursor) Value() ([]byte, error) { return c.entry.value(), nil }
+
+// Kind returns Set or Delete.
+func (c *Cursor) Kind() kv.Kind { return c.entry.kind() }
+
+// Seq returns the sequence number of the entry.
+func (c *Cursor) Seq() kv.Seq { return c.entry.seq() }
+
+// Err returns nil: memory does not fail.
+func (c *Cursor) Err() error { return nil }
+
+// seek stands before the first slot whose key is not less than key.
+func (c *Cursor) seek(key []byte) bool {
+	a := &c.table.arena
+	if c.tree == nil || !c.path.descend(c.tree, a, key) {
+		return false
+	}
+	c.enter()
+	c.i = c.path.leaf.search(a, c.order, c.n, key)
+	return true
+}
+
+func (c *Cursor) enter() { c.order, c.n = c.path.leaf.inOrder(&c.table.arena) }
+
+// forward stands on the first visible entry from slot i on.
+func (c *Cursor) forward(i int) bool {
+	for {
+		for ; i < c.n; i++ {
+			if c.stand(i) {
+				return true
+			}
+		}
+		if !c.path.next() {
+			return c.off()
+		}
+		c.enter()
+		i = 0
+	}
+}
+
+// backward stands on the first visible entry from slot i backwards.
+func (c *Cursor) backward(i int) bool {
+	for {
+		for ; i >= 0; i-- {
+			if c.stand(i) {
+				return true
+			}
+		}
+		if !c.path.prev() {
+			return c.off()
+		}
+		c.enter()
+		i = c.n - 1
+	}
+}
+
+// stand stands on slot i if a version of its key is visible.
+func (c *Cursor) stand(i int) bool {
+	a := &c.table.arena
+	e := c.path.leaf.entry(a, c.order[i])
+	if e.seq() > c.seq {
+		if e = a.visible(e, c.seq); e == nil {
+			return false
+		}
+	}
+	c.entry, c.i = e, i
+	return true
+}
+
+func (c *Cursor) off() bool {
+	c.entry = nil
+	return false
+}

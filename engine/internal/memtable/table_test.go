@@ -1,0 +1,292 @@
+package memtable
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+)
+
+func put(t *Table, key, value string, seq kv.Seq) {
+	t.Put(0, []byte(key), kv.Hash([]byte(key)), []byte(value), kv.Set, seq)
+}
+
+func TestTable_Zero(t *testing.T) {
+	table := New()
+	if _, kind, at := table.Get(0, nil, kv.Hash(nil), kv.MaxSeq); kind != 0 || at != 0 {
+		t.Errorf("Get of an empty table: kind %d at %d", kind, at)
+	}
+	c := table.NewCursor(0, kv.MaxSeq)
+	if c.First() || c.Last() || c.SeekGE(nil) || c.SeekLT([]byte{1}) || c.Next() || c.Prev() {
+		t.Error("a cursor stands in an empty table")
+	}
+	if c := table.NewCursor(9, kv.MaxSeq); c.First() || c.Last() || c.SeekGE(nil) || c.SeekLT(nil) {
+		t.Error("a cursor stands in a keyspace that does not exist")
+	}
+	everything := kv.Range{}
+	if table.Changed(0, everything, 0) || table.Changed(9, everything, 0) || table.ChangedKey(0, nil, kv.Hash(nil), 0) {
+		t.Error("an empty table changed")
+	}
+	if table.RangeDeletes(0, kv.MaxSeq) != nil || table.RangeDeletes(9, kv.MaxSeq) != nil || len(table.Keyspaces()) != 0 {
+		t.Error("an empty table has something")
+	}
+	if !table.Empty(0) || !table.Empty(9) || table.Bytes() != 0 || table.Len() != 0 || table.FirstSeq() != 0 || table.LastSeq() != 0 {
+		t.Error("an empty table is not empty")
+	}
+}
+
+// An empty range hides nothing, so the keyspace stays empty, but the
+// operation has taken its sequence number.
+func TestTable_DeleteRange_EmptyRange(t *testing.T) {
+	table := New()
+	table.DeleteRange(0, kv.Range{Start: []byte("b"), End: []byte("a")}, 5)
+	table.DeleteRange(4, kv.Range{Start: []byte("b"), End: []byte("b")}, 6)
+	table.DeleteRange(0, kv.Range{End: []byte{}}, 7)
+	if !table.Empty(0) || !table.Empty(4) || len(table.Keyspaces()) != 0 {
+		t.Error("an empty range left something")
+	}
+	if table.Len() != 3 || table.FirstSeq() != 5 || table.LastSeq() != 7 {
+		t.Errorf("%d operations from %d to %d, want 3 from 5 to 7", table.Len(), table.FirstSeq(), table.LastSeq())
+	}
+}
+
+// A transaction of two puts buffers them in a table of its own.
+func TestTable_SmallIsSmall(t *testing.T) {
+	var table *Table
+	allocs := testing.AllocsPerRun(100, func() {
+		table = New()
+		put(table, "a key", "a value", 1)
+		put(table, "another", "a value", 2)
+	})
+	if allocs > 6 { // the table, a leaf, a root, a chunk; two of the test's own at most
+		t.Errorf("%v allocations", allocs)
+	}
+	if table.Bytes() > 2048 {
+		t.Errorf("%d bytes", table.Bytes())
+	}
+}
+
+func TestTable_Bytes_IsWhatItHolds(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for _, valueSize := range []int{0, 100, 1000, 100_000} {
+		before := heap()
+		table := New()
+		value := make([]byte, valueSize)
+		var key [16]byte
+		for i := range max(300, min(200_000, 20_000_000/(valueSize+1))) {
+			binary.BigEndian.PutUint64(key[:], uint64(i)*0x9E3779B97F4A7C15)
+			table.Put(0, key[:], kv.Hash(key[:]), value, kv.Set, kv.Seq(i+1))
+		}
+		c := table.NewCursor(0, kv.MaxSeq)
+		for c.First(); c.Next(); { // leaves an order on each leaf
+		}
+		held := heap() - before
+		if counted := table.Bytes(); counted < held*95/100 || counted > held*110/100 {
+			t.Errorf("values of %d: %d bytes counted, %d held", valueSize, counted, held)
+		}
+		runtime.KeepAlive(table)
+	}
+}
+
+// Large values do not end the chunk that small ones share, and take no more
+// than they need.
+func TestTable_LargeValue_OwnChunk(t *testing.T) {
+	table := New()
+	put(table, "small", "value", 1)
+	before := table.Bytes()
+	put(table, "large", string(make([]byte, 1<<20)), 2)
+	put(table, "also small", "value", 3)
+	if grown := table.Bytes() - before; grown > 1<<20+100 {
+		t.Errorf("grew by %d bytes for a value of 1 MiB", grown)
+	}
+	if value, _, _ := table.Get(0, []byte("large"), kv.Hash([]byte("large")), 3); len(value) != 1<<20 || cap(value) != 1<<20 {
+		t.Errorf("value of %d bytes, capacity %d", len(value), cap(value))
+	}
+}
+
+// What Get and a cursor return stays as it was, and cannot be appended to in
+// place.
+func TestTable_Get_ValueStays(t *testing.T) {
+	table := New()
+	put(table, "k", "first", 1)
+	value, _, _ := table.Get(0, []byte("k"), kv.Hash([]byte("k")), 1)
+	c := table.NewCursor(0, 1)
+	c.First()
+	key := c.Key()
+	for i := range 10_000 {
+		put(table, "k", "later", kv.Seq(2+2*i))
+		put(table, fmt.Sprint(i), "other", kv.Seq(3+2*i))
+	}
+	if string(value) != "first" || cap(value) != len(value) || string(key) != "k" || cap(key) != len(key) {
+		t.Errorf("key %q, value %q", key, value)
+	}
+}
+
+// A hundred thousand updates of one key stay in one slot, and a snapshot from
+// any time finds its version in a number of steps that grows with the
+// logarithm of theirs.
+func TestTable_HotKey_OldSnapshots(t *testing.T) {
+	const n = 100_000
+	table := New()
+	key := []byte("a counter")
+	hash := kv.Hash(key)
+	var value [8]byte
+	for i := range uint64(n) {
+		binary.LittleEndian.PutUint64(value[:], i+1)
+		table.Put(0, key, hash, value[:], kv.Set, kv.Seq(10*(i+1)))
+	}
+	if table.main.root.Load().height != 0 || table.main.leaf(&table.arena, key).count() != 1 {
+		t.Error("updates of one key took more than one slot")
+	}
+	most := 0
+	newest := table.main.find(&table.arena, key, hash)
+	for seq := kv.Seq(0); seq < 10*n+20; seq += 7 {
+		got, kind, at := table.Get(0, key, hash, seq)
+		want := min(seq/10, n)
+		if want == 0 {
+			if kind != 0 {
+				t.Fatalf("at %d: kind %d, want none", seq, kind)
+			}
+		} else if kind != kv.Set || at != want*10 || binary.LittleEndian.Uint64(got) != uint64(want) {
+			t.Fatalf("at %d: version %d, want %d", seq, at, want*10)
+		}
+		steps := 0
+		for e := newest; e != nil && e.seq() > seq; e = table.arena.back(e, seq) {
+			steps++
+		}
+		most = max(most, steps)
+	}
+	if limit := 3 * bits.Len(n); most > limit {
+		t.Errorf("%d steps to a version, want at most %d", most, limit)
+	}
+}
+
+// Keys in order leave full leaves behind, upwards and downwards.
+func TestTable_InOrder_FillsLeaves(t *testing.T) {
+	const n = 64 * 500
+	for name, key := range map[string]func(i int) []byte{
+		"ascending":  func(i int) []byte { return fmt.Appendf(nil, "%08d", i) },
+		"descending": func(i int) []byte { return fmt.Appendf(nil, "%08d", n-i) },
+		"two streams": func(i int) []byte {
+			return fmt.Appendf(nil, "%d/%08d", i%2, i)
+		},
+	} {
+		table := New()
+		for i := range n {
+			k := key(i)
+			table.Put(0, k, kv.Hash(k), nil, kv.Set, kv.Seq(i+1))
+		}
+		checkTree(t, table, 0)
+		leaves := 0
+		var p path
+		for more := p.first(&table.main); more; more = p.next() {
+			leaves++
+		}
+		if leaves > n/leafSlots+3 {
+			t.Errorf("%s: %d leaves for %d keys", name, leaves, n)
+		}
+	}
+}
+
+// With only one bit of hash left to tell keys apart, they are still told
+// apart, by the keys themselves.
+func TestTable_HashesCollide(t *testing.T) {
+	table := New()
+	for i := range 3000 {
+		key := fmt.Appendf(nil, "%d", i)
+		table.Put(0, key, uint64(i&1), key, kv.Set, kv.Seq(i+1))
+	}
+	for i := range 3000 {
+		key := fmt.Appendf(nil, "%d", i)
+		if value, _, _ := table.Get(0, key, uint64(i&1), kv.MaxSeq); !bytes.Equal(value, key) {
+			t.Fatalf("Get(%q) = %q", key, value)
+		}
+		if _, kind, _ := table.Get(0, append(key, '?'), uint64(i&1), kv.MaxSeq); kind != 0 {
+			t.Fatalf("Get(%q): kind %d", append(key, '?'), kind)
+		}
+	}
+}
+
+// Reset takes a cursor to another table; moving it does not allocate once the
+// leaves are sorted.
+func TestCursor_Reset(t *testing.T) {
+	one, two := New(), New()
+	for i := range 1000 {
+		put(one, fmt.Sprintf("one %04d", i), "", kv.Seq(i+1))
+		put(two, fmt.Sprintf("two %04d", i), "", kv.Seq(i+1))
+	}
+	c := one.NewCursor(0, kv.MaxSeq)
+	c.Last()
+	c.Reset(two, 0, 500)
+	if c.Next() || c.Prev() {
+		t.Error("a cursor stands somewhere after Reset")
+	}
+	if !c.First() || string(c.Key()) != "two 0000" || !c.Last() || string(c.Key()) != "two 0499" {
+		t.Errorf("after Reset the cursor ends on %q", c.Key())
+	}
+	key := []byte("two 0300")
+	if allocs := testing.AllocsPerRun(20, func() {
+		c.Reset(two, 0, kv.MaxSeq)
+		c.SeekGE(key)
+		for c.Next() {
+		}
+		c.SeekLT(key)
+		for c.Prev() {
+		}
+	}); allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// Fragments of older moments are right however many tombstones there are and
+// in whatever order the moments are asked for.
+func TestTable_RangeDeletes_EveryMoment(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	table := New()
+	var all []kv.RangeDelete
+	letter := func() []byte { return []byte{'a' + byte(rnd.IntN(26)), 'a' + byte(rnd.IntN(26))} }
+	for i := range 100 {
+		r := kv.Range{Start: letter(), End: letter()}
+		if bytes.Compare(r.Start, r.End) >= 0 {
+			r.End = nil
+			if rnd.IntN(3) > 0 {
+				r.End = append(slices.Clone(r.Start), 'z')
+			}
+		}
+		all = append(all, kv.RangeDelete{Range: r, Seq: kv.Seq(i+1) * 3})
+		table.DeleteRange(0, r, kv.Seq(i+1)*3)
+		for range 30 {
+			seq := kv.Seq(rnd.IntN(3*i + 6))
+			have := table.RangeDeletes(0, seq)
+			key := letter()
+			var want kv.Seq
+			for _, d := range all {
+				if d.Seq <= seq && d.Contains(key) {
+					want = d.Seq
+				}
+			}
+			if have.Covering(key) != want {
+				t.Fatalf("at %d: %q is covered at %d, want %d", seq, key, have.Covering(key), want)
+			}
+			for j, f := range have {
+				if f.Empty() || j > 0 && (have[j-1].End == nil || bytes.Compare(have[j-1].End, f.Start) > 0) {
+					t.Fatalf("at %d: fragment %d is empty or overlaps: %v", seq, j, have)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package node
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// A leaf's body (docs/FORMAT.md, "Leaf body"):
+//
+//	fingerprints   one byte an entry, padded with zeros to a multiple of 8
+//	slots          2 bytes an entry: the offset of its cell in the body
+//	prefix         shared by all keys of the leaf; empty where there is one
+//	cells          uvarint suffix length, uvarint value length·2+o, suffix,
+//	               then the value (o=0) or the reference of its overflow
+//	               extent (o=1)
+//
+// The fingerprints start 48 bytes into the node, so a lookup reads the header
+// and the first 16 of them from one cache line, and the rest of them and the
+// slots from the next two.
+
+// Cell is one entry of a leaf, lent from the node.
+type Cell struct {
+	Suffix   []byte // the key without the leaf's prefix
+	Value    []byte // with Overflow, the encoded Ref of the value's extent
+	Len      int    // length of the value
+	Overflow bool
+}
+
+// Ref is where the value of a cell with Overflow is.
+func (c Cell) Ref() Ref { return GetRef(c.Value) }
+
+// LeafBuilder lays out a leaf. Begin, then Add every entry in order of key,
+// then Finish. The zero value is ready.
+type LeafBuilder struct {
+	buf           []byte
+	count, prefix int
+	added         int
+}
+
+// Begin starts a leaf of count entries whose keys all begin with prefix. The
+// memory for size bytes is taken at once; LeafSize tells how many it needs.
+func (b *LeafBuilder) Begin(count int, prefix []byte, size int) {
+	cells := leafSlots(count) + 2*count
+	b.buf = make([]byte, cells, max(size, cells+len(prefix)))
+	b.buf = append(b.buf, prefix...)
+	b.count, b.prefix, b.added = count, len(prefix), 0
+}
+
+// Add appends an entry. fp is the low byte of its key's hash. With overflow,
+// value is an encoded Ref and valueLen the length of the value it stands for.
+func (b *LeafBuilder) Add(suffix []byte, fp uint8, value []byte, valueLen int, overflow bool) {
+	off := len(b.buf) - HeaderSize
+	if b.added == b.count || off > 0xFFFF {
+		panic("node: leaf does not hold its entries")
+	}
+	b.buf[HeaderSize+b.added] = fp
+	binary.LittleEndian.PutUint16(b.buf[leafSlots(b.count)+2*b.added:], uint16(off))
+	v := uint64(valueLen) << 1
+	if overflow {
+		v |= 1
+	}
+	b.buf = binary.AppendUvarint(b.buf, uint64(len(suffix)))
+	b.buf = binary.AppendUvarint(b.buf, v)
+	b.buf = append(b.buf, suffix...)
+	b.buf = append(b.buf, value...)
+	b.added++
+}
+
+// Finish returns the leaf: room for the header, then the body. Of h it fills
+// what the layout decides.
+func (b *LeafBuilder) Finish(h *Header) []byte {
+	if b.added != b.count {
+		panic("node: leaf lacks entries")
+	}
+	h.Kind, h.Level, h.Shift = Leaf, 0, 0
+	h.Count, h.Prefix = uint16(b.count), uint16(b.prefix)
+	buf := b.buf
+	b.buf = nil
+	return buf
+}
+
+// LeafSize is the length of a leaf, header included, of count entries whose
+// keys share a prefix of that length and whose cells would take that many
+// bytes (the sum of LeafCellSize) if they did not. It is exact but for suffix
+// lengths whose uvarint is shorter than that of the whole key.
+func LeafSize(count, prefix, cells int) int {
+	return leafSlots(count) + 2*count + prefix + cells - count*prefix
+}
+
+// LeafCellSize is the length of the cell of an entry whose key is not
+// shortened.
+func LeafCellSize(key, value int, overflow bool) int {
+	n := uvarintLen(key) + uvarintLen(value<<1) + key
+	if overflow {
+		return n + RefSize
+	}
+	return n + value
+}
+
+// Cell returns entry i.
+func (n Node) Cell(i int) Cell {
+	body := n[HeaderSize:]
+	b := body[binary.LittleEndian.Uint16(n[leafSlots(n.Count())+2*i:]):]
+	var suffix, value uint64
+	// Nearly every suffix is shorter than 128 bytes, and nearly every value
+	// than 8 KiB.
+	if b[0] < 0x80 {
+		suffix, b = uint64(b[0]), b[1:]
+	} else {
+		suffix, b = uvarint(b)
+	}
+	switch {
+	case b[0] < 0x80:
+		value, b = uint64(b[0]), b[1:]
+	case b[1] < 0x80:
+		value, b = uint64(b[0]&0x7F)|uint64(b[1])<<7, b[2:]
+	default:
+		value, b = uvarint(b)
+	}
+	c := Cell{Suffix: b[:suffix:suffix], Len: int(value >> 1)}
+	b = b[suffix:]
+	if value&1 != 0 {
+		c.Overflow = true
+		c.Value = b[:RefSize:RefSize]
+	} else {
+		c.Value = b[:c.Len:c.Len]
+	}
+	return c
+}
+
+// Fingerprint returns the low byte of the hash of entry i's key.
+func (n Node) Fingerprint(i int) uint8 { return n[HeaderSize+i] }
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// Find returns the entry of key, whose hash ends in fp. It compares eight
+// fingerprints at a time, and the key only where one matches.
+func (n Node) Find(key []byte, fp uint8) (Cell, bool) {
+	count := n.Count()
+	want := uint64(fp) * ones
+	for g := 0; g < count; g += 8 {
+		x := binary.LittleEndian.Uint64(n[HeaderSize+g:]) ^ want
+		for m := (x - ones) &^ x & highs; m != 0; m &= m - 1 {
+			i := g + bits.TrailingZeros64(m)>>3
+			if i >= count { // padding
+				break
+			}
+			c := n.Cell(i)
+			p := len(key) - len(c.Suffix)
+			if p == n.PrefixLen() && string(key[p:]) == string(c.Suffix) && string(key[:p]) == string(n.Prefix()) {
+				return c, true
+			}
+		}
+	}
+	return Cell{}, false
+}
+
+// LowerBound returns the index of the first entry at or after key, which is
+// the count where all are before it.
+func (n Node) LowerBound(key []byte) int {
+	count := n.Count()
+	key, c := n.cutPrefix(key)
+	if c < 0 {
+		return 0
+	}
+	if c > 0 {
+		return count
+	}
+	lo, hi := 0, count
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if bytes.Compare(n.Cell(mid).Suffix, key) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// leafSlots is the offset of the slots in a leaf of count entries.
+func leafSlots(count int) int { return HeaderSize + (count+7)&^7 }
+
+// leafPrefix is the offset of the prefix in a leaf of count entries.
+func leafPrefix(count int) int { return leafSlots(count) + 2*count }
+
+func uvarintLen(n int) int { return (bits.Len64(uint64(n)|1) + 6) / 7 }
+
+// uvarint decodes a uvarint and cuts it off. Check has found it sound.
+func uvarint(b []byte) (uint64, []byte) {
+	v, n := binary.Uvarint(b)
+	return v, b[n:]
+}

@@ -1,0 +1,391 @@
+package pager
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/lightning-db/lightning/engine/internal/node"
+)
+
+// cache decides which nodes stay in memory. Its invariants:
+//
+//  1. used, the sum over the frames in the lists of their buffers' capacity,
+//     child pointers and the frame itself, never exceeds limit.
+//  2. A frame's data is not nil exactly when it is in a list.
+//  3. f.kidsHere is the number of resident frames linked to f as parent.
+//
+// There are three lists. A node that a scan read waits in the scan list, and
+// leaves before all others. Any other node starts on probation, a tenth of the cache,
+// and moves to main when it is read again: what is read once cannot push out
+// what is read often. A node that comes back soon after it left goes to main
+// at once, so that a new working set larger than the probation takes over.
+// Main is a clock: the hand passes over what was read since it came by last.
+// A branch is passed over twice more, and as long as a child of it is here.
+type cache struct {
+	limit int64
+
+	hits   counter
+	misses atomic.Uint64
+
+	mu     sync.Mutex // guards all below, and what Frame says
+	used   int64
+	frames int
+	lists  [places]frameList
+	ghosts []ghost // who left lately, by hash of offset
+	left   uint32  // how many left in all
+}
+
+// place is a list of the cache.
+type place uint8
+
+const (
+	nowhere       place = iota
+	scanList            // what scans read and what is no longer current
+	probationList       // what was read once
+	mainList            // what was read again
+	places
+)
+
+// ghost remembers a frame that left.
+type ghost struct {
+	key  uint32 // hash of its offset
+	left uint32 // value of cache.left then
+}
+
+const branchLives = 2
+
+func (c *cache) init(limit int64) {
+	c.limit = limit
+	n := min(max(limit/4096, 16), 1<<20)
+	c.ghosts = make([]ghost, 1<<bits.Len64(uint64(n-1)))
+}
+
+// admit makes n the data of f, which its loader has read, if the limit allows.
+// A frame that no reader can find is not worth more than a scan's.
+func (c *cache) admit(f *Frame, n node.Node, scan bool) {
+	cost := frameCost(n)
+	if cost > c.limit {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.makeRoom(cost)
+	switch {
+	case !c.link(f), scan:
+		c.insert(f, n, cost, scanList, nil)
+	case c.leftLately(f):
+		c.insert(f, n, cost, mainList, nil)
+	default:
+		c.insert(f, n, cost, probationList, nil)
+	}
+}
+
+// admitWritten makes n the data of the new frame f, whose children frames are
+// children. Without keep it does so only while there is room or when a child
+// is here, since a child without its parent cannot be found.
+func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool) {
+	cost := frameCost(n)
+	if cost > c.limit {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range children {
+		keep = keep || k != nil && k.place != nowhere
+	}
+	if !keep && c.used+cost > c.limit {
+		return
+	}
+	c.makeRoom(cost)
+	where := scanList
+	if keep {
+		where = mainList
+	}
+	c.insert(f, n, cost, where, children)
+}
+
+// insert puts f into a list and publishes its data.
+func (c *cache) insert(f *Frame, n node.Node, cost int64, where place, children []*Frame) {
+	if n.Kind() == node.Branch {
+		kids := make([]atomic.Pointer[Frame], n.Count())
+		c.adopt(f, kids, children)
+		f.kids.Store(unsafe.SliceData(kids))
+		f.lives = branchLives
+	}
+	f.bytes = uint32(cost)
+	c.used += cost
+	c.frames++
+	c.lists[where].push(f, where)
+	f.touched.Store(0)
+	f.size.Store(uint32(len(n)))
+	f.data.Store(unsafe.SliceData(n))
+}
+
+// adopt makes f the parent of those children that are here. The others are
+// found again through f's references.
+func (c *cache) adopt(f *Frame, kids []atomic.Pointer[Frame], children []*Frame) {
+	for i, k := range children {
+		if k == nil || k.place == nowhere {
+			continue
+		}
+		c.unlink(k)
+		k.parent, k.slot = f, uint16(i)
+		k.flags |= flagLinked
+		f.kidsHere++
+		kids[i].Store(k)
+	}
+}
+
+// link makes sure that f can be reached from its parent. A root needs none.
+func (c *cache) link(f *Frame) bool {
+	if f.parent == nil {
+		return true
+	}
+	kids := f.parent.kids.Load()
+	if kids == nil {
+		return false
+	}
+	slot := kidAt(kids, f.slot)
+	if slot.Load() != f && !slot.CompareAndSwap(nil, f) {
+		return false
+	}
+	f.flags |= flagLinked
+	f.parent.kidsHere++
+	return true
+}
+
+// unlink takes f off the count of its parent.
+func (c *cache) unlink(f *Frame) {
+	if f.flags&flagLinked != 0 {
+		f.flags &^= flagLinked
+		f.parent.kidsHere--
+	}
+}
+
+func kidAt(first *atomic.Pointer[Frame], i uint16) *atomic.Pointer[Frame] {
+	return (*atomic.Pointer[Frame])(unsafe.Add(unsafe.Pointer(first), uintptr(i)*unsafe.Sizeof(*first)))
+}
+
+// frameCost is what a frame with node n counts for.
+func frameCost(n node.Node) int64 {
+	cost := frameBytes + cap(n)
+	if n.Kind() == node.Branch {
+		cost += n.Count() * int(unsafe.Sizeof(atomic.Pointer[Frame]{}))
+	}
+	return int64(cost)
+}
+
+func (c *cache) makeRoom(cost int64) {
+	for c.used+cost > c.limit {
+		c.evictOne()
+	}
+}
+
+// evictOne evicts one frame. There is one.
+func (c *cache) evictOne() {
+	f := c.victim(&c.lists[scanList])
+	if p := &c.lists[probationList]; f == nil && (p.bytes > c.limit/10 || c.lists[mainList].head == nil) {
+		f = c.victim(p)
+	}
+	if f == nil {
+		f = c.hand()
+	}
+	c.evict(f)
+}
+
+// victim returns the oldest frame of a queue that was not read again; those
+// before it move to main, and a scan's branch waits once more for its children.
+// It returns nil when none is left.
+func (c *cache) victim(l *frameList) *Frame {
+	for f := l.head; f != nil; f = l.head {
+		to := mainList
+		switch {
+		case f.flags&flagFreed != 0:
+			return f
+		case f.touched.Load() != 0:
+			f.touched.Store(0)
+		case f.kidsHere == 0:
+			return f
+		case f.place == scanList && f.lives == 0:
+			return f
+		case f.place == scanList:
+			f.lives--
+			to = scanList
+		}
+		l.remove(f)
+		c.lists[to].push(f, to)
+	}
+	return nil
+}
+
+// maxSteps bounds how far the hand looks, so that no reader waits long where
+// everything has been read since it came by.
+const maxSteps = 128
+
+// hand moves the clock's hand on to a frame to evict. Main is not empty: when
+// the queues were, all frames are in it.
+func (c *cache) hand() *Frame {
+	l := &c.lists[mainList]
+	for range maxSteps {
+		f := l.head
+		switch {
+		case f.touched.Load() != 0:
+			f.touched.Store(0)
+			if f.kids.Load() != nil {
+				f.lives = branchLives
+			}
+		case f.kidsHere > 0:
+		case f.lives > 0:
+			f.lives--
+		default:
+			return f
+		}
+		l.remove(f)
+		l.push(f, mainList)
+	}
+	for f := l.head; f != nil; f = f.next {
+		if f.kidsHere == 0 {
+			return f
+		}
+	}
+	return l.head
+}
+
+func (c *cache) evict(f *Frame) {
+	from := f.place
+	c.lists[from].remove(f)
+	c.used -= int64(f.bytes)
+	c.frames--
+	f.data.Store(nil)
+	f.kids.Store(nil)
+	f.lives = 0
+	f.flags &^= flagFreed
+	if f.flags&flagLinked != 0 {
+		if kids := f.parent.kids.Load(); kids != nil {
+			kidAt(kids, f.slot).CompareAndSwap(f, nil)
+		}
+		c.unlink(f)
+	}
+	if from != scanList {
+		c.noteLeft(f)
+	}
+}
+
+// release says that f's extent is free in the next version: it goes first.
+func (c *cache) release(f *Frame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.place != nowhere {
+		f.flags |= flagFreed
+		c.lists[f.place].remove(f)
+		c.lists[scanList].pushFront(f, scanList)
+	}
+}
+
+// abort undoes what the writer of generation gen did to the cache: its nodes
+// leave, what it released stays, and what its branches adopted goes back.
+func (c *cache) abort(gen uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.each(func(f *Frame) {
+		f.flags &^= flagFreed
+		if f.resident().Gen() == gen {
+			c.evict(f)
+		}
+	})
+	c.each(func(f *Frame) {
+		if first := f.kids.Load(); first != nil {
+			c.takeBack(f, kidSlots(first, f.resident().Count()))
+		}
+	})
+}
+
+// takeBack makes f the parent of those of its children that lost theirs.
+func (c *cache) takeBack(f *Frame, kids []atomic.Pointer[Frame]) {
+	for i := range kids {
+		k := kids[i].Load()
+		if k == nil || k.parent.kids.Load() != nil {
+			continue
+		}
+		c.unlink(k)
+		k.parent, k.slot = f, uint16(i)
+		if k.place != nowhere {
+			c.link(k)
+		}
+	}
+}
+
+// each calls fn for every frame in the cache; fn may evict it.
+func (c *cache) each(fn func(*Frame)) {
+	for i := range c.lists {
+		for f := c.lists[i].head; f != nil; {
+			next := f.next
+			fn(f)
+			f = next
+		}
+	}
+}
+
+func (c *cache) noteLeft(f *Frame) {
+	i, key := c.ghostOf(f)
+	c.left++
+	c.ghosts[i] = ghost{key, c.left}
+}
+
+// leftLately reports whether f left not longer ago than the cache takes to
+// turn over once.
+func (c *cache) leftLately(f *Frame) bool {
+	i, key := c.ghostOf(f)
+	g := c.ghosts[i]
+	return g.key == key && g.left != 0 && c.left-g.left < uint32(c.frames)
+}
+
+func (c *cache) ghostOf(f *Frame) (int, uint32) {
+	h := f.Ref().Off * 0x9E3779B97F4A7C15
+	return int(h>>40) & (len(c.ghosts) - 1), uint32(h >> 8)
+}
+
+// frameList is a doubly linked list of frames.
+type frameList struct {
+	head, tail *Frame
+	bytes      int64
+}
+
+func (l *frameList) push(f *Frame, where place) {
+	f.place, f.prev, f.next = where, l.tail, nil
+	if l.tail == nil {
+		l.head = f
+	} else {
+		l.tail.next = f
+	}
+	l.tail = f
+	l.bytes += int64(f.bytes)
+}
+
+func (l *frameList) pushFront(f *Frame, where place) {
+	f.place, f.prev, f.next = where, nil, l.head
+	if l.head == nil {
+		l.tail = f
+	} else {
+		l.head.prev = f
+	}
+	l.head = f
+	l.bytes += int64(f.bytes)
+}
+
+func (l *frameList) remove(f *Frame) {
+	if f.prev == nil {
+		l.head = f.next
+	} else {
+		f.prev.next = f.next
+	}
+	if f.next == nil {
+		l.tail = f.prev
+	} else {
+		f.next.prev = f.prev
+	}
+	f.place, f.prev, f.next = nowhere, nil, nil
+	l.bytes -= int64(f.bytes)
+}

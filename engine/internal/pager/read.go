@@ -1,0 +1,292 @@
+package pager
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/node"
+)
+
+// Node returns the node of f, from memory or from the disk. It is verified and
+// structurally sound (node.Check); it stays valid for as long as it is held.
+func (p *Pager) Node(f *Frame) (node.Node, error) {
+	b := f.data.Load()
+	if b == nil {
+		return p.load(f, false)
+	}
+	if f.touched.Load() == 0 {
+		f.touched.Store(1)
+	}
+	p.cache.hits.inc()
+	return unsafe.Slice(b, f.size.Load()), nil
+}
+
+// NodeForScan is Node for a reader that will not come back: what it reads from
+// the disk is the first to leave the cache, and what it finds there does not
+// count as used.
+func (p *Pager) NodeForScan(f *Frame) (node.Node, error) {
+	if n := f.resident(); n != nil {
+		p.cache.hits.inc()
+		return n, nil
+	}
+	return p.load(f, true)
+}
+
+// load reads the node of f from the disk, once for all that ask at the time.
+func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
+	f.loading.Lock()
+	defer f.loading.Unlock()
+	if n := f.resident(); n != nil {
+		p.cache.hits.inc()
+		return n, nil
+	}
+	p.cache.misses.Add(1)
+	n, err := p.ReadNode(f.Ref(), f.keyspace, int(f.level))
+	if err != nil {
+		return nil, err
+	}
+	p.cache.admit(f, n, scan)
+	return n, nil
+}
+
+// ReadNode reads a node past the cache. A level of -1 means any.
+func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, error) {
+	scratch := scratchPool.Get().(*[]byte)
+	defer scratchPool.Put(scratch)
+	stored, h, err := p.readExtent(ref, expect{node.Leaf, ks, level}, node.MaxSize, *scratch)
+	if err != nil {
+		return nil, err
+	}
+	*scratch = stored[:0]
+	if h.PlainLen > node.MaxSize-node.HeaderSize {
+		return nil, p.corrupt(ref, Structure, "a node of %d bytes", h.PlainLen)
+	}
+	// Grow, as against make, tells the capacity that the allocator really
+	// gives, which is what the cache counts.
+	n := slices.Grow([]byte(nil), node.HeaderSize+int(h.PlainLen))
+	n = append(n, stored[:node.HeaderSize]...)
+	n, err = compress.Decode(compress.Codec(h.Codec), n, stored[node.HeaderSize:], int(h.PlainLen))
+	if err != nil {
+		return nil, p.corrupt(ref, Structure, "%v", err)
+	}
+	if err := node.Check(n); err != nil {
+		return nil, p.corrupt(ref, Structure, "%v", err)
+	}
+	return n, nil
+}
+
+// scratchPool holds buffers for stored bytes: they are copied or decompressed
+// into one of the right size, which the cache may keep.
+var scratchPool = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+// ReadOverflow appends the value in the overflow extent ref to dst. It is not
+// kept in memory.
+func (p *Pager) ReadOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
+	if ref.Len > directBytes {
+		return p.readLargeOverflow(ref, ks, dst)
+	}
+	scratch := scratchPool.Get().(*[]byte)
+	defer scratchPool.Put(scratch)
+	stored, h, err := p.readExtent(ref, expect{node.Overflow, ks, 0}, maxStored, *scratch)
+	if err != nil {
+		return dst, err
+	}
+	*scratch = stored[:0]
+	return p.appendBody(ref, h, stored[node.HeaderSize:], dst)
+}
+
+// directBytes is the stored length from which an overflow extent is read, and
+// written, without a copy: below it, one call for header and body is cheaper.
+const directBytes = 128 << 10
+
+// readLargeOverflow reads the header by itself and the body straight into dst.
+func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
+	if err := p.checkPlace(ref, maxStored); err != nil {
+		return dst, err
+	}
+	var head [node.HeaderSize]byte
+	if err := p.readAt(ref, head[:], ref.Off); err != nil {
+		return dst, err
+	}
+	n := len(dst)
+	body := slices.Grow(dst, int(ref.Len)-node.HeaderSize)[n : n+int(ref.Len)-node.HeaderSize]
+	if err := p.readAt(ref, body, ref.Off+node.HeaderSize); err != nil {
+		return dst, err
+	}
+	h, err := p.judge(ref, expect{node.Overflow, ks, 0}, head[:], body)
+	if err != nil {
+		return dst, err
+	}
+	if h.Codec == uint8(compress.None) {
+		return body[:len(body):len(body)], nil
+	}
+	return p.appendBody(ref, h, body, dst)
+}
+
+// appendBody appends the plain bytes of an overflow body.
+func (p *Pager) appendBody(ref node.Ref, h node.Header, body, dst []byte) ([]byte, error) {
+	if h.PlainLen > kv.MaxValueSize {
+		return dst, p.corrupt(ref, Structure, "a value of %d bytes", h.PlainLen)
+	}
+	out, err := compress.Decode(compress.Codec(h.Codec), dst, body, int(h.PlainLen))
+	if err != nil {
+		return dst, p.corrupt(ref, Structure, "%v", err)
+	}
+	return out, nil
+}
+
+// expect is what the place of a reference says that its extent must be.
+type expect struct {
+	kind     uint8 // node.Leaf stands for a leaf or a branch, as the level has it
+	keyspace kv.Keyspace
+	level    int // -1: any
+}
+
+// readExtent reads the stored bytes of an extent, of at most maxLen, into buf,
+// or into a larger one, and verifies them.
+func (p *Pager) readExtent(ref node.Ref, want expect, maxLen uint32, buf []byte) ([]byte, node.Header, error) {
+	if err := p.checkPlace(ref, maxLen); err != nil {
+		return nil, node.Header{}, err
+	}
+	buf = slices.Grow(buf[:0], int(ref.Len))[:ref.Len]
+	if err := p.readAt(ref, buf, ref.Off); err != nil {
+		return nil, node.Header{}, err
+	}
+	h, err := p.judge(ref, want, buf[:node.HeaderSize], buf[node.HeaderSize:])
+	return buf, h, err
+}
+
+// checkPlace makes sure that the extent can be where ref says, before anything
+// is allocated for it.
+func (p *Pager) checkPlace(ref node.Ref, maxLen uint32) error {
+	if ref.Off < firstExtent || ref.Len < node.HeaderSize || ref.Len > maxLen {
+		return p.corrupt(ref, Structure, "a reference to %d bytes there", ref.Len)
+	}
+	if end := p.end.Load(); !within(ref, end) {
+		return p.corrupt(ref, Truncated, "the extent of %d bytes reaches past the end at %d", ref.Len, end)
+	}
+	return nil
+}
+
+// readAt fills b, part of the extent of ref, from what is staged or the file.
+func (p *Pager) readAt(ref node.Ref, b []byte, off uint64) error {
+	if p.staged.read(b, off) {
+		return nil
+	}
+	n, err := p.file.ReadAt(b, int64(off))
+	p.readBytes.Add(uint64(n))
+	switch {
+	case n == len(b):
+		return nil
+	case err == nil || errors.Is(err, io.EOF):
+		return p.corrupt(ref, Truncated, "the file ends at %d", off+uint64(n))
+	}
+	return fmt.Errorf("%s: read %d bytes at %d: %w", p.name, len(b), off, err)
+}
+
+// judge compares the stored bytes head and body with ref and with what the
+// extent must be.
+func (p *Pager) judge(ref node.Ref, want expect, head, body []byte) (node.Header, error) {
+	h, err := node.GetHeader(head)
+	sum := sumParts(head, body)
+	if err != nil || h.Sum != ref.Sum || sum != ref.Sum {
+		return h, p.diagnose(ref, want, h, err, sum)
+	}
+	return h, p.checkHeader(ref, want, h)
+}
+
+// sumParts is node.Sum over an extent in two parts.
+func sumParts(head, body []byte) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	d.Write(head[8:])
+	d.Write(body)
+	return d.Sum64()
+}
+
+// diagnose tells what stands in the place of the extent that ref means. An
+// extent that agrees with its own checksum was written whole, by somebody and
+// for some purpose, which its header tells.
+func (p *Pager) diagnose(ref node.Ref, want expect, h node.Header, magic error, sum uint64) error {
+	if magic != nil {
+		return p.corrupt(ref, Checksum, "%v", magic)
+	}
+	if h.Len != ref.Len {
+		sum = p.sumOf(ref, h.Len)
+	}
+	switch {
+	case h.Sum != sum:
+		return p.corrupt(ref, Checksum, "its header tells the checksum %016x, its bytes give another", h.Sum)
+	case h.DB != p.db:
+		return p.corrupt(ref, Foreign, "an extent of the database %016x, this is %016x", h.DB, p.db)
+	case want.mismatch(h) != "":
+		return p.corrupt(ref, Misdirected, "an extent that belongs elsewhere: %s", want.mismatch(h))
+	}
+	return p.corrupt(ref, Stale, "an extent of generation %d with the checksum %016x, the reference means %016x", h.Gen, h.Sum, ref.Sum)
+}
+
+// sumOf is the checksum over n bytes from the start of ref's place, or 0.
+func (p *Pager) sumOf(ref node.Ref, n uint32) uint64 {
+	ref.Len = n
+	if p.checkPlace(ref, maxStored) != nil {
+		return 0
+	}
+	b := make([]byte, n)
+	if p.readAt(ref, b, ref.Off) != nil {
+		return 0
+	}
+	return node.Sum(b)
+}
+
+// maxStored is the largest stored length: a value's.
+const maxStored = kv.MaxValueSize + node.HeaderSize
+
+// checkHeader holds the header of an extent that is the right one to X1, X2.
+func (p *Pager) checkHeader(ref node.Ref, want expect, h node.Header) error {
+	plain := ref.Len - node.HeaderSize
+	switch {
+	case h.DB != p.db:
+		return p.corrupt(ref, Foreign, "an extent of the database %016x, this is %016x", h.DB, p.db)
+	case h.Len != ref.Len:
+		return p.corrupt(ref, Structure, "a stored length of %d, the reference tells %d", h.Len, ref.Len)
+	case want.mismatch(h) != "":
+		return p.corrupt(ref, Structure, "%s", want.mismatch(h))
+	case h.Gen > p.newest.Load():
+		return p.corrupt(ref, Structure, "generation %d, the newest is %d", h.Gen, p.newest.Load())
+	case !compress.Codec(h.Codec).Valid():
+		return p.corrupt(ref, Structure, "unknown %v", compress.Codec(h.Codec))
+	case h.Codec == uint8(compress.None) && h.PlainLen != plain:
+		return p.corrupt(ref, Structure, "a plain length of %d in a body of %d", h.PlainLen, plain)
+	}
+	return nil
+}
+
+// mismatch says in what h is not what was expected; "" if in nothing.
+func (want expect) mismatch(h node.Header) string {
+	kind := want.kind
+	if kind == node.Leaf && (want.level > 0 || want.level < 0 && h.Kind == node.Branch) {
+		kind = node.Branch
+	}
+	switch {
+	case h.Kind != kind:
+		return fmt.Sprintf("kind %d, want %d", h.Kind, kind)
+	case h.Keyspace != want.keyspace:
+		return fmt.Sprintf("keyspace %d, want %d", h.Keyspace, want.keyspace)
+	case want.level >= 0 && int(h.Level) != want.level:
+		return fmt.Sprintf("level %d, want %d", h.Level, want.level)
+	case (h.Kind == node.Branch) != (h.Level > 0):
+		return fmt.Sprintf("kind %d with level %d", h.Kind, h.Level)
+	}
+	return ""
+}
+
+func (p *Pager) corrupt(ref node.Ref, kind Kind, format string, args ...any) error {
+	return &CorruptError{p.name, ref.Off, kind, fmt.Sprintf(format, args...)}
+}

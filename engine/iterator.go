@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"bytes"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+)
+
+// IterOptions bound an iterator to the keys from Start (inclusive) to End
+// (exclusive). A nil End has no bound.
+type IterOptions struct{ Start, End []byte }
+
+// Iterator walks the entries of a snapshot or transaction in the order of
+// their keys, in both directions. A new one stands nowhere: position it first.
+// The moves report whether it stands on an entry; when they return false, Err
+// tells the end from a failure, and after a failure it never moves again. What
+// Key and Value return is lent until the next move. An Iterator is used by one
+// goroutine.
+type Iterator struct {
+	view   *view
+	src    kv.Cursor
+	bounds IterOptions
+	valid  bool
+	closed bool
+	err    error
+	reads  *span // what a serializable transaction reads with it, else nil
+}
+
+func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
+	it := &Iterator{view: w, bounds: o}
+	sp, err := w.space(ks)
+	if err != nil {
+		it.err = err
+		return it
+	}
+	var own *overlay
+	if w.own != nil {
+		own = &overlay{table: w.own.table, seq: ownSeq + kv.Seq(w.own.ops.count)}
+		if w.own.isolation == Serializable {
+			it.reads = &span{writes: w.own, ks: ks, bounds: o}
+		}
+	}
+	it.src = w.v.cursor(sp, w.seq, own)
+	return it
+}
+
+// First moves to the first entry.
+func (it *Iterator) First() bool {
+	if len(it.bounds.Start) > 0 {
+		return it.SeekGE(it.bounds.Start)
+	}
+	if !it.ready() {
+		return false
+	}
+	it.reads.begin(it.bounds.Start)
+	return it.landed(it.src.First(), false)
+}
+
+// Last moves to the last entry.
+func (it *Iterator) Last() bool {
+	if it.bounds.End != nil {
+		return it.SeekLT(it.bounds.End)
+	}
+	if !it.ready() {
+		return false
+	}
+	it.reads.beginAtEnd()
+	return it.landed(it.src.Last(), true)
+}
+
+// SeekGE moves to the first entry at or after key.
+func (it *Iterator) SeekGE(key []byte) bool {
+	if bytes.Compare(key, it.bounds.Start) < 0 {
+		key = it.bounds.Start
+	}
+	if !it.ready() {
+		return false
+	}
+	it.reads.begin(key)
+	return it.landed(it.src.SeekGE(key), false)
+}
+
+// SeekLT moves to the last entry before key.
+func (it *Iterator) SeekLT(key []byte) bool {
+	if it.bounds.End != nil && bytes.Compare(key, it.bounds.End) > 0 {
+		key = it.bounds.End
+	}
+	if !it.ready() {
+		return false
+	}
+	it.reads.begin(key)
+	return it.landed(it.src.SeekLT(key), true)
+}
+
+// Next moves to the entry after the current one.
+func (it *Iterator) Next() bool {
+	if !it.valid || !it.ready() {
+		return false
+	}
+	return it.landed(it.src.Next(), false)
+}
+
+// Prev moves to the entry before the current one.
+func (it *Iterator) Prev() bool {
+	if !it.valid || !it.ready() {
+		return false
+	}
+	return it.landed(it.src.Prev(), true)
+}
+
+// ready reports whether the iterator may move.
+func (it *Iterator) ready() bool {
+	if it.err != nil {
+		it.valid = false
+		return false
+	}
+	if it.closed || it.view.closed.Load() {
+		it.err, it.valid = ErrClosed, false
+		return false
+	}
+	return true
+}
+
+// landed settles where a move has led.
+func (it *Iterator) landed(ok, reverse bool) bool {
+	if !ok {
+		it.valid = false
+		if err := it.src.Err(); err != nil {
+			it.err = it.view.failed(err)
+		} else {
+			it.reads.end(reverse)
+		}
+		return false
+	}
+	key := it.src.Key()
+	if reverse {
+		ok = bytes.Compare(key, it.bounds.Start) >= 0
+	} else {
+		ok = it.bounds.End == nil || bytes.Compare(key, it.bounds.End) < 0
+	}
+	it.valid = ok
+	if ok {
+		it.reads.step(key, reverse)
+	} else {
+		it.reads.end(reverse)
+	}
+	return ok
+}
+
+// Key returns the current key, or nil.
+func (it *Iterator) Key() []byte {
+	if !it.valid {
+		return nil
+	}
+	return it.src.Key()
+}
+
+// Value returns the current value: not nil on an entry. A value that cannot
+// be read is nil, and Err says why.
+func (it *Iterator) Value() []byte {
+	if !it.valid {
+		return nil
+	}
+	value, err := it.src.Value()
+	if err != nil {
+		it.err, it.valid = it.view.failed(err), false
+		return nil
+	}
+	if value == nil {
+		value = []byte{}
+	}
+	return value
+}
+
+// Err returns what ended the walk, or nil when it was the end.
+func (it *Iterator) Err() error { return it.err }
+
+// Close ends the iterator and returns Err.
+func (it *Iterator) Close() error {
+	if it.closed {
+		return nil
+	}
+	it.closed, it.valid = true, false
+	if it.err == ErrClosed {
+		return nil
+	}
+	return it.err
+}

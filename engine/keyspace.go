@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+)
+
+// Keyspace is a named, separate ordered map inside a database, with settings
+// of its own. One commit may write to several. It may be used by many
+// goroutines at once. Once it is dropped its methods return ErrNoKeyspace.
+type Keyspace struct {
+	db   *DB
+	id   kv.Keyspace
+	name string
+}
+
+// KeyspaceInfo describes a keyspace.
+type KeyspaceInfo struct {
+	Name        string // empty for the default keyspace
+	ID          uint32
+	PageSize    int
+	Compression Compression
+	Entries     uint64 // in the tree: as of the last checkpoint
+	Bytes       uint64 // of keys and values in the tree
+}
+
+// Keyspace returns the keyspace of that name; "" is the default one.
+// ErrNoKeyspace when there is none.
+func (db *DB) Keyspace(name string) (*Keyspace, error) {
+	v := db.version.Load()
+	if v == nil {
+		return nil, ErrClosed
+	}
+	sp := v.spaces.byName[name]
+	if sp == nil {
+		return nil, fmt.Errorf("%w: %q", ErrNoKeyspace, name)
+	}
+	return &Keyspace{db: db, id: sp.id, name: name}, nil
+}
+
+// Keyspaces lists the keyspaces by name, the default one first.
+func (db *DB) Keyspaces() ([]KeyspaceInfo, error) {
+	v := db.version.Load()
+	if v == nil {
+		return nil, ErrClosed
+	}
+	var list []KeyspaceInfo
+	for _, sp := range v.spaces.byID {
+		list = append(list, KeyspaceInfo{
+			Name:        sp.name,
+			ID:          uint32(sp.id),
+			PageSize:    int(sp.config.PageSize),
+			Compression: Compression(sp.config.Codec),
+			Entries:     sp.tree.Len(),
+			Bytes:       sp.bytes,
+		})
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return list, nil
+}
+
+// CreateKeyspace makes a keyspace. Its name is 1 to 255 bytes of UTF-8 without
+// control characters. nil options are good defaults. It is a commit of its
+// own. ErrKeyspaceExists when the name is taken.
+func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error) {
+	var opts KeyspaceOptions
+	if o != nil {
+		opts = *o
+	}
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	op := wal.Op{Kind: kv.CreateKeyspace, Name: name, Codec: byte(opts.Compression), PageSize: uint32(opts.PageSize)}
+	create := ops{payload: wal.AppendOp(nil, op), count: 1}
+	err := db.commitOps(&create, func(v *version) error {
+		if v.spaces.byName[name] != nil {
+			return fmt.Errorf("%w: %q", ErrKeyspaceExists, name)
+		}
+		op.Keyspace = kv.Keyspace(v.spaces.next) // known only now
+		create.payload = wal.AppendOp(create.payload[:0], op)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Keyspace{db: db, id: op.Keyspace, name: name}, nil
+}
+
+// DropKeyspace removes a keyspace and all that is in it. Snapshots that are
+// open still read it. The default keyspace cannot be dropped. ErrNoKeyspace
+// when there is none of that name.
+func (db *DB) DropKeyspace(name string) error {
+	if name == "" {
+		return errors.New("the default keyspace cannot be dropped")
+	}
+	op := wal.Op{Kind: kv.DropKeyspace}
+	drop := ops{payload: wal.AppendOp(nil, op), count: 1}
+	return db.commitOps(&drop, func(v *version) error {
+		sp := v.spaces.byName[name]
+		if sp == nil {
+			return fmt.Errorf("%w: %q", ErrNoKeyspace, name)
+		}
+		op.Keyspace = sp.id
+		drop.payload = wal.AppendOp(drop.payload[:0], op)
+		return nil
+	})
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > maxNameSize {
+		return fmt.Errorf("keyspace name of %d bytes: use 1 to %d", len(name), maxNameSize)
+	}
+	if !utf8.ValidString(name) {
+		return fmt.Errorf("keyspace name %q is not valid UTF-8", name)
+	}
+	for _, r := range name {
+		if unicode.IsControl(r) {
+			return fmt.Errorf("keyspace name %q holds a control character", name)
+		}
+	}
+	return nil
+}
+
+// changeSpaces publishes a version with a keyspace more or less. The caller
+// holds commitMu.
+func (db *DB) changeSpaces(op *wal.Op) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	next := *db.version.Load()
+	next.spaces = next.spaces.clone()
+	if op.Kind == kv.CreateKeyspace {
+		next.spaces.put(newSpace(next.pager, op))
+	} else {
+		next.spaces.remove(next.spaces.byID[op.Keyspace])
+	}
+	db.publish(&next)
+}
+
+// Name is the keyspace's name; empty for the default one.
+func (ks *Keyspace) Name() string { return ks.name }
+
+// Get returns the value of key: a copy, which is the caller's. ErrNotFound
+// when there is none.
+func (ks *Keyspace) Get(key []byte) ([]byte, error) { return owned(ks.AppendValue(nil, key)) }
+
+// AppendValue appends the value of key to dst, and makes no garbage when dst
+// has room. On an error it returns dst as it was.
+func (ks *Keyspace) AppendValue(dst, key []byte) ([]byte, error) {
+	hash := kv.Hash(key)
+	for {
+		v, sp, err := ks.latest()
+		if err != nil {
+			return dst, err
+		}
+		value, found, err := v.get(sp, key, hash, kv.Seq(ks.db.visible.Load()), dst)
+		if err != nil {
+			if ks.db.outdated(v, err) {
+				continue
+			}
+			return dst, ks.db.readFailed(err)
+		}
+		if !found {
+			return dst, ErrNotFound
+		}
+		return value, nil
+	}
+}
+
+// Has reports whether key has a value.
+func (ks *Keyspace) Has(key []byte) (bool, error) {
+	hash := kv.Hash(key)
+	for {
+		v, sp, err := ks.latest()
+		if err != nil {
+			return false, err
+		}
+		ok, err := v.has(sp, key, hash, kv.Seq(ks.db.visible.Load()))
+		if err != nil && ks.db.outdated(v, err) {
+			continue
+		}
+		return ok, ks.db.readFailed(err)
+	}
+}
+
+// latest returns the newest version and the keyspace in it.
+func (ks *Keyspace) latest() (*version, *space, error) {
+	v := ks.db.version.Load()
+	if v == nil {
+		return nil, nil, ErrClosed
+	}
+	sp := v.spaces.byID[ks.id]
+	if sp == nil {
+		return nil, nil, ErrNoKeyspace
+	}
+	return v, sp, nil
+}
+
+// outdated reports whether a read that found damage may only have been too
+// slow: it had no pin, and an extent of its version may have been used again.
+// It then looks again in the newest version.
+func (db *DB) outdated(v *version, err error) bool {
+	var c *pager.CorruptError
+	return errors.As(err, &c) && db.version.Load() != v
+}
+
+func (db *DB) readFailed(err error) error {
+	if err != nil && db.version.Load() == nil {
+		return ErrClosed
+	}
+	return public(err)
+}
+
+// MultiGet returns the values of several keys as of one moment; nil where
+// there is none, and an empty slice that is not nil for an empty value.
+func (ks *Keyspace) MultiGet(keys ...[]byte) ([][]byte, error) {
+	w, err := ks.db.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer w.release()
+	return w.multiGet(ks.id, keys)
+}
+
+// Put sets the value of key. It copies both.
+//
+// Errors: ErrTooLarge, ErrReadOnly, ErrNoSpace (nothing was written);
+// ErrFailed and ErrCommitUnknown.
+func (ks *Keyspace) Put(key, value []byte) error {
+	return ks.db.commitOne(ks.id, kv.Set, key, value)
+}
+
+// Delete removes key, if it is there. Errors as Put.
+func (ks *Keyspace) Delete(key []byte) error {
+	return ks.db.commitOne(ks.id, kv.Delete, key, nil)
+}
+
+// DeleteRange removes the keys from start (inclusive) to end (exclusive); a
+// nil end has no bound. Its cost does not depend on how many there are. Errors
+// as Put.
+func (ks *Keyspace) DeleteRange(start, end []byte) error {
+	b := ks.db.NewBatch().In(ks)
+	if err := b.DeleteRange(start, end); err != nil {
+		return err
+	}
+	return ks.db.commitOps(b.ops, nil)
+}

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Limits, in bytes.
+const (
+	MaxKeySize   = kv.MaxKeySize   // 64 KiB
+	MaxValueSize = kv.MaxValueSize // 1 GiB
+	// MaxCommitSize bounds the log record of one commit: its keys and values
+	// and a few bytes for each operation.
+	MaxCommitSize = 3 << 30
+	MinPageSize   = 1 << 10
+	MaxPageSize   = 64 << 10
+)
+
+// SyncMode says what a commit waits for, and so what a crash can take.
+type SyncMode uint8
+
+const (
+	// SyncFull: a commit returns when it and all before it are on stable
+	// storage. Neither a process crash nor a power cut loses it.
+	SyncFull SyncMode = iota
+	// SyncNormal: a commit returns when the operating system has it; a
+	// background sync follows within Options.SyncInterval. A process crash
+	// loses nothing; a power cut loses at most that interval, and leaves a
+	// consistent prefix of the commits.
+	SyncNormal
+	// SyncOff: nobody syncs but checkpoints, Sync and Close. A power cut
+	// leaves a consistent prefix.
+	SyncOff
+)
+
+var syncModes = [...]string{"full", "normal", "off"}
+
+func (m SyncMode) String() string {
+	if int(m) < len(syncModes) {
+		return syncModes[m]
+	}
+	return fmt.Sprintf("SyncMode(%d)", m)
+}
+
+// ParseSyncMode reads "full", "normal" or "off".
+func ParseSyncMode(s string) (SyncMode, error) {
+	for i, name := range syncModes {
+		if s == name {
+			return SyncMode(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown sync mode %q: use full, normal or off", s)
+}
+
+// Compression is how a keyspace's nodes and large values are stored. Each is
+// stored compressed only where that saves at least an eighth.
+type Compression uint8
+
+const (
+	CompressionNone = Compression(compress.None)
+	CompressionS2   = Compression(compress.S2)   // fast
+	CompressionZstd = Compression(compress.Zstd) // small
+)
+
+var compressions = [...]string{"none", "s2", "zstd"}
+
+func (c Compression) String() string {
+	if int(c) < len(compressions) {
+		return compressions[c]
+	}
+	return fmt.Sprintf("Compression(%d)", c)
+}
+
+// ParseCompression reads "none", "s2" or "zstd".
+func ParseCompression(s string) (Compression, error) {
+	for i, name := range compressions {
+		if s == name {
+			return Compression(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown compression %q: use none, s2 or zstd", s)
+}
+
+// Options are the settings of Open. Their zero value is a good default.
+type Options struct {
+	// ReadOnly opens an existing database for reading. It creates nothing,
+	// works on a read-only directory, and may be used while another process
+	// writes: it shows what was committed when it opened, until Refresh.
+	ReadOnly bool
+	// MustExist makes Open fail with ErrNotExist where there is no database,
+	// instead of creating one.
+	MustExist bool
+	// Sync is what a commit waits for. Default: SyncFull.
+	Sync SyncMode
+	// SyncInterval is the longest time that SyncNormal leaves a commit
+	// unsynced. Default: 100 ms.
+	SyncInterval time.Duration
+	// CacheBytes is the limit of the node cache. Default: 64 MiB.
+	CacheBytes int64
+	// MemtableBytes is the size at which the active memtable is frozen and
+	// merged into the tree in the background. There are at most two, so
+	// memtables take twice this. Default: 32 MiB.
+	MemtableBytes int64
+	// MaxWALBytes is how much log may gather before a checkpoint. It bounds
+	// the time that recovery takes. Default: 256 MiB.
+	MaxWALBytes int64
+	// MaxHeldBytes is how much log may be held back from recycling for
+	// readers of changes. Default: 1 GiB.
+	MaxHeldBytes int64
+	// SegmentBytes is the size of a log segment. Default: 16 MiB.
+	SegmentBytes int64
+	// PageSize and Compression are those of the default keyspace of a database
+	// that Open creates. PageSize is the size in bytes, before compression,
+	// that a node of the tree aims for: a power of two from 1 KiB to 64 KiB.
+	// Defaults: 4096, none.
+	PageSize    int
+	Compression Compression
+	// LockWait is how long Open waits for another writer to leave. Default:
+	// not at all.
+	LockWait time.Duration
+	// Holder is what the lock says of this process beside its pid.
+	Holder string
+	// FS is the file system. Default: vfs.OS().
+	FS vfs.FS
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	set := func(field *int64, value int64) {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	set(&c.CacheBytes, 64<<20)
+	set(&c.MemtableBytes, 32<<20)
+	set(&c.MaxWALBytes, 256<<20)
+	set(&c.MaxHeldBytes, 1<<30)
+	set(&c.SegmentBytes, 16<<20)
+	if c.SyncInterval <= 0 {
+		c.SyncInterval = 100 * time.Millisecond
+	}
+	if c.FS == nil {
+		c.FS = vfs.OS()
+	}
+	if int(c.Sync) >= len(syncModes) {
+		return c, fmt.Errorf("unknown sync mode %d", c.Sync)
+	}
+	space := KeyspaceOptions{PageSize: c.PageSize, Compression: c.Compression}
+	err := space.check()
+	c.PageSize = space.PageSize
+	return c, err
+}
+
+// KeyspaceOptions are the settings of a keyspace, fixed when it is created.
+type KeyspaceOptions struct {
+	PageSize    int // as Options.PageSize
+	Compression Compression
+}
+
+func (o *KeyspaceOptions) check() error {
+	if o.PageSize == 0 {
+		o.PageSize = 4096
+	}
+	if o.PageSize < MinPageSize || o.PageSize > MaxPageSize || bits.OnesCount(uint(o.PageSize)) != 1 {
+		return fmt.Errorf("page size %d: use a power of two from %d to %d", o.PageSize, MinPageSize, MaxPageSize)
+	}
+	if int(o.Compression) >= len(compressions) {
+		return fmt.Errorf("unknown compression %d", o.Compression)
+	}
+	return nil
+}

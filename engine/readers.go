@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Readers of other processes. Each holds the lock of a file of its own in the
+// database's directory, whose text says which generation of the trees and
+// which part of the log it still needs. The kernel releases the lock of a
+// process that dies, and the writer, which looks at these files before it uses
+// any space again, removes a file whose lock nobody holds.
+//
+// A reader takes its place before it relies on what it read: it reads the
+// meta, writes its place, and reads the meta again until it is the same. The
+// writer looks for readers after a new meta is durable, and before it writes
+// over anything that only an older one names; so either the reader sees the
+// new meta, or the writer sees the reader.
+
+// readerPlace is what a reader needs.
+type readerPlace struct {
+	gen uint64
+	lsn wal.LSN
+}
+
+func (r readerPlace) text() string {
+	return fmt.Sprintf("reader gen %d lsn %d pid %d", r.gen, uint64(r.lsn), os.Getpid())
+}
+
+// place is a reader's own place in the table.
+type place struct {
+	fs   vfs.FS
+	name string
+	lock vfs.Lock
+}
+
+// takePlace takes a place. In a directory that cannot be written there is
+// none, and nil is returned: such a reader may find that what it reads has
+// been replaced, which its checksums tell.
+func (db *DB) takePlace(r readerPlace) (*place, error) {
+	for {
+		var id [8]byte
+		if _, err := rand.Read(id[:]); err != nil {
+			return nil, err
+		}
+		name := db.path(readerName + hex.EncodeToString(id[:]))
+		lock, err := db.fs.Lock(name, r.text())
+		if err != nil {
+			if errors.As(err, new(*vfs.LockedError)) {
+				continue // the writer looked just then
+			}
+			return nil, nil //nolint:nilerr // a directory that only can be read
+		}
+		if _, err := db.fs.Stat(name); err == nil {
+			return &place{fs: db.fs, name: name, lock: lock}, nil
+		}
+		lock.Close() // the writer removed it before it was locked
+	}
+}
+
+func (p *place) move(r readerPlace) error {
+	if p == nil {
+		return nil
+	}
+	return p.lock.SetHolder(r.text())
+}
+
+func (p *place) leave() error {
+	if p == nil {
+		return nil
+	}
+	err := p.fs.Remove(p.name)
+	if e := p.lock.Close(); err == nil {
+		err = e
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// readers lists what readers of other processes need, and clears away the
+// places of those that died. A place that cannot be read counts as needing
+// everything.
+func (db *DB) readers() []readerPlace {
+	names, err := db.fs.List(db.dir)
+	if err != nil {
+		return []readerPlace{{}}
+	}
+	var list []readerPlace
+	for _, name := range names {
+		if !strings.HasPrefix(name, readerName) {
+			continue
+		}
+		lock, err := db.fs.Lock(db.path(name), "")
+		if err == nil {
+			_ = db.fs.Remove(db.path(name))
+			_ = lock.Close()
+			continue
+		}
+		var r readerPlace
+		var locked *vfs.LockedError
+		if errors.As(err, &locked) {
+			var lsn uint64
+			if n, _ := fmt.Sscanf(locked.Holder, "reader gen %d lsn %d", &r.gen, &lsn); n == 2 {
+				r.lsn = wal.LSN(lsn)
+			} else {
+				r = readerPlace{}
+			}
+		}
+		list = append(list, r)
+	}
+	return list
+}

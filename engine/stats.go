@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// counters are what Stats counts over the life of an open database.
+type counters struct {
+	commits     atomic.Uint64
+	conflicts   atomic.Uint64
+	checkpoints atomic.Uint64
+	stalls      atomic.Uint64
+	stallTime   atomic.Int64
+	views       atomic.Int64
+}
+
+// Stats describes a database at one moment. Sizes are in bytes; counts are
+// since Open.
+type Stats struct {
+	Keyspaces int
+	Entries   uint64 // in the trees: as of the last checkpoint
+	DataBytes uint64 // of keys and values in the trees
+
+	FileBytes    uint64 // length of btree.db
+	UsedBytes    uint64 // of it, reachable from the newest generation
+	FreeBytes    uint64 // of it, free to be used again
+	PendingBytes uint64 // of it, free when the open views are closed
+	LogBytes     uint64 // from where recovery would start to the end of the log
+
+	MemtableBytes uint64
+	Frozen        int // memtables that wait for a checkpoint
+
+	CacheBytes  uint64
+	CacheLimit  uint64
+	CacheHits   uint64
+	CacheMisses uint64
+
+	Generation uint64 // of the trees
+	Seq        uint64 // newest operation that a new reader sees
+	Views      int64  // open snapshots and transactions
+
+	Commits     uint64
+	Conflicts   uint64
+	Checkpoints uint64
+	Stalls      uint64 // commits that waited for a checkpoint
+	StallTime   time.Duration
+}
+
+// Stats returns the figures of this moment. It costs little.
+func (db *DB) Stats() Stats {
+	s := Stats{
+		Seq:         db.visible.Load(),
+		Views:       db.counters.views.Load(),
+		Commits:     db.counters.commits.Load(),
+		Conflicts:   db.counters.conflicts.Load(),
+		Checkpoints: db.counters.checkpoints.Load(),
+		Stalls:      db.counters.stalls.Load(),
+		StallTime:   time.Duration(db.counters.stallTime.Load()),
+	}
+	v := db.version.Load()
+	if v == nil {
+		return s
+	}
+	for _, sp := range v.spaces.byID {
+		s.Keyspaces++
+		s.Entries += sp.tree.Len()
+		s.DataBytes += sp.bytes
+	}
+	p := v.pager.Stats()
+	s.FileBytes, s.UsedBytes, s.FreeBytes, s.PendingBytes = uint64(p.FileSize), uint64(p.BytesUsed), uint64(p.FreeBytes), uint64(p.PendingBytes)
+	s.CacheBytes, s.CacheLimit, s.CacheHits, s.CacheMisses = uint64(p.CacheBytes), uint64(p.CacheLimit), uint64(p.Hits), uint64(p.Misses)
+	s.MemtableBytes, s.Frozen = uint64(v.memtableBytes()), len(v.frozen)
+	s.Generation = v.gen
+	if db.log != nil {
+		s.LogBytes = uint64(db.log.End()) - v.pager.Meta().LogStart
+	} else {
+		s.LogBytes = uint64(db.report.LogBytes)
+	}
+	return s
+}

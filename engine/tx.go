@@ -1,0 +1,324 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/memtable"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+)
+
+// Isolation is what a read-write transaction is protected from.
+type Isolation uint8
+
+const (
+	// Serializable: the outcome is as if the transactions had run one after
+	// the other. What a transaction read, key by key or as a range, must not
+	// have changed when it commits.
+	Serializable Isolation = iota
+	// SnapshotIsolation: only what a transaction wrote must not have been
+	// written by another since it began. It allows write skew.
+	SnapshotIsolation
+)
+
+// TxOptions are the settings of Begin.
+type TxOptions struct {
+	ReadOnly  bool
+	Isolation Isolation // of a read-write transaction
+}
+
+// Tx is a transaction: reads from one moment, its own writes over it, and a
+// commit that takes effect at one moment or not at all. It never waits and
+// holds no locks; a conflict is found when it commits. A Tx is used by one
+// goroutine at a time.
+type Tx struct {
+	view *view
+	ks   kv.Keyspace
+}
+
+// ownSeq is larger than every sequence number of the database, so that a
+// transaction's own writes lie over everything else.
+const ownSeq kv.Seq = 1 << 62
+
+// writes are a transaction's writes, in the order they were made, and what it
+// must find unchanged when it commits.
+type writes struct {
+	ops       ops
+	table     *memtable.Table
+	isolation Isolation
+
+	keys   []keyRead
+	ranges []rangeRead
+}
+
+type keyRead struct {
+	ks   kv.Keyspace
+	hash uint64
+	key  []byte
+}
+
+type rangeRead struct {
+	ks kv.Keyspace
+	kv.Range
+}
+
+// Begin starts a transaction. End it with Commit or Rollback. View and Update
+// do that by themselves.
+func (db *DB) Begin(o TxOptions) (*Tx, error) {
+	if !o.ReadOnly {
+		if err := db.checkWritable(); err != nil {
+			return nil, err
+		}
+	}
+	w, err := db.acquire()
+	if err != nil {
+		return nil, err
+	}
+	if !o.ReadOnly {
+		w.own = &writes{table: memtable.New(), isolation: o.Isolation}
+	}
+	return &Tx{view: w}, nil
+}
+
+// View calls fn with a read-only transaction. It never waits and never
+// conflicts. It returns fn's error, or that of a scan that ended early.
+func (db *DB) View(fn func(*Tx) error) error {
+	tx, err := db.Begin(TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.Err()
+}
+
+// Update calls fn with a serializable read-write transaction and commits it
+// when fn returns nil. When another transaction got in its way, it calls fn
+// again, on a newer moment: fn must have no effects but on its transaction.
+// An error of fn, or of a scan that ended early, rolls back and is returned.
+// It gives up only when ctx is done.
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := db.tryUpdate(ctx, fn)
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+func (db *DB) tryUpdate(ctx context.Context, fn func(*Tx) error) error {
+	tx, err := db.Begin(TxOptions{})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Err(); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// In returns the same transaction on another keyspace.
+func (tx *Tx) In(ks *Keyspace) *Tx { return &Tx{view: tx.view, ks: ks.id} }
+
+// writable returns the transaction's writes, if it may write.
+func (tx *Tx) writable() (*writes, error) {
+	if tx.view.closed.Load() {
+		return nil, ErrClosed
+	}
+	if tx.view.own == nil {
+		return nil, ErrReadOnly
+	}
+	if _, err := tx.view.space(tx.ks); err != nil {
+		return nil, err
+	}
+	return tx.view.own, nil
+}
+
+// Put sets the value of key. Iterators that are already open do not show it.
+func (tx *Tx) Put(key, value []byte) error {
+	w, err := tx.writable()
+	if err != nil {
+		return err
+	}
+	if err := checkSizes(key, value); err != nil {
+		return err
+	}
+	w.ops.payload = append(wal.AppendSetHead(w.ops.payload, tx.ks, key, len(value)), value...)
+	w.table.Put(tx.ks, key, kv.Hash(key), value, kv.Set, w.nextSeq())
+	return nil
+}
+
+// Delete removes key, if it is there.
+func (tx *Tx) Delete(key []byte) error {
+	w, err := tx.writable()
+	if err != nil {
+		return err
+	}
+	if err := checkSizes(key, nil); err != nil {
+		return err
+	}
+	w.ops.payload = wal.AppendDelete(w.ops.payload, tx.ks, key)
+	w.table.Put(tx.ks, key, kv.Hash(key), nil, kv.Delete, w.nextSeq())
+	return nil
+}
+
+// DeleteRange removes the keys from start (inclusive) to end (exclusive); a
+// nil end has no bound. Its cost does not depend on how many there are.
+func (tx *Tx) DeleteRange(start, end []byte) error {
+	w, err := tx.writable()
+	if err != nil {
+		return err
+	}
+	if err := checkBounds(start, end); err != nil {
+		return err
+	}
+	r := kv.Range{Start: start, End: end}
+	if r.Empty() {
+		return nil
+	}
+	w.ops.payload = appendDeleteRange(w.ops.payload, tx.ks, start, end)
+	w.table.DeleteRange(tx.ks, r, w.nextSeq())
+	return nil
+}
+
+func (w *writes) nextSeq() kv.Seq {
+	w.ops.count++
+	return ownSeq + kv.Seq(w.ops.count)
+}
+
+// Commit makes the transaction's writes durable and visible as the sync mode
+// says. The transaction is over, whatever it returns.
+//
+// Errors: ErrConflict, ErrTooLarge, ErrNoKeyspace, ErrNoSpace (nothing was
+// written); ErrFailed and ErrCommitUnknown; ErrClosed after an earlier Commit
+// or Rollback. A context that is done before the commit begins is its error.
+func (tx *Tx) Commit(ctx context.Context) error {
+	w := tx.view
+	if w.closed.Load() {
+		return ErrClosed
+	}
+	defer w.release()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if w.own == nil || w.own.ops.count == 0 {
+		return nil
+	}
+	return w.db.commitOps(&w.own.ops, w.conflicts)
+}
+
+// Rollback ends the transaction without writing anything. After Commit it does
+// nothing.
+func (tx *Tx) Rollback() { tx.view.release() }
+
+// conflicts is called under commitMu, when nobody else commits: it compares
+// what the transaction relies on with what was committed since it began.
+func (w *view) conflicts(now *version) error {
+	for m := w.v.active; m != nil; m = m.next.Load() {
+		if m == severed {
+			w.db.counters.conflicts.Add(1)
+			return fmt.Errorf("%w: it took too long", ErrConflict)
+		}
+		if w.own.changedIn(m.table, w.seq) {
+			w.db.counters.conflicts.Add(1)
+			return ErrConflict
+		}
+	}
+	return nil
+}
+
+func (w *writes) changedIn(t *memtable.Table, since kv.Seq) bool {
+	if t.LastSeq() <= since {
+		return false
+	}
+	if w.isolation == SnapshotIsolation {
+		return w.overwritten(t, since)
+	}
+	for _, k := range w.keys {
+		if t.ChangedKey(k.ks, k.key, k.hash, since) {
+			return true
+		}
+	}
+	for _, r := range w.ranges {
+		if t.Changed(r.ks, r.Range, since) {
+			return true
+		}
+	}
+	return false
+}
+
+// overwritten reports whether a key or range that the transaction wrote has
+// been written since.
+func (w *writes) overwritten(t *memtable.Table, since kv.Seq) bool {
+	found := errors.New("found")
+	return w.ops.each(func(op *wal.Op) error {
+		if op.Kind == kv.DeleteRange {
+			if t.Changed(op.Keyspace, opRange(op), since) {
+				return found
+			}
+		} else if t.ChangedKey(op.Keyspace, op.Key, kv.Hash(op.Key), since) {
+			return found
+		}
+		return nil
+	}) != nil
+}
+
+// readKey notes that the commit depends on key.
+func (w *writes) readKey(ks kv.Keyspace, key []byte, hash uint64) {
+	if w.isolation != Serializable {
+		return
+	}
+	if n := len(w.keys); n > 0 && w.keys[n-1].hash == hash && w.keys[n-1].ks == ks {
+		if string(w.keys[n-1].key) == string(key) {
+			return
+		}
+	}
+	w.keys = append(w.keys, keyRead{ks, hash, append([]byte(nil), key...)})
+}
+
+// Get implements Reader.
+func (tx *Tx) Get(key []byte) ([]byte, error) { return owned(tx.view.get(tx.ks, key, nil)) }
+
+// AppendValue implements Reader.
+func (tx *Tx) AppendValue(dst, key []byte) ([]byte, error) { return tx.view.get(tx.ks, key, dst) }
+
+// Has implements Reader.
+func (tx *Tx) Has(key []byte) (bool, error) { return tx.view.has(tx.ks, key) }
+
+// MultiGet implements Reader.
+func (tx *Tx) MultiGet(keys ...[]byte) ([][]byte, error) { return tx.view.multiGet(tx.ks, keys) }
+
+// Scan implements Reader. It shows the transaction's own writes as they were
+// when the scan began.
+func (tx *Tx) Scan(start, end []byte) iter.Seq2[[]byte, []byte] {
+	return tx.view.scan(tx.ks, IterOptions{Start: start, End: end}, false)
+}
+
+// ScanBackward implements Reader.
+func (tx *Tx) ScanBackward(start, end []byte) iter.Seq2[[]byte, []byte] {
+	return tx.view.scan(tx.ks, IterOptions{Start: start, End: end}, true)
+}
+
+// ScanPrefix implements Reader.
+func (tx *Tx) ScanPrefix(prefix []byte) iter.Seq2[[]byte, []byte] {
+	return tx.view.scan(tx.ks, IterOptions{Start: prefix, End: prefixEnd(prefix)}, false)
+}
+
+// NewIterator implements Reader. It shows the transaction's own writes as they
+// were when it was made.
+func (tx *Tx) NewIterator(o IterOptions) *Iterator { return tx.view.iterator(tx.ks, o) }
+
+// Err implements Reader.
+func (tx *Tx) Err() error { return tx.view.err }

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/lightning-db/lightning/engine/internal/btree"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/memtable"
+	"github.com/lightning-db/lightning/engine/internal/merge"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+)
+
+// version is what there is to read at one moment: an ordered list of sorted
+// sources, newest first. It never changes once it is published; only its
+// active memtable grows, by entries with larger sequence numbers than any
+// reader of an earlier moment asks for.
+type version struct {
+	pager  *pager.Pager
+	gen    uint64 // generation of the trees
+	active *mem
+	frozen []*mem // newest first
+	spaces *spaces
+}
+
+// mem is a memtable in its place in the order of commits.
+type mem struct {
+	table *memtable.Table
+	start wal.LSN // where its first record is in the log
+
+	// Set when it is frozen.
+	end     wal.LSN // where the next memtable's first record is
+	segment uint64  // the segment that holds end
+	seq     kv.Seq  // newest operation in it or before it
+	spaces  *spaces // the keyspaces as of seq
+
+	// next is the memtable that took over, for transactions that began on this
+	// one and look for what was committed since. It is severed after a while,
+	// so that an old transaction does not keep every memtable alive.
+	next atomic.Pointer[mem]
+}
+
+// severed marks the end of a chain that has been cut.
+var severed = &mem{}
+
+func newMem(start wal.LSN) *mem { return &mem{table: memtable.New(), start: start} }
+
+// spaces are the keyspaces of a version. Immutable.
+type spaces struct {
+	byID   map[kv.Keyspace]*space
+	byName map[string]*space
+	next   uint32 // id of the next one
+}
+
+// space is a keyspace: its identity, its settings, and its tree. Immutable.
+type space struct {
+	id     kv.Keyspace
+	name   string
+	config btree.Config
+	tree   *btree.Tree
+	bytes  uint64 // of keys and values in the tree
+}
+
+func (s *spaces) clone() *spaces {
+	c := &spaces{
+		byID:   make(map[kv.Keyspace]*space, len(s.byID)+1),
+		byName: make(map[string]*space, len(s.byName)+1),
+		next:   s.next,
+	}
+	for _, sp := range s.byID {
+		c.put(sp)
+	}
+	return c
+}
+
+func (s *spaces) put(sp *space) {
+	s.byID[sp.id] = sp
+	s.byName[sp.name] = sp
+	if uint32(sp.id) >= s.next {
+		s.next = uint32(sp.id) + 1
+	}
+}
+
+func (s *spaces) remove(sp *space) {
+	delete(s.byID, sp.id)
+	delete(s.byName, sp.name)
+}
+
+func (v *version) space(id kv.Keyspace) (*space, error) {
+	if sp := v.spaces.byID[id]; sp != nil {
+		return sp, nil
+	}
+	return nil, ErrNoKeyspace
+}
+
+// get appends the value that key has at seq to dst.
+func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte) (value []byte, found bool, err error) {
+	if e, done := v.active.get(sp.id, key, hash, seq); done {
+		return e.appendTo(dst)
+	}
+	for _, m := range v.frozen {
+		if e, done := m.get(sp.id, key, hash, seq); done {
+			return e.appendTo(dst)
+		}
+	}
+	return sp.tree.Get(key, hash, dst)
+}
+
+func (v *version) has(sp *space, key []byte, hash uint64, seq kv.Seq) (bool, error) {
+	if e, done := v.active.get(sp.id, key, hash, seq); done {
+		return e.kind == kv.Set, nil
+	}
+	for _, m := range v.frozen {
+		if e, done := m.get(sp.id, key, hash, seq); done {
+			return e.kind == kv.Set, nil
+		}
+	}
+	return sp.tree.Has(key, hash)
+}
+
+// entry is what a memtable knows of a key.
+type entry struct {
+	value []byte
+	kind  kv.Kind
+}
+
+func (e entry) appendTo(dst []byte) ([]byte, bool, error) {
+	if e.kind != kv.Set {
+		return dst, false, nil
+	}
+	return append(dst, e.value...), true, nil
+}
+
+// get looks a key up. done says that the answer is final: an older source
+// cannot change it.
+func (m *mem) get(ks kv.Keyspace, key []byte, hash uint64, seq kv.Seq) (e entry, done bool) {
+	if m.table.Empty(ks) {
+		return entry{}, false
+	}
+	return lookup(m.table, ks, key, hash, seq)
+}
+
+func lookup(t *memtable.Table, ks kv.Keyspace, key []byte, hash uint64, seq kv.Seq) (e entry, done bool) {
+	value, kind, at := t.Get(ks, key, hash, seq)
+	if deletes := t.RangeDeletes(ks, seq); deletes != nil {
+		if d := deletes.Covering(key); d > at {
+			return entry{kind: kv.Delete}, true
+		}
+	}
+	return entry{value, kind}, kind != 0
+}
+
+// overlay is a transaction's own writes, which lie over its snapshot.
+type overlay struct {
+	table *memtable.Table
+	seq   kv.Seq
+}
+
+// cursor makes the cursor of a keyspace at seq: the tree's own where no
+// memtable has anything to say.
+func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) kv.Cursor {
+	var sources []kv.Cursor
+	var deletes []kv.RangeDeletes
+	add := func(t *memtable.Table, seq kv.Seq) {
+		if t.Empty(sp.id) {
+			return
+		}
+		sources = append(sources, t.NewCursor(sp.id, seq))
+		if d := t.RangeDeletes(sp.id, seq); d != nil {
+			deletes = append(deletes, d)
+		}
+	}
+	if own != nil {
+		add(own.table, own.seq)
+	}
+	add(v.active.table, seq)
+	for _, m := range v.frozen {
+		add(m.table, seq)
+	}
+	if len(sources) == 0 {
+		return sp.tree.NewCursor()
+	}
+	if sp.tree.Len() > 0 {
+		sources = append(sources, sp.tree.NewCursor())
+	}
+	c := new(merge.Cursor)
+	c.Reset(sources, deletes, false)
+	return c
+}

@@ -1,0 +1,152 @@
+package faultfs
+
+import (
+	"maps"
+	"math/rand/v2"
+	"path"
+	"slices"
+
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// sectorBytes is what a disk writes whole or not at all, at best.
+const sectorBytes = 512
+
+// image builds what a crash of d leaves. It does not change d.
+type image struct {
+	disk  *disk
+	names map[inum]map[string]inum // the names in each directory that survived
+	rand  *rand.Rand               // nil unless the damage is random
+	kind  damageKind
+	fates fates
+	out   *vfs.Mem
+	paths map[inum]string // where out has a file or directory already
+}
+
+// fates are the chances of one crash. They differ from seed to seed, so that
+// some crashes lose nearly all, some nearly nothing, some tear and some do
+// not.
+type fates struct{ lost, torn float64 }
+
+func newImage(d *disk, damage Damage, n int) *vfs.Mem {
+	im := &image{disk: d, kind: damage.kind, out: vfs.NewMem(), paths: make(map[inum]string)}
+	if damage.kind == damageRandom {
+		im.rand = damage.rand(n)
+		im.fates = fates{lost: im.rand.Float64(), torn: im.rand.Float64()}
+	}
+	im.names = im.survivingNames()
+	im.copyDir(rootDir, "/")
+	return im.out
+}
+
+func (im *image) survivingNames() map[inum]map[string]inum {
+	names := make(map[inum]map[string]inum)
+	for id, n := range im.disk.nodes {
+		switch {
+		case !n.isDir():
+		case im.kind == damageNone:
+			names[id] = n.seen
+		case im.kind == damageAll:
+			names[id] = n.durable
+		default:
+			names[id] = maps.Clone(n.durable)
+		}
+	}
+	if im.kind == damageRandom {
+		tossNames(im.disk, names, im.rand)
+	}
+	return names
+}
+
+// copyDir copies a directory in a fixed order, so that the same seed always
+// meets the same files in turn.
+func (im *image) copyDir(dir inum, at string) {
+	for _, base := range slices.Sorted(maps.Keys(im.names[dir])) {
+		id := im.names[dir][base]
+		name := path.Join(at, base)
+		first, again := im.paths[id]
+		isDir := im.disk.nodes[id].isDir()
+		switch {
+		case again && isDir: // a directory has one name
+		case again:
+			must(im.out.Link(first, name))
+		case isDir:
+			im.paths[id] = name
+			must(im.out.Mkdir(name))
+			im.copyDir(id, name)
+		default:
+			im.paths[id] = name
+			im.copyFile(id, name)
+		}
+	}
+}
+
+func (im *image) copyFile(id inum, name string) {
+	if im.kind == damageNone {
+		must(im.out.CopyFile(name, im.disk.seen, id.file()))
+		return
+	}
+	must(im.out.CopyFile(name, im.disk.durable, id.file()))
+	if n := im.disk.nodes[id]; im.kind == damageRandom && len(n.changes) > 0 {
+		im.tossChanges(open(im.out, name), n.changes)
+	}
+}
+
+// tossChanges carries out some of a file's unsynced changes in some order,
+// and gives it one of the lengths that it had.
+func (im *image) tossChanges(f vfs.File, changes []change) {
+	size, err := f.Size()
+	must(err)
+	sizes := []int64{size}
+	for _, c := range changes {
+		sizes = append(sizes, c.size)
+	}
+	for _, i := range im.rand.Perm(len(changes)) {
+		if im.rand.Float64() >= im.fates.lost {
+			im.carryOut(f, changes[i])
+		}
+	}
+	// The newest length is likelier than any other: most bugs hide in data
+	// that is missing inside it.
+	size = sizes[len(sizes)-1]
+	if im.rand.IntN(2) == 0 {
+		size = sizes[im.rand.IntN(len(sizes))]
+	}
+	must(f.Truncate(size))
+}
+
+// carryOut writes a change whole or torn, sector by sector. Of a change of
+// length it only drops what lay beyond; the length itself has its own fate.
+func (im *image) carryOut(f vfs.File, c change) {
+	if c.data == nil {
+		if size, err := f.Size(); err == nil && c.size < size {
+			must(f.Truncate(c.size))
+		}
+		return
+	}
+	if im.rand.Float64() >= im.fates.torn {
+		mustN(f.WriteAt(c.data, c.off))
+		return
+	}
+	for at := c.off; at < c.off+int64(len(c.data)); {
+		end := min(at/sectorBytes*sectorBytes+sectorBytes, c.off+int64(len(c.data)))
+		im.tearSector(f, c.data[at-c.off:end-c.off], at)
+		at = end
+	}
+}
+
+func (im *image) tearSector(f vfs.File, data []byte, off int64) {
+	switch im.rand.IntN(4) {
+	case 0:
+		mustN(f.WriteAt(data, off))
+	case 1: // as it was
+	case 2:
+		garbage := make([]byte, len(data))
+		for i := range garbage {
+			garbage[i] = byte(im.rand.Uint32())
+		}
+		mustN(f.WriteAt(garbage, off))
+	case 3:
+		mustN(f.WriteAt(make([]byte, len(data)), off))
+	}
+}

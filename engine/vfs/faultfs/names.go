@@ -1,0 +1,75 @@
+package faultfs
+
+import "math/rand/v2"
+
+// tossNames carries out some of a disk's unsynced changes of names on the
+// durable ones.
+//
+// A rename that is lost leaves the file at its old place. When a later change
+// that is kept gives that place to another, the rename has to have happened
+// after all: otherwise the file would have no name, which no file system's
+// rename allows.
+func tossNames(d *disk, durable map[inum]map[string]inum, rand *rand.Rand) {
+	t := &nameToss{names: durable, waiting: make(map[inum]place)}
+	lost := rand.Float64()
+	for _, c := range d.names {
+		kept := rand.Float64() >= lost
+		both := rand.IntN(3) == 0 && !d.nodes[c.id].isDir()
+		switch {
+		case !kept && c.kind == nameMoved:
+			t.waiting[c.id] = c.at
+		case !kept:
+		case c.kind == nameMade:
+			t.bind(c.at, c.id)
+		case c.kind == nameRemoved:
+			t.drop(c.at, c.id)
+		case c.kind == nameMoved:
+			t.bind(c.at, c.id)
+			if !both {
+				t.drop(c.moved, c.id)
+			}
+		}
+	}
+}
+
+// nameToss is the state of the names while changes are carried out.
+type nameToss struct {
+	names   map[inum]map[string]inum
+	waiting map[inum]place // where a lost rename would have brought a file
+}
+
+// bind gives the name at p to id.
+func (t *nameToss) bind(p place, id inum) {
+	if before, ok := t.names[p.dir][p.base]; ok && before != id {
+		t.rescue(before, p)
+	}
+	t.replaced(p)
+	t.names[p.dir][p.base] = id
+}
+
+// drop removes the name at p if it is one of id's.
+func (t *nameToss) drop(p place, id inum) {
+	t.replaced(p)
+	if t.names[p.dir][p.base] == id {
+		delete(t.names[p.dir], p.base)
+	}
+}
+
+// rescue carries out the lost rename of id, whose name at p goes to another.
+func (t *nameToss) rescue(id inum, p place) {
+	to, ok := t.waiting[id]
+	if ok && to != p {
+		delete(t.waiting, id)
+		t.bind(to, id)
+	}
+}
+
+// replaced forgets lost renames to p: what they would have brought there has
+// been replaced, removed or moved on since.
+func (t *nameToss) replaced(p place) {
+	for id, to := range t.waiting {
+		if to == p {
+			delete(t.waiting, id)
+		}
+	}
+}

@@ -1,0 +1,685 @@
+package faultfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/vfstest"
+)
+
+func TestSim(t *testing.T) {
+	vfstest.TestFS(t, func(t *testing.T) (vfs.FS, string) {
+		s := NewSim()
+		ok(t, s.Mkdir("/db"))
+		return s, "/db"
+	})
+}
+
+// seeds is how many crashes a test of chance looks at. What it wants to see
+// has a chance of a few percent in each, so that seeing it never is a fault.
+const seeds = 2_000
+
+func TestImage_None_KeepsEverythingIssued(t *testing.T) {
+	s := NewSim()
+	f := create(t, s, "/a")
+	write(t, f, 0, "data")
+	ok(t, s.Rename("/a", "/b"))
+	want(t, s, s.Ops(), None, "/b=data")
+	want(t, s, 2, None, "/a=data")
+	want(t, s, 1, None, "/a=")
+	want(t, s, 0, None)
+}
+
+func TestImage_All_KeepsOnlyWhatWasSynced(t *testing.T) {
+	s := NewSim()
+	f := create(t, s, "/a")
+	write(t, f, 0, "synced")
+	ok(t, f.Sync())
+	ok(t, s.SyncDir("/"))
+	write(t, f, 3, "lost data")
+	ok(t, s.Rename("/a", "/b"))
+	create(t, s, "/c")
+	want(t, s, s.Ops(), All, "/a=synced")
+	ok(t, s.SyncDir("/"))
+	want(t, s, s.Ops(), All, "/b=synced", "/c=")
+	ok(t, f.Sync())
+	want(t, s, s.Ops(), All, "/b=synlost data", "/c=")
+}
+
+func TestImage_Random_UnsyncedWriteIsLostKeptOrTorn(t *testing.T) {
+	s, f := syncedFile(t, strings.Repeat("o", 1024))
+	write(t, f, 0, strings.Repeat("n", 1024))
+	seen := make(map[string]int)
+	for data := range crashes(t, s) {
+		seen[sector(data[:512], 'n')+" "+sector(data[512:], 'n')]++
+	}
+	for _, first := range []string{"old", "new", "zero", "garbage"} {
+		for _, second := range []string{"old", "new", "zero", "garbage"} {
+			if seen[first+" "+second] == 0 {
+				t.Errorf("sectors never are %s and %s: %v", first, second, seen)
+			}
+		}
+	}
+}
+
+// sector says what happened to a sector that was 'o' and was written with
+// what.
+func sector(data string, what byte) string {
+	switch {
+	case strings.Trim(data, "o") == "":
+		return "old"
+	case strings.Trim(data, string(what)) == "":
+		return "new"
+	case strings.Trim(data, "\x00") == "":
+		return "zero"
+	}
+	return "garbage"
+}
+
+func TestImage_Random_TearsNothingOutsideTheWrite(t *testing.T) {
+	s, f := syncedFile(t, strings.Repeat("o", 2048))
+	write(t, f, 700, strings.Repeat("n", 500)) // parts of two sectors
+	changed := 0
+	for data := range crashes(t, s) {
+		if strings.Trim(data[:700]+data[1200:], "o") != "" || len(data) != 2048 {
+			t.Fatalf("bytes outside the write changed: %q", data)
+		}
+		if strings.Trim(data, "o") != "" {
+			changed++
+		}
+	}
+	if changed == 0 {
+		t.Error("the write is never seen")
+	}
+}
+
+func TestImage_Random_WritesReachTheDiskInAnyOrder(t *testing.T) {
+	s, f := syncedFile(t, "o")
+	for _, w := range []string{"1", "2", "3"} {
+		write(t, f, 0, w)
+	}
+	seen := make(map[string]int)
+	for data := range crashes(t, s) {
+		seen[data]++
+	}
+	for _, w := range []string{"o", "1", "2", "3"} {
+		if seen[w] == 0 {
+			t.Errorf("%q never is what is left: %v", w, seen)
+		}
+	}
+}
+
+func TestImage_Random_LengthIsIndependentOfData(t *testing.T) {
+	s, f := syncedFile(t, "old")
+	write(t, f, 3, "new")
+	seen := make(map[string]int)
+	for data := range crashes(t, s) {
+		seen[data]++
+	}
+	for _, w := range []string{"old", "oldnew", "old\x00\x00\x00"} {
+		if seen[w] == 0 {
+			t.Errorf("%q never is what is left: %v", w, seen)
+		}
+	}
+
+	s, f = syncedFile(t, "longer")
+	ok(t, f.Truncate(2))
+	seen = make(map[string]int)
+	for data := range crashes(t, s) {
+		seen[data]++
+	}
+	for _, w := range []string{"lo", "longer", "lo\x00\x00\x00\x00"} {
+		if seen[w] == 0 {
+			t.Errorf("%q never is what is left of a cut file: %v", w, seen)
+		}
+	}
+}
+
+func TestImage_Random_AllocatedBytesAreThereOrNot(t *testing.T) {
+	s, f := syncedFile(t, "old")
+	ok(t, f.Allocate(0, 5))
+	seen := make(map[string]int)
+	for data := range crashes(t, s) {
+		seen[data]++
+	}
+	if len(seen) != 2 || seen["old"] == 0 || seen["old\x00\x00"] == 0 {
+		t.Errorf("have %v", seen)
+	}
+}
+
+func TestImage_Random_SyncedDataIsNeverLost(t *testing.T) {
+	s, f := syncedFile(t, strings.Repeat("o", 3000))
+	other := create(t, s, "/other")
+	ok(t, s.SyncDir("/"))
+	write(t, f, 1000, strings.Repeat("n", 1000))
+	ok(t, f.Sync())
+	write(t, other, 0, "unsynced")
+	write(t, f, 2500, "unsynced")
+	wantStart := strings.Repeat("o", 1000) + strings.Repeat("n", 1000) + strings.Repeat("o", 500)
+	for data := range crashes(t, s) {
+		if !strings.HasPrefix(data, wantStart) {
+			t.Fatalf("synced data changed: %q", data)
+		}
+	}
+}
+
+func TestImage_Random_SyncIsOfOneFile(t *testing.T) {
+	s, f := syncedFile(t, "o")
+	other := create(t, s, "/other")
+	ok(t, s.SyncDir("/"))
+	write(t, f, 0, "n")
+	ok(t, other.Sync())
+	seen := make(map[string]int)
+	for data := range crashes(t, s) {
+		seen[data]++
+	}
+	if seen["o"] == 0 || seen["n"] == 0 {
+		t.Errorf("the sync of another file decided over this one: %v", seen)
+	}
+}
+
+func TestImage_Random_NamesNeedSyncDir(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, s *Sim)
+		want []string // all the sets of names there can be
+	}{
+		{"create", func(t *testing.T, s *Sim) {
+			ok(t, create(t, s, "/new").Sync()) // says nothing of the name
+		}, []string{"a b", "a b new"}},
+		{"mkdir", func(t *testing.T, s *Sim) {
+			ok(t, s.Mkdir("/dir"))
+			create(t, s, "/dir/file")
+			ok(t, s.SyncDir("/dir")) // says nothing of the directory's own name
+		}, []string{"a b", "a b dir/file"}},
+		{"remove", func(t *testing.T, s *Sim) { ok(t, s.Remove("/a")) }, []string{"b", "a b"}},
+		{"two removed", func(t *testing.T, s *Sim) {
+			ok(t, s.Remove("/a"))
+			ok(t, s.Remove("/b"))
+		}, []string{"", "a", "b", "a b"}},
+		{"rename", func(t *testing.T, s *Sim) { ok(t, s.Rename("/a", "/c")) }, []string{"a b", "b c", "a b c"}},
+		{"rename over", func(t *testing.T, s *Sim) { ok(t, s.Rename("/a", "/b")) }, []string{"a b", "b=A", "a b=A"}},
+		{"rename of an unsynced name", func(t *testing.T, s *Sim) {
+			create(t, s, "/tmp")
+			ok(t, s.Rename("/tmp", "/b"))
+		}, []string{"a b", "a b tmp", "a b=", "a b= tmp"}},
+		{"rename, then the old name again", func(t *testing.T, s *Sim) {
+			ok(t, s.Rename("/a", "/c"))
+			create(t, s, "/a")
+		}, []string{"a b", "b c", "a b c", "a= b c"}},
+		{"renamed twice, then the first name again", func(t *testing.T, s *Sim) {
+			ok(t, s.Rename("/a", "/c"))
+			ok(t, s.Rename("/c", "/d"))
+			create(t, s, "/a")
+		}, []string{"a b", "a b c", "a b d", "b c", "b d", "a b c d", "b c d", "a= b c", "a= b d", "a= b c d"}},
+		{"synced", func(t *testing.T, s *Sim) {
+			ok(t, s.Rename("/a", "/c"))
+			create(t, s, "/d")
+			ok(t, s.SyncDir("/"))
+		}, []string{"b c d"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := NewSim()
+			for _, name := range []string{"a", "b"} {
+				f := create(t, s, "/"+name)
+				write(t, f, 0, strings.ToUpper(name))
+				ok(t, f.Sync())
+			}
+			ok(t, s.SyncDir("/"))
+			c.do(t, s)
+			seen := make(map[string]int)
+			for seed := range int64(seeds) {
+				seen[names(t, s.Image(s.Ops(), Random(seed)))]++
+			}
+			for have := range seen {
+				if !slices.Contains(c.want, have) {
+					t.Errorf("impossible names %q", have)
+				}
+			}
+			for _, want := range c.want {
+				if seen[want] == 0 {
+					t.Errorf("never have names %q: %v", want, seen)
+				}
+			}
+		})
+	}
+}
+
+// names describes an image: each name, and the content of a and b where it is
+// not theirs.
+func names(t *testing.T, m *vfs.Mem) string {
+	var out []string
+	for _, name := range m.Names() {
+		name = strings.ReplaceAll(name, `\`, "/")
+		data, err := m.ReadFile(name)
+		ok(t, err)
+		base := name[1:]
+		if (base == "a" || base == "b") && string(data) != strings.ToUpper(base) {
+			base += "=" + string(data)
+		}
+		out = append(out, base)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestImage_Random_RenameAcrossDirectories(t *testing.T) {
+	for _, c := range []struct {
+		synced string
+		want   []string
+	}{
+		{"", []string{"/old/f", "/new/f", "/new/f /old/f"}},
+		{"/old", []string{"/new/f"}},
+		{"/new", []string{"/new/f", "/new/f /old/f"}},
+	} {
+		s := NewSim()
+		ok(t, s.Mkdir("/old"))
+		ok(t, s.Mkdir("/new"))
+		create(t, s, "/old/f")
+		ok(t, s.SyncDir("/"))
+		ok(t, s.SyncDir("/old"))
+		ok(t, s.Rename("/old/f", "/new/f"))
+		if c.synced != "" {
+			ok(t, s.SyncDir(c.synced))
+		}
+		seen := make(map[string]int)
+		for seed := range int64(seeds) {
+			seen[strings.ReplaceAll(strings.Join(s.Image(s.Ops(), Random(seed)).Names(), " "), `\`, "/")]++
+		}
+		for have := range seen {
+			if !slices.Contains(c.want, have) {
+				t.Errorf("after SyncDir(%q): impossible names %q", c.synced, have)
+			}
+		}
+		for _, want := range c.want {
+			if seen[want] == 0 {
+				t.Errorf("after SyncDir(%q): never have %q: %v", c.synced, want, seen)
+			}
+		}
+	}
+}
+
+// Two names of one file, as a half-done rename leaves them, are one file for
+// whoever recovers.
+func TestImage_Random_BothNamesAreOneFile(t *testing.T) {
+	s, _ := syncedFile(t, "data")
+	ok(t, s.Rename("/f", "/g"))
+	for seed := range int64(seeds) {
+		m := s.Image(s.Ops(), Random(seed))
+		if len(m.Names()) == 2 {
+			ok(t, m.WriteFile("/g", []byte("changed")))
+			if data, _ := m.ReadFile("/f"); string(data) != "changed" {
+				t.Fatalf("a write under one name left %q under the other", data)
+			}
+			return
+		}
+	}
+	t.Error("never saw both names")
+}
+
+// The image must be the same whichever moments were asked for before, and
+// however far apart.
+func TestImage_DependsOnItsArgumentsOnly(t *testing.T) {
+	s := scenario(t, 600)
+	const seed = 7
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	first := make(map[string]string)
+	for range 500 {
+		n, d := rnd.IntN(s.Ops()+1), Damages(4, seed)[rnd.IntN(4)]
+		key := fmt.Sprint(n, d)
+		have := describe(t, s.Image(n, d))
+		if before, again := first[key]; again && before != have {
+			t.Fatalf("seed %d: Image(%d, %v) gave two images", seed, n, d)
+		}
+		first[key] = have
+	}
+	fresh := NewSim()
+	replayInto(t, s, fresh)
+	for key, want := range first {
+		var n int
+		var d string
+		fmt.Sscan(key, &n, &d)
+		for _, damage := range Damages(4, seed) {
+			if damage.String() == d && describe(t, fresh.Image(n, damage)) != want {
+				t.Fatalf("the same journal gives another Image(%d, %v)", n, damage)
+			}
+		}
+	}
+}
+
+// What a program sees is what None leaves, at every moment: the journal tells
+// the whole story.
+func TestImage_None_IsWhatProgramsSaw(t *testing.T) {
+	saw := make(map[int]string)
+	s := scenario(t, 400, func(s *Sim) { saw[s.Ops()] = describe(t, s) })
+	for n, want := range saw {
+		if have := describe(t, s.Image(n, None)); have != want {
+			t.Fatalf("after %d operations\nhave %.200s\nwant %.200s", n, have, want)
+		}
+	}
+}
+
+// After everything was synced no damage is left to do.
+func TestImage_AfterSyncOfAll_NothingIsLost(t *testing.T) {
+	s := scenario(t, 500)
+	bases, err := s.List("/")
+	ok(t, err)
+	for _, base := range bases {
+		f, err := s.Open("/"+base, vfs.ReadWrite)
+		ok(t, err)
+		ok(t, f.Sync())
+	}
+	ok(t, s.SyncDir("/"))
+	want := describe(t, s)
+	for _, d := range Damages(50, 1) {
+		if have := describe(t, s.Image(s.Ops(), d)); have != want {
+			t.Fatalf("%v: have %.200s\nwant %.200s", d, have, want)
+		}
+	}
+}
+
+func TestSim_NewSimFrom_HoldsImageDurably(t *testing.T) {
+	s := scenario(t, 300)
+	m := s.Image(s.Ops(), None)
+	ok(t, m.WriteFile("/dir/below/file", []byte("x")))
+	want := describe(t, m)
+	again := NewSimFrom(m)
+	for _, d := range Damages(8, 1) {
+		if have := describe(t, again.Image(0, d)); have != want {
+			t.Errorf("%v: have %.200s\nwant %.200s", d, have, want)
+		}
+	}
+	f, err := again.Open("/dir/below/file", vfs.ReadWrite)
+	ok(t, err)
+	write(t, f, 0, "changed")
+	if describe(t, m) != want {
+		t.Error("a write reached the image that the Sim was made from")
+	}
+}
+
+func TestSim_StopAt_FailsWithoutEffect(t *testing.T) {
+	s := NewSim()
+	f := create(t, s, "/a")
+	s.StopAt(3)
+	write(t, f, 0, "second")
+	for what, err := range map[string]error{
+		"sync": f.Sync(), "truncate": f.Truncate(0), "allocate": f.Allocate(0, 100),
+		"mkdir": s.Mkdir("/d"), "remove": s.Remove("/a"), "rename": s.Rename("/a", "/b"), "syncdir": s.SyncDir("/"),
+	} {
+		if !errors.Is(err, ErrStopped) {
+			t.Errorf("%s = %v, want ErrStopped", what, err)
+		}
+	}
+	if _, err := s.Open("/new", vfs.Create); !errors.Is(err, ErrStopped) {
+		t.Errorf("create = %v, want ErrStopped", err)
+	}
+	if _, err := s.Lock("/a", "me"); !errors.Is(err, ErrStopped) {
+		t.Errorf("lock = %v, want ErrStopped", err)
+	}
+	if have := read(t, f); have != "second" || s.Ops() != 2 {
+		t.Errorf("content %q after %d operations, want that of 2", have, s.Ops())
+	}
+	s.StopAt(0)
+	ok(t, f.Sync())
+	if v := s.Violations(); len(v) > 0 {
+		t.Errorf("violations: %v", v)
+	}
+}
+
+// ATC'20, "Can applications recover from fsync failures?": ext4 marks the
+// pages clean, so that a retry returns nil and saves nothing.
+func TestSim_FailSync_LaterSyncSavesNothing(t *testing.T) {
+	s, f := syncedFile(t, "0123456789")
+	s.FailSync(2)
+	write(t, f, 0, "A")
+	ok(t, f.Sync())
+	write(t, f, 1, "B")
+	write(t, f, 10, "end")
+	if err := f.Sync(); !errors.Is(err, ErrIO) {
+		t.Fatalf("Sync = %v, want ErrIO", err)
+	}
+	if have := read(t, f); have != "AB23456789end" {
+		t.Errorf("programs see %q", have)
+	}
+	write(t, f, 2, "C")
+	ok(t, f.Sync())
+	want(t, s, s.Ops(), None, "/f=ABC3456789end")
+	for _, d := range Damages(100, 1)[1:] {
+		want(t, s, s.Ops(), d, "/f=A1C3456789")
+	}
+	if have := s.Violations(); !slices.Equal(have, []string{"W4: sync of /f after a failed sync"}) {
+		t.Errorf("violations: %q", have)
+	}
+}
+
+func TestSim_Violations_NewProcessMaySync(t *testing.T) {
+	s, f := syncedFile(t, "x")
+	s.FailSync(1)
+	if err := f.Sync(); err == nil {
+		t.Fatal("Sync worked")
+	}
+	ok(t, f.Close())
+	f, err := s.Open("/f", vfs.ReadWrite)
+	ok(t, err)
+	ok(t, f.Sync())
+	if v := s.Violations(); len(v) > 0 {
+		t.Errorf("violations: %q", v)
+	}
+}
+
+func TestSim_OpenFiles_CountsHandlesAndLocks(t *testing.T) {
+	s := NewSim()
+	a, b := create(t, s, "/a"), create(t, s, "/a")
+	l, err := s.Lock("/LOCK", "me")
+	ok(t, err)
+	for i, want := range []string{"/LOCK /a /a", "/LOCK /a", "/LOCK", ""} {
+		have := strings.ReplaceAll(strings.Join(s.OpenFiles(), " "), `\`, "/")
+		if have != want {
+			t.Errorf("after closing %d: %q, want %q", i, have, want)
+		}
+		if i < 3 {
+			ok(t, []interface{ Close() error }{a, b, l}[i].Close())
+		}
+	}
+}
+
+func TestSim_Trace(t *testing.T) {
+	s := NewSim()
+	ok(t, s.Mkdir("/db"))
+	l, err := s.Lock("/db/LOCK", "pid 1")
+	ok(t, err)
+	f := create(t, s, "/db/f")
+	write(t, f, 8, "data")
+	ok(t, f.Allocate(0, 100))
+	ok(t, f.Truncate(50))
+	ok(t, f.Sync())
+	s.FailSync(1)
+	f.Sync()
+	ok(t, s.SyncDir("/db"))
+	ok(t, s.Rename("/db/f", "/db/g"))
+	ok(t, s.Remove("/db/g"))
+	ok(t, l.Close())
+	want := []string{
+		"mkdir /db", "create /db/LOCK", "holder /db/LOCK", "create /db/f", "write /db/f 8 4", "allocate /db/f 0 100",
+		"truncate /db/f 50", "sync /db/f", "sync /db/f failed", "syncdir /db", "rename /db/f /db/g", "remove /db/g",
+	}
+	if have := s.Trace(); !slices.Equal(have, want) {
+		t.Errorf("have %q\nwant %q", have, want)
+	}
+}
+
+func TestSim_Image_WhileOthersWrite(t *testing.T) {
+	s := NewSim()
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			f := create(t, s, fmt.Sprintf("/f%d", g))
+			for i := range 100 {
+				write(t, f, int64(i)*100, strings.Repeat("x", 100))
+				if i%10 == 0 {
+					ok(t, f.Sync())
+				}
+				s.Image(s.Ops(), Random(int64(i)))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestDamages_BeginWithTheExtremes(t *testing.T) {
+	have := Damages(4, 10)
+	if want := []Damage{None, All, Random(12), Random(13)}; !slices.Equal(have, want) {
+		t.Errorf("have %v, want %v", have, want)
+	}
+	if have := Damages(1, 10); !slices.Equal(have, []Damage{None}) {
+		t.Errorf("have %v", have)
+	}
+}
+
+func BenchmarkSim_Image(b *testing.B) {
+	s := scenario(b, 10_000)
+	n, damages := 0, Damages(8, 1)
+	for b.Loop() {
+		s.Image(n/8%s.Ops(), damages[n%8])
+		n++
+	}
+}
+
+// scenario runs n random operations on a few files, and calls after when each
+// is done.
+func scenario(t testing.TB, n int, after ...func(*Sim)) *Sim {
+	rnd := rand.New(rand.NewPCG(1, 0))
+	s := NewSim()
+	name := func() string { return fmt.Sprintf("/f%d", rnd.IntN(5)) }
+	for range n {
+		f := create(t, s, name())
+		switch rnd.IntN(12) {
+		case 0:
+			ok(t, f.Truncate(rnd.Int64N(10_000)))
+		case 1:
+			ok(t, f.Allocate(rnd.Int64N(10_000), 1000))
+		case 2, 3:
+			ok(t, f.Sync())
+		case 4:
+			ok(t, s.SyncDir("/"))
+		case 5:
+			ok(t, s.Rename(f.Name(), name()))
+		case 6:
+			ok(t, s.Remove(f.Name()))
+		default:
+			p := bytes.Repeat([]byte{byte(rnd.Uint32())}, rnd.IntN(3000)+1)
+			write(t, f, rnd.Int64N(10_000), string(p))
+		}
+		ok(t, f.Close())
+		for _, fn := range after {
+			fn(s)
+		}
+	}
+	return s
+}
+
+// replayInto repeats a journal.
+func replayInto(t *testing.T, from, to *Sim) {
+	for _, r := range from.journal {
+		ok(t, to.do(r))
+	}
+}
+
+// describe gives all names and contents.
+func describe(t *testing.T, fs vfs.FS) string {
+	var out strings.Builder
+	var walk func(dir string)
+	walk = func(dir string) {
+		bases, err := fs.List(dir)
+		ok(t, err)
+		for _, base := range bases {
+			info, err := fs.Stat(dir + base)
+			ok(t, err)
+			if info.IsDir {
+				walk(dir + base + "/")
+				continue
+			}
+			f, err := fs.Open(dir+base, vfs.ReadOnly)
+			ok(t, err)
+			fmt.Fprintf(&out, "%s%s=%x ", dir, base, read(t, f))
+			ok(t, f.Close())
+		}
+	}
+	walk("/")
+	return out.String()
+}
+
+// syncedFile returns a disk with the durable file /f, open.
+func syncedFile(t *testing.T, content string) (*Sim, vfs.File) {
+	s := NewSim()
+	f := create(t, s, "/f")
+	write(t, f, 0, content)
+	ok(t, f.Sync())
+	ok(t, s.SyncDir("/"))
+	return s, f
+}
+
+// crashes yields the content of /f after each of many crashes of now.
+func crashes(t *testing.T, s *Sim) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for seed := range int64(seeds) {
+			data, err := s.Image(s.Ops(), Random(seed)).ReadFile("/f")
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if !yield(string(data)) {
+				return
+			}
+		}
+	}
+}
+
+// want checks an image's files, each given as name=content.
+func want(t *testing.T, s *Sim, n int, d Damage, files ...string) {
+	t.Helper()
+	m := s.Image(n, d)
+	var have []string
+	for _, name := range m.Names() {
+		data, err := m.ReadFile(name)
+		ok(t, err)
+		have = append(have, strings.ReplaceAll(name, `\`, "/")+"="+string(data))
+	}
+	if !slices.Equal(have, files) {
+		t.Errorf("Image(%d, %v) holds %q, want %q", n, d, have, files)
+	}
+}
+
+func create(t testing.TB, fs vfs.FS, name string) vfs.File {
+	t.Helper()
+	f, err := fs.Open(name, vfs.Create)
+	ok(t, err)
+	return f
+}
+
+func write(t testing.TB, f vfs.File, off int64, data string) {
+	t.Helper()
+	_, err := f.WriteAt([]byte(data), off)
+	ok(t, err)
+}
+
+func read(t testing.TB, f vfs.File) string {
+	t.Helper()
+	size, err := f.Size()
+	ok(t, err)
+	data := make([]byte, size)
+	n, _ := f.ReadAt(data, 0)
+	return string(data[:n])
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,77 @@
+//go:build linux || darwin
+
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFlags: O_NONBLOCK matters only to a pipe or a device, whose open would
+// wait for the other end.
+const openFlags = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+
+// isNotRegular tells the errors that open has for what is no regular file: a
+// symbolic link, a directory opened for writing, a socket.
+func isNotRegular(err error) bool {
+	return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO)
+}
+
+func rename(oldname, newname string) error { return os.Rename(oldname, newname) }
+
+// syncDir syncs a directory. EINVAL is the answer of file systems that have
+// nothing to sync there (some network and FUSE ones).
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// lockHandle locks an open file for as long as it stays open.
+func lockHandle(f *os.File) error {
+	err := control("flock", f, func(fd int) error {
+		return ignoringEINTR(func() error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	})
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return errHeld
+	}
+	return err
+}
+
+func isNoSpaceErrno(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
+
+// control calls fn with the descriptor of f, which stays open meanwhile. Its
+// errors name op and the file.
+func control(op string, f *os.File, fn func(fd int) error) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := conn.Control(func(fd uintptr) { inner = fn(int(fd)) }); err != nil {
+		inner = fs.ErrClosed // the only reason for which fn is not called
+	}
+	if inner != nil {
+		return &fs.PathError{Op: op, Path: f.Name(), Err: inner}
+	}
+	return nil
+}
+
+func ignoringEINTR(fn func() error) error {
+	for {
+		if err := fn(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package dump
+
+import (
+	"fmt"
+	"io"
+)
+
+// columns is what CSV and TSV share: a header that names the fields of each
+// row behind it.
+type columns struct {
+	split func() error // reads the next row into the three fields below
+
+	values [][]byte
+	source []byte
+	line   int64
+
+	head   []byte // bytes of the header
+	record Record
+}
+
+// start takes the names of the columns, from the first row unless they are
+// given.
+func (c *columns) start(names []string) error {
+	if names == nil {
+		switch err := c.split(); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("header: %w", err)
+		}
+		c.head = append([]byte(nil), c.source...)
+		for _, v := range c.values {
+			names = append(names, string(v))
+		}
+	}
+	c.record.fields = make([]field, len(names))
+	for i, name := range names {
+		c.record.fields[i].name = []byte(name)
+	}
+	return nil
+}
+
+func (c *columns) Head() []byte { return c.head }
+
+func (c *columns) Read() (*Record, error) {
+	if err := c.split(); err != nil {
+		return nil, err
+	}
+	r := &c.record
+	r.Line, r.Source = c.line, c.source
+	if len(c.values) != len(r.fields) {
+		return nil, r.Bad(fmt.Errorf("%d fields, where the header has %d", len(c.values), len(r.fields)))
+	}
+	for i, v := range c.values {
+		r.fields[i].value = v
+	}
+	return r, nil
+}
+
+// A rowWriter writes entries as rows of two columns.
+type rowWriter struct {
+	w         io.Writer
+	o         WriterOptions
+	separator byte
+	appendTo  func(dst, field []byte) []byte
+
+	row     []byte
+	text    []byte
+	started bool
+}
+
+// begin writes the header, once: an export of nothing has one too.
+func (w *rowWriter) begin() error {
+	if w.started {
+		return nil
+	}
+	w.started = true
+	key := "key" + suffixOf(w.o.Keys)
+	value := "value" + suffixOf(w.o.Values)
+	return w.write([]byte(key), []byte(value))
+}
+
+func (w *rowWriter) Write(key, value []byte) error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	if w.o.Keys == U64 && len(key) != 8 || w.o.Values == U64 && len(value) != 8 {
+		return fmt.Errorf("entry %s: u64 is for 8 bytes only", Printable(key))
+	}
+	w.text = fileEncoding(w.o.Keys).Append(w.text[:0], key)
+	n := len(w.text)
+	w.text = fileEncoding(w.o.Values).Append(w.text, value)
+	return w.write(w.text[:n], w.text[n:])
+}
+
+func (w *rowWriter) write(key, value []byte) error {
+	w.row = w.row[:0]
+	if w.o.Keys != None {
+		w.row = w.appendTo(w.row, key)
+	}
+	if w.o.Keys != None && w.o.Values != None {
+		w.row = append(w.row, w.separator)
+	}
+	if w.o.Values != None {
+		w.row = w.appendTo(w.row, value)
+	}
+	w.row = append(w.row, '\n')
+	_, err := w.w.Write(w.row)
+	return err
+}
+
+func (w *rowWriter) Close() error { return w.begin() }

@@ -1,0 +1,298 @@
+package dump
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+type entry struct{ key, value []byte }
+
+// formats are the ways to export that lose nothing.
+func lossless() map[string]struct {
+	f Format
+	o WriterOptions
+} {
+	all := map[string]struct {
+		f Format
+		o WriterOptions
+	}{}
+	for _, f := range []Format{CSV, TSV, JSON, JSONL} {
+		for _, k := range []Encoding{Auto, Raw, Quoted, Hex, Base64} {
+			for _, v := range []Encoding{Auto, Raw, Quoted, Hex, Base64, JSONText} {
+				all[fmt.Sprintf("%s/%s/%s", f, k, v)] = struct {
+					f Format
+					o WriterOptions
+				}{f, WriterOptions{k, v}}
+			}
+		}
+	}
+	return all
+}
+
+func write(t testing.TB, f Format, o WriterOptions, entries []entry) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w, err := NewWriter(&buf, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := w.Write(e.key, e.value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func read(f Format, file []byte) ([]entry, error) {
+	r, err := NewReader(bytes.NewReader(file), f, ReaderOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var entries []entry
+	for {
+		rec, err := r.Read()
+		if err == io.EOF {
+			return entries, nil
+		}
+		if err != nil {
+			return entries, err
+		}
+		key, err := rec.Key()
+		if err != nil {
+			return entries, err
+		}
+		value, ok, err := rec.Value()
+		if err != nil || !ok {
+			return entries, fmt.Errorf("value: %v, %v", ok, err)
+		}
+		entries = append(entries, entry{bytes.Clone(key), bytes.Clone(value)})
+	}
+}
+
+func checkRoundTrip(t *testing.T, entries []entry) {
+	t.Helper()
+	for name, c := range lossless() {
+		file := write(t, c.f, c.o, entries)
+		have, err := read(c.f, file)
+		if err != nil {
+			t.Fatalf("%s: %v\n%q", name, err, file)
+		}
+		if len(have) != len(entries) {
+			t.Fatalf("%s: have %d entries, want %d\n%q", name, len(have), len(entries), file)
+		}
+		for i, e := range entries {
+			if !bytes.Equal(have[i].key, e.key) || !bytes.Equal(have[i].value, e.value) {
+				t.Fatalf("%s: have %q=%q, want %q=%q\n%q", name, have[i].key, have[i].value, e.key, e.value, file)
+			}
+		}
+	}
+}
+
+func TestWriter_GivesBackEveryByte(t *testing.T) {
+	var entries []entry
+	for _, s := range []string{
+		"", " ", "a", "\x00", "\r", "\n", "\r\n", "a\r\nb", "\t", `"`, `""`, `\`, `\t`, `\\t`, ",", "a,b", ` a `, "\xef\xbb\xbf", "\xff\xfe",
+		"Łódź", "北京", "القاهرة", "👩‍👩‍👧", "\u2028", "\u0085", "\x7f", "\x1b[31m", `{"a":1}`, `{ "a": "\u00e9" }`, "[1,\n2]", `"text"`, "null", "-1.50", "1e400", "{", `{"a":"\ud800"}`,
+	} {
+		entries = append(entries, entry{[]byte(s), []byte(s)})
+	}
+	checkRoundTrip(t, entries)
+	checkRoundTrip(t, nil)
+}
+
+// A line longer than the reader's buffer, and a row of many lines.
+func TestWriter_GivesBackLongFields(t *testing.T) {
+	for _, f := range []Format{CSV, TSV, JSON, JSONL} {
+		e := entry{[]byte(strings.Repeat("long", 100_000)), []byte(strings.Repeat("long,\"\r\n", 70_000))}
+		have, err := read(f, write(t, f, WriterOptions{}, []entry{e, e}))
+		if err != nil || len(have) != 2 || !bytes.Equal(have[1].key, e.key) || !bytes.Equal(have[1].value, e.value) {
+			t.Errorf("%s: have %d entries, %v", f, len(have), err)
+		}
+	}
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Add([]byte(""), []byte(""))
+	f.Add([]byte("a\r\n\"\x00"), []byte(`{"a":"\u0000"}`))
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		checkRoundTrip(t, []entry{{key, value}, {value, key}})
+	})
+}
+
+// FuzzReader: whatever the file, a reader returns; it does not panic or hang.
+func FuzzReader(f *testing.F) {
+	for _, s := range []string{"key,value\na,b\n", "key,value\n\"a", `[{"key":"a","value":{"b":[1]}}]`, `{"key":"\ud83d\ude00"}`, "\xef\xbb\xbfid\tname\n1\t\\"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		for _, format := range []Format{CSV, TSV, JSON, JSONL} {
+			r, err := NewReader(bytes.NewReader(file), format, ReaderOptions{})
+			if err != nil {
+				continue
+			}
+			for {
+				rec, err := r.Read()
+				if bad := (*RowError)(nil); errors.As(err, &bad) {
+					continue
+				}
+				if err != nil {
+					break
+				}
+				_, _, _ = rec.Value()
+				_, _ = rec.Field(".a.b")
+				_, _ = rec.AppendObject(nil)
+			}
+		}
+	})
+}
+
+func TestReader_ReadsWhatOthersWrite(t *testing.T) {
+	for name, c := range map[string]struct {
+		f    Format
+		file string
+		want string // id and name of each record
+	}{
+		"csv":              {CSV, "id,name\n1,Ada\n2,\"Lovelace, A.\"\n", "1=Ada 2=Lovelace, A. "},
+		"csv of Windows":   {CSV, "\xef\xbb\xbfid,name\r\n1,Ada\r\n\r\n2,\"a\r\nb\"\r\n", "1=Ada 2=a\r\nb "},
+		"csv without end":  {CSV, "id,name\n1,", "1= "},
+		"csv, quote":       {CSV, "id,name\n1,5\" pipe\n", "1=5\" pipe "},
+		"tsv":              {TSV, "id\tname\n1\tC:\\dir\\new\n", "1=C:\\dir\new "},
+		"jsonl":            {JSONL, "{\"id\": 1, \"name\": \"A\\u00e9\\ud83d\\ude00\"}\n\n{\"name\":null,\"id\":\"2\"}", "1=Aé😀 2=null "},
+		"json":             {JSON, " [ {\"id\":1,\n\"name\":\"}]\\\"\"} , {\"id\":2,\"name\":[1, 2]}\n]\n", "1=}]\" 2=[1, 2] "},
+		"json, objects":    {JSON, `{"id":1,"name":"a"}{"id":2,"name":"b"}`, "1=a 2=b "},
+		"json, last wins":  {JSON, `{"id":1,"name":"a","na\u006de":"b"}`, "1=b "},
+		"nothing":          {CSV, "", ""},
+		"header only":      {CSV, "id,name\n", ""},
+		"json, empty list": {JSON, "[]", ""},
+	} {
+		r, err := NewReader(strings.NewReader(c.file), c.f, ReaderOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		have := ""
+		for {
+			rec, err := r.Read()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			id, err1 := rec.Field("id")
+			text, err2 := rec.Field("name")
+			if err := errors.Join(err1, err2); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			have += fmt.Sprintf("%s=%s ", id, text)
+		}
+		if have != c.want {
+			t.Errorf("%s: have %q, want %q", name, have, c.want)
+		}
+	}
+}
+
+func TestReader_NamesTheLineOfABadRow(t *testing.T) {
+	for name, c := range map[string]struct {
+		f         Format
+		file      string
+		line      int64
+		recovered bool // a RowError, and the next record is read
+	}{
+		"csv, fields":     {CSV, "a,b\n\"1\n\",2\n3\n4,5\n", 4, true},
+		"csv, quote":      {CSV, "a,b\n1,\"2\" 3\n4,5\n", 2, true},
+		"csv, unclosed":   {CSV, "a,b\n1,2\n3,\"4\n5\n", 3, false},
+		"tsv":             {TSV, "a\tb\n1\n4\t5", 2, true},
+		"jsonl":           {JSONL, "{}\n\n{\"a\":}\n{}\n", 3, true},
+		"jsonl, array":    {JSONL, "{}\n[]\n{}\n", 2, true},
+		"jsonl, two":      {JSONL, "{}\n{}{}\n{}\n", 2, true},
+		"jsonl, latin1":   {JSONL, "{}\n{\"a\":\"\xe9\"}\n{}\n", 2, true},
+		"json":            {JSON, "[\n{},\n{\"a\":x},\n{}]", 3, true},
+		"json, comma":     {JSON, "[{}\n{}]", 2, false},
+		"json, unclosed":  {JSON, "[{},\n", 2, false},
+		"json, no object": {JSON, "[{},\n1]", 2, false},
+		"json, truncated": {JSON, "[{},\n{\"a\":\n", 2, false},
+	} {
+		r, err := NewReader(strings.NewReader(c.file), c.f, ReaderOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for err == nil {
+			_, err = r.Read()
+		}
+		if want := fmt.Sprintf("line %d: ", c.line); !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: have %v, want %s…", name, err, want)
+		}
+		var bad *RowError
+		if c.recovered && !errors.As(err, &bad) {
+			t.Errorf("%s: have %T, want a RowError", name, err)
+		}
+		if c.recovered {
+			if _, err := r.Read(); err != nil {
+				t.Errorf("%s: after the bad row: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestRecord_AppendObject_KeepsOrderAndNumbers(t *testing.T) {
+	for _, c := range []struct {
+		f          Format
+		file, want string
+	}{
+		{JSONL, `{"z": 1.50, "a": 12345678901234567890, "s": "<&>\u00e9"}`, `{"z":1.50,"a":12345678901234567890,"s":"<&>\u00e9"}`},
+		{CSV, "z,a\n1.50,\"x\n\"\"y\"\n", `{"z":"1.50","a":"x\n\"y"}`},
+	} {
+		r, err := NewReader(strings.NewReader(c.file), c.f, ReaderOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := r.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := rec.AppendObject(nil)
+		if err != nil || string(have) != c.want {
+			t.Errorf("have %s, %v, want %s", have, err, c.want)
+		}
+	}
+}
+
+func TestCompress_RoundTrips(t *testing.T) {
+	for _, c := range []Compression{Plain, Gzip, Zstd} {
+		var buf bytes.Buffer
+		w, err := Compress(&buf, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, "key,value\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Decompress(&buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := io.ReadAll(r)
+		if err != nil || string(have) != "key,value\n" {
+			t.Errorf("%s: have %q, %v", c, have, err)
+		}
+	}
+}
+
+func TestFormatOf_LooksThroughCompression(t *testing.T) {
+	for path, want := range map[string]Format{"a.csv": CSV, "x/a.b.TSV.gz": TSV, "a.jsonl.zst": JSONL, "a.ndjson": JSONL, "a.json": JSON, "a.gz": "", "a": ""} {
+		if have, _ := FormatOf(path); have != want {
+			t.Errorf("%s: have %q, want %q", path, have, want)
+		}
+	}
+}

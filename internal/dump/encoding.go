@@ -1,0 +1,197 @@
+package dump
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Encoding is how a key or a value stands as text: in an argument, on a
+// terminal, in a file.
+type Encoding string
+
+const (
+	Auto     Encoding = "auto"     // arguments as they are; printed as text where it is printable, else quoted
+	Raw      Encoding = "raw"      // the bytes as they are
+	Quoted   Encoding = "quoted"   // "a\x00b", with the escapes of Go and C
+	Hex      Encoding = "hex"      // 610062
+	Base64   Encoding = "base64"   // YQBi, as in RFC 4648, padded
+	U64      Encoding = "u64"      // 8 bytes, big-endian, as a decimal number
+	JSONText Encoding = "json"     // values only: a JSON document
+	Size     Encoding = "size"     // output only: the number of bytes
+	Redacted Encoding = "redacted" // output only: a placeholder
+	None     Encoding = "none"     // output only: left out
+)
+
+// ParseEncoding reads the name of an encoding.
+func ParseEncoding(name string) (Encoding, error) {
+	switch e := Encoding(name); e {
+	case Auto, Raw, Quoted, Hex, Base64, U64, JSONText, Size, Redacted, None:
+		return e, nil
+	}
+	return "", fmt.Errorf("unknown encoding %q: use auto, raw, quoted, hex, base64, u64, json (values), or for output size, redacted, none", name)
+}
+
+// Lossy reports whether the bytes cannot be had back from the text.
+func (e Encoding) Lossy() bool { return e == Size || e == Redacted || e == None }
+
+// Decode reads text in this encoding.
+func (e Encoding) Decode(text []byte) ([]byte, error) {
+	switch e {
+	case Auto, Raw:
+		return text, nil
+	case Quoted:
+		return unquote(string(text))
+	case Hex:
+		b, err := hex.DecodeString(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s is not hexadecimal: %w", Printable(text), err)
+		}
+		return b, nil
+	case Base64:
+		s := string(text)
+		b, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			b, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s is not base64: %w", Printable(text), err)
+		}
+		return b, nil
+	case U64:
+		n, err := strconv.ParseUint(string(text), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s is not a number from 0 to 18446744073709551615", Printable(text))
+		}
+		return binary.BigEndian.AppendUint64(nil, n), nil
+	case JSONText:
+		if !json.Valid(text) {
+			return nil, fmt.Errorf("%s is not JSON", Printable(text))
+		}
+		return text, nil
+	}
+	return nil, fmt.Errorf("%s is an encoding for output only", e)
+}
+
+// Append appends b as text in this encoding. Bytes that do not fit the
+// encoding (u64 of anything but 8 bytes) come out quoted.
+func (e Encoding) Append(dst, b []byte) []byte {
+	switch e {
+	case Raw, JSONText:
+		return append(dst, b...)
+	case Hex:
+		return hex.AppendEncode(dst, b)
+	case Base64:
+		return base64.StdEncoding.AppendEncode(dst, b)
+	case U64:
+		if len(b) == 8 {
+			return strconv.AppendUint(dst, binary.BigEndian.Uint64(b), 10)
+		}
+	case Size:
+		return strconv.AppendInt(dst, int64(len(b)), 10)
+	case Redacted:
+		return append(dst, "‹×›"...)
+	case None:
+		return dst
+	case Auto:
+		if isPrintable(b) {
+			return append(dst, b...)
+		}
+	}
+	return strconv.AppendQuote(dst, string(b))
+}
+
+// Printable shows bytes in a message: as they are where that is safe on a
+// terminal, else quoted; long ones are cut.
+func Printable(b []byte) string {
+	const longest = 80
+	rest := ""
+	if len(b) > longest {
+		rest = fmt.Sprintf("…(%d bytes)", len(b))
+		b = b[:longest]
+		for cut := 0; cut < utf8.UTFMax-1 && !utf8.Valid(b); cut++ {
+			b = b[:len(b)-1]
+		}
+	}
+	return string(Auto.Append(nil, b)) + rest
+}
+
+// isPrintable reports whether b is UTF-8 text of one line that does nothing to
+// a terminal. What joins letters or chooses an emoji's look is printable; what
+// turns the direction of the whole line is not.
+func isPrintable(b []byte) bool {
+	for i := 0; i < len(b); {
+		if c := b[i]; c < utf8.RuneSelf {
+			if c < ' ' || c == 0x7f {
+				return false
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 || unsafeRune(r) {
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+func unsafeRune(r rune) bool {
+	switch {
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029', r == '\ufeff':
+		return true
+	case r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		return true
+	}
+	return false
+}
+
+var errQuote = errors.New("a quoted string needs its closing quote and knows the escapes \\n \\t \\r \\\\ \\\" \\0 \\xFF \\u00e9")
+
+// unquote reads escapes, with or without the quotes around.
+func unquote(s string) ([]byte, error) {
+	if strings.HasPrefix(s, `"`) {
+		if len(s) < 2 || !strings.HasSuffix(s, `"`) {
+			return nil, errQuote
+		}
+		s = s[1 : len(s)-1]
+	}
+	out := make([]byte, 0, len(s))
+	for len(s) > 0 {
+		if s[0] != '\\' {
+			out = append(out, s[0])
+			s = s[1:]
+			continue
+		}
+		if len(s) == 1 {
+			return nil, errQuote
+		}
+		if s[1] == '"' || s[1] == '\'' {
+			out = append(out, s[1])
+			s = s[2:]
+			continue
+		}
+		r, multibyte, tail, err := strconv.UnquoteChar(s, 0)
+		switch {
+		case err == nil && multibyte:
+			out = utf8.AppendRune(out, r)
+		case err == nil:
+			out = append(out, byte(r))
+		case s[1] == '0':
+			out = append(out, 0)
+			tail = s[2:]
+		default:
+			return nil, errQuote
+		}
+		s = tail
+	}
+	return out, nil
+}

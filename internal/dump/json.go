@@ -1,0 +1,254 @@
+package dump
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+var (
+	errNotObject = errors.New("not a JSON object")
+	errNotUTF8   = errors.New("not UTF-8 text: convert the file first, for example with iconv")
+)
+
+// jsonRecord takes the bytes of one object apart.
+type jsonRecord struct {
+	record Record
+	buf    bytes.Buffer
+}
+
+func (j *jsonRecord) parse(source []byte, line int64) (*Record, error) {
+	r := &j.record
+	r.Line, r.Source = line, source
+	if !utf8.Valid(source) {
+		return nil, r.Bad(errNotUTF8)
+	}
+	j.buf.Reset()
+	if err := json.Compact(&j.buf, source); err != nil {
+		return nil, r.Bad(fmt.Errorf("bad JSON: %w", err))
+	}
+	r.object = j.buf.Bytes()
+	if len(r.object) == 0 || r.object[0] != '{' {
+		return nil, r.Bad(errNotObject)
+	}
+	var err error
+	if r.fields, err = jsonFields(r.fields[:0], bytes.TrimSpace(source)); err != nil {
+		return nil, r.Bad(err)
+	}
+	return r, nil
+}
+
+// A jsonlReader reads one object a line. Empty lines are passed over.
+type jsonlReader struct {
+	lines *lines
+	jsonRecord
+}
+
+func (j *jsonlReader) Head() []byte { return nil }
+
+func (j *jsonlReader) Read() (*Record, error) {
+	for {
+		line, err := j.lines.next()
+		if err != nil {
+			return nil, err
+		}
+		if len(bytes.TrimSpace(line)) > 0 {
+			return j.parse(line, j.lines.line)
+		}
+	}
+}
+
+// A jsonReader reads an array of objects, or objects one after another.
+type jsonReader struct {
+	r    *bufio.Reader
+	line int64
+	jsonRecord
+
+	source  []byte
+	array   bool // inside the array
+	ended   bool // behind it
+	objects int
+}
+
+func newJSONReader(r io.Reader) *jsonReader {
+	b := bufio.NewReaderSize(r, 64<<10)
+	if head, _ := b.Peek(3); len(trimBOM(head)) < len(head) {
+		_, _ = b.Discard(3)
+	}
+	return &jsonReader{r: b, line: 1}
+}
+
+func (j *jsonReader) Head() []byte { return nil }
+
+func (j *jsonReader) Read() (*Record, error) {
+	c, err := j.separator()
+	if err != nil {
+		return nil, err
+	}
+	line := j.line
+	j.source = append(j.source[:0], c)
+	if c != '{' {
+		return nil, fmt.Errorf("line %d: expected a JSON object, found %q", line, c)
+	}
+	if err := j.object(); err != nil {
+		return nil, fmt.Errorf("line %d: %w", line, err)
+	}
+	j.objects++
+	return j.parse(j.source, line)
+}
+
+// separator reads up to the first byte of the next value.
+func (j *jsonReader) separator() (byte, error) {
+	comma := false
+	for {
+		c, err := j.r.ReadByte()
+		switch {
+		case err == io.EOF && j.array && !j.ended:
+			return 0, fmt.Errorf("line %d: the array is not closed: ] is missing", j.line)
+		case err != nil:
+			return 0, err
+		}
+		switch {
+		case c == '\n':
+			j.line++
+		case c == ' ' || c == '\t' || c == '\r':
+		case j.ended:
+			return 0, fmt.Errorf("line %d: text behind the end of the array", j.line)
+		case c == '[' && !j.array && j.objects == 0:
+			j.array = true
+		case c == ']' && j.array && !comma:
+			j.ended = true
+		case c == ',' && j.array && j.objects > 0 && !comma:
+			comma = true
+		case j.array && j.objects > 0 && !comma:
+			return 0, fmt.Errorf("line %d: a comma is missing before %q", j.line, c)
+		default:
+			return c, nil
+		}
+	}
+}
+
+// object reads to the brace that closes the object that has begun.
+func (j *jsonReader) object() error {
+	depth := 1
+	quoted, escaped := false, false
+	for depth > 0 {
+		c, err := j.r.ReadByte()
+		if err == io.EOF {
+			return errors.New("the object is not closed: } is missing")
+		}
+		if err != nil {
+			return err
+		}
+		if len(j.source) > maxRecord {
+			return errLongRecord
+		}
+		j.source = append(j.source, c)
+		switch {
+		case c == '\n':
+			j.line++
+			escaped = false
+		case escaped:
+			escaped = false
+		case quoted:
+			quoted, escaped = c != '"', c == '\\'
+		case c == '"':
+			quoted = true
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// A jsonWriter writes entries as objects with a key and a value.
+type jsonWriter struct {
+	w     io.Writer
+	o     WriterOptions
+	array bool
+
+	row     []byte
+	started bool
+}
+
+func (w *jsonWriter) Write(key, value []byte) error {
+	w.row = w.row[:0]
+	switch {
+	case w.array && !w.started:
+		w.row = append(w.row, "[\n"...)
+	case w.array:
+		w.row = append(w.row, ",\n"...)
+	}
+	w.started = true
+	w.row = AppendEntry(w.row, key, value, w.o)
+	if !w.array {
+		w.row = append(w.row, '\n')
+	}
+	_, err := w.w.Write(w.row)
+	return err
+}
+
+func (w *jsonWriter) Close() error {
+	end := ""
+	switch {
+	case w.array && !w.started:
+		end = "[]\n"
+	case w.array:
+		end = "\n]\n"
+	}
+	_, err := io.WriteString(w.w, end)
+	return err
+}
+
+// AppendEntry appends an entry as a JSON object.
+func AppendEntry(dst, key, value []byte, o WriterOptions) []byte {
+	dst = append(dst, '{')
+	if o.Keys != None {
+		dst = appendMember(dst, "key", key, o.Keys)
+	}
+	if o.Keys != None && o.Values != None {
+		dst = append(dst, ',')
+	}
+	if o.Values != None {
+		dst = appendMember(dst, "value", value, o.Values)
+	}
+	return append(dst, '}')
+}
+
+// appendMember appends the name and the text of b, in the encoding asked for
+// where b fits it, else as text or base64.
+func appendMember(dst []byte, name string, b []byte, e Encoding) []byte {
+	plain := e == Auto || e == Raw || e == JSONText || e == "" || e == U64 && len(b) != 8
+	switch {
+	case e == JSONText && embeds(b):
+		dst = append(append(append(dst, '"'), name...), `":`...)
+		return append(dst, b...)
+	case plain && utf8.Valid(b):
+		dst = append(append(append(dst, '"'), name...), `":`...)
+		return appendJSONString(dst, b)
+	case plain:
+		e = Base64
+	}
+	dst = append(append(append(dst, '"'), name...), suffixOf(e)...)
+	dst = append(dst, `":`...)
+	if e == U64 || e == Size {
+		return e.Append(dst, b)
+	}
+	return appendJSONString(dst, e.Append(nil, b))
+}
+
+// embeds reports whether b can stand in a file as the JSON that it is, and be
+// read back with the same bytes. A JSON string cannot: its content would be
+// taken for the value.
+func embeds(b []byte) bool {
+	if len(b) == 0 || b[0] == '"' || b[0] <= ' ' || b[len(b)-1] <= ' ' {
+		return false
+	}
+	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && json.Valid(b)
+}

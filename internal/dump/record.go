@@ -1,0 +1,173 @@
+package dump
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Reader reads the records of one file.
+type Reader interface {
+	// Read returns the next record, and io.EOF after the last one. The record
+	// is lent until the next call. A *RowError is about one record only:
+	// reading goes on behind it.
+	Read() (*Record, error)
+	// Head returns the bytes that must stand before the records of a file of
+	// the same shape: the header of a CSV file.
+	Head() []byte
+}
+
+// A RowError says which record of a file is bad, and why.
+type RowError struct {
+	Line   int64  // where the record begins, from 1
+	Source []byte // its bytes
+	Err    error
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+
+func (e *RowError) Unwrap() error { return e.Err }
+
+// A Record is one record of a file: named fields in the order of the file.
+type Record struct {
+	Line   int64  // where it begins, from 1
+	Source []byte // its bytes in the file
+
+	fields []field
+	object []byte // JSON: the whole record without insignificant space
+}
+
+// A field's value is text in CSV and TSV, and JSON in an object.
+type field struct {
+	name  []byte
+	value []byte
+}
+
+// Bad makes the RowError of this record.
+func (r *Record) Bad(err error) *RowError {
+	return &RowError{Line: r.Line, Source: r.Source, Err: err}
+}
+
+// find returns a top-level field; of several with one name, the last.
+func (r *Record) find(name string) ([]byte, bool) {
+	for i := len(r.fields) - 1; i >= 0; i-- {
+		if string(r.fields[i].name) == name {
+			return r.fields[i].value, true
+		}
+	}
+	return nil, false
+}
+
+// Field returns the text of a field: a CSV column, a top-level JSON field, or,
+// where name begins with a dot, what stands at such a path (.a.b). A JSON
+// string gives its content, anything else its JSON text.
+func (r *Record) Field(name string) ([]byte, error) {
+	value, ok := r.find(name)
+	if !ok && r.object != nil && strings.HasPrefix(name, ".") {
+		value, ok = jsonPath(r.object, strings.Split(name[1:], "."))
+	}
+	if !ok {
+		return nil, fmt.Errorf("no field %q; there are: %s", name, r.names())
+	}
+	if r.object == nil {
+		return value, nil
+	}
+	text, err := jsonText(value)
+	if err != nil {
+		return nil, fmt.Errorf("field %q: %w", name, err)
+	}
+	return text, nil
+}
+
+// IsNull reports whether a field is a JSON null.
+func (r *Record) IsNull(name string) bool {
+	value, ok := r.find(name)
+	if !ok && strings.HasPrefix(name, ".") {
+		value, ok = jsonPath(r.object, strings.Split(name[1:], "."))
+	}
+	return ok && r.object != nil && string(value) == "null"
+}
+
+func (r *Record) names() string {
+	const most = 12
+	var names []string
+	for i, f := range r.fields {
+		if i == most {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, Printable(f.name))
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// AppendObject appends the whole record as a JSON object: its own bytes
+// without insignificant space, or the columns as strings.
+func (r *Record) AppendObject(dst []byte) ([]byte, error) {
+	if r.object != nil {
+		return append(dst, r.object...), nil
+	}
+	dst = append(dst, '{')
+	for i, f := range r.fields {
+		if !utf8.Valid(f.name) || !utf8.Valid(f.value) {
+			return dst, fmt.Errorf("column %s is not UTF-8 text: convert the file first, for example with iconv", Printable(f.name))
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendJSONString(dst, f.name), ':')
+		dst = appendJSONString(dst, f.value)
+	}
+	return append(dst, '}'), nil
+}
+
+// suffixes of the names key and value, and what they say of the text.
+var suffixes = [...]struct {
+	suffix string
+	enc    Encoding
+}{{"", Raw}, {"_base64", Base64}, {"_hex", Hex}, {"_quoted", Quoted}, {"_u64", U64}}
+
+// errNoKey is what a record without a key of its own meets.
+var errNoKey = errors.New(`no field "key": name one, as in --key '{id}' or --key 'city:{country}:{id}'`)
+
+// Key returns the key of a record that Lightning exported.
+func (r *Record) Key() ([]byte, error) {
+	b, ok, err := r.encoded("key")
+	if err == nil && !ok {
+		err = errNoKey
+	}
+	return b, err
+}
+
+// Value returns the value of a record that Lightning exported. ok says whether
+// it has one.
+func (r *Record) Value() (value []byte, ok bool, err error) { return r.encoded("value") }
+
+func (r *Record) encoded(name string) ([]byte, bool, error) {
+	for _, s := range suffixes {
+		text, ok := r.find(name + s.suffix)
+		if !ok {
+			continue
+		}
+		var err error
+		if r.object != nil {
+			text, err = jsonText(text)
+		}
+		if err == nil {
+			text, err = s.enc.Decode(text)
+		}
+		if err != nil {
+			return nil, true, fmt.Errorf("field %q: %w", name+s.suffix, err)
+		}
+		return text, true, nil
+	}
+	return nil, false, nil
+}
+
+// trimBOM cuts the mark that some programs put before UTF-8.
+func trimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) }

@@ -1,0 +1,73 @@
+package dump
+
+import (
+	"fmt"
+	"io"
+)
+
+// A Writer writes entries to a file.
+type Writer interface {
+	Write(key, value []byte) error
+	// Close writes what ends the file. The stream below stays open.
+	Close() error
+}
+
+// WriterOptions say how keys and values are written. With Auto, CSV and TSV
+// hold the bytes as they are, and JSON holds text where they are UTF-8 and
+// base64, under another name, where they are not. None leaves a column out.
+type WriterOptions struct {
+	Keys, Values Encoding
+}
+
+// NewWriter returns a Writer of a format.
+func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
+	if o.Keys == JSONText {
+		return nil, fmt.Errorf("keys cannot be written as json: use auto, hex, base64, quoted or u64")
+	}
+	switch f {
+	case CSV:
+		return &rowWriter{w: w, o: o, separator: ',', appendTo: appendCSV}, nil
+	case TSV:
+		return &rowWriter{w: w, o: o, separator: '\t', appendTo: appendTSV}, nil
+	case JSON, JSONL:
+		return &jsonWriter{w: w, o: o, array: f == JSON}, nil
+	}
+	return nil, fmt.Errorf("unknown format %q", f)
+}
+
+// ReaderOptions say what a file does not say itself.
+type ReaderOptions struct {
+	Columns []string // names of the columns of a CSV or TSV file without a header
+}
+
+// NewReader returns a Reader of a format.
+func NewReader(r io.Reader, f Format, o ReaderOptions) (Reader, error) {
+	switch f {
+	case CSV:
+		return newCSVReader(r, o.Columns)
+	case TSV:
+		return newTSVReader(r, o.Columns)
+	case JSONL:
+		return &jsonlReader{lines: newLines(r)}, nil
+	case JSON:
+		return newJSONReader(r), nil
+	}
+	return nil, fmt.Errorf("unknown format %q", f)
+}
+
+// suffixOf is what an encoding adds to the name of its column.
+func suffixOf(e Encoding) string {
+	switch e {
+	case Auto, Raw, JSONText, None, "":
+		return ""
+	}
+	return "_" + string(e)
+}
+
+// fileEncoding is the encoding of a column: a file takes bytes as they are.
+func fileEncoding(e Encoding) Encoding {
+	if e == Auto || e == "" {
+		return Raw
+	}
+	return e
+}

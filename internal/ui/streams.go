@@ -1,0 +1,111 @@
+// Package ui is what the commands and the shell share at a terminal: streams,
+// colour, progress, tables, and the words for sizes and counts.
+//
+// Data goes to standard output and nothing else does: messages, progress and
+// questions go to standard error.
+package ui
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/fatih/color"
+	"golang.org/x/term"
+)
+
+// Streams are the three streams of a program and what is known of them.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+
+	InTerminal, OutTerminal, ErrTerminal bool
+
+	Quiet bool // Note prints nothing
+	// Colour of standard output and of standard error.
+	OutColor, ErrColor bool
+}
+
+// Std returns the streams of this process.
+func Std() *Streams {
+	return &Streams{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		InTerminal:  isTerminal(os.Stdin),
+		OutTerminal: isTerminal(os.Stdout),
+		ErrTerminal: isTerminal(os.Stderr),
+	}
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// SetColor chooses colour: always, never, or auto (on a terminal that has it,
+// unless NO_COLOR is set).
+func (s *Streams) SetColor(mode string) error {
+	switch mode {
+	case "always":
+		s.OutColor, s.ErrColor = true, true
+	case "never":
+		s.OutColor, s.ErrColor = false, false
+	case "auto":
+		plain := os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+		s.OutColor, s.ErrColor = s.OutTerminal && !plain, s.ErrTerminal && !plain
+	default:
+		return fmt.Errorf("unknown colour mode %q: use auto, always or never", mode)
+	}
+	return nil
+}
+
+// paint colours text, or not.
+func paint(on bool, text string, attributes ...color.Attribute) string {
+	if !on {
+		return text
+	}
+	c := color.New(attributes...)
+	c.EnableColor()
+	return c.Sprint(text)
+}
+
+// Bold and Red are for standard error.
+func (s *Streams) Bold(text string) string { return paint(s.ErrColor, text, color.Bold) }
+func (s *Streams) Red(text string) string  { return paint(s.ErrColor, text, color.FgRed, color.Bold) }
+
+// Note prints one line on standard error, unless the user asked for quiet.
+func (s *Streams) Note(format string, args ...any) {
+	if !s.Quiet {
+		fmt.Fprintf(s.Err, format+"\n", args...)
+	}
+}
+
+// Width is the width of the terminal on standard output, or 0 if there is none.
+func (s *Streams) Width() int {
+	f, ok := s.Out.(*os.File)
+	if !ok || !s.OutTerminal {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
+
+// ErrNoAnswer is what Confirm returns where nobody is there to be asked.
+var ErrNoAnswer = errors.New("nobody to ask")
+
+// Confirm asks a question on the terminal and waits for yes or no.
+func (s *Streams) Confirm(ctx context.Context, question string) (bool, error) {
+	if !s.InTerminal || !s.ErrTerminal {
+		return false, ErrNoAnswer
+	}
+	fmt.Fprintf(s.Err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(Interruptible(ctx, s.In)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
+}

@@ -1,0 +1,146 @@
+package ui
+
+import (
+	"io"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/olekukonko/tablewriter"
+)
+
+// Table prints a small table.
+func Table(w io.Writer, header []string, rows [][]string) {
+	t := tablewriter.NewWriter(w)
+	t.SetAutoWrapText(false)
+	t.SetAutoFormatHeaders(false)
+	t.SetHeaderAlignment(tablewriter.ALIGN_LEFT)
+	t.SetAlignment(tablewriter.ALIGN_LEFT)
+	t.SetHeader(header)
+	t.AppendBulk(rows)
+	t.Render()
+}
+
+// Fields prints names and values in two columns, without borders.
+func Fields(w io.Writer, rows [][2]string) error {
+	width := 0
+	for _, r := range rows {
+		width = max(width, CellWidth(r[0]))
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		b.WriteString(r[0])
+		b.WriteString(strings.Repeat(" ", width-CellWidth(r[0])+2))
+		b.WriteString(r[1])
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// CellWidth is how many cells of a terminal text takes.
+func CellWidth(text string) int { return runewidth.StringWidth(text) }
+
+// A Grid prints a table of any length: the widths of its columns come from the
+// first rows, and later ones are cut to them.
+type Grid struct {
+	w      io.Writer
+	width  int // of the terminal; 0: no limit
+	header []string
+	first  [][]string
+	widths []int // nil until the first rows are seen
+}
+
+// gridSample is how many rows the widths are taken from.
+const gridSample = 200
+
+// NewGrid starts a table. width is that of the terminal, 0 for no limit.
+func NewGrid(w io.Writer, width int, header ...string) *Grid {
+	return &Grid{w: w, width: width, header: header}
+}
+
+// Append adds a row.
+func (g *Grid) Append(cells ...string) error {
+	if g.widths != nil {
+		return g.row(cells)
+	}
+	g.first = append(g.first, cells)
+	if len(g.first) < gridSample {
+		return nil
+	}
+	return g.begin()
+}
+
+// Close prints what is left and the last border.
+func (g *Grid) Close() error {
+	if g.widths == nil {
+		if err := g.begin(); err != nil {
+			return err
+		}
+	}
+	return g.border()
+}
+
+func (g *Grid) begin() error {
+	g.widths = make([]int, len(g.header))
+	for _, row := range append([][]string{g.header}, g.first...) {
+		for i, cell := range row {
+			g.widths[i] = max(g.widths[i], CellWidth(cell))
+		}
+	}
+	g.fit()
+	if err := g.border(); err != nil {
+		return err
+	}
+	if err := g.row(g.header); err != nil {
+		return err
+	}
+	if err := g.border(); err != nil {
+		return err
+	}
+	for _, row := range g.first {
+		if err := g.row(row); err != nil {
+			return err
+		}
+	}
+	g.first = nil
+	return nil
+}
+
+// fit narrows the widest columns until the table fits the terminal.
+func (g *Grid) fit() {
+	const narrowest = 8
+	for g.width > 0 {
+		total, widest := 1, 0
+		for i, w := range g.widths {
+			total += w + 3
+			if w > g.widths[widest] {
+				widest = i
+			}
+		}
+		if total <= g.width || g.widths[widest] <= narrowest {
+			return
+		}
+		g.widths[widest] = max(narrowest, g.widths[widest]-(total-g.width))
+	}
+}
+
+func (g *Grid) border() error {
+	var b strings.Builder
+	for _, w := range g.widths {
+		b.WriteString("+" + strings.Repeat("-", w+2))
+	}
+	_, err := io.WriteString(g.w, b.String()+"+\n")
+	return err
+}
+
+func (g *Grid) row(cells []string) error {
+	var b strings.Builder
+	for i, cell := range cells {
+		if CellWidth(cell) > g.widths[i] {
+			cell = runewidth.Truncate(cell, g.widths[i], "…")
+		}
+		b.WriteString("| " + cell + strings.Repeat(" ", max(0, g.widths[i]-CellWidth(cell))) + " ")
+	}
+	_, err := io.WriteString(g.w, b.String()+"|\n")
+	return err
+}
