@@ -67,7 +67,6 @@ func (c *chunks) truncate(size int64) {
 		}
 		if i < len(c.table) {
 			c.ownTable()
-			clear(c.table[i:]) // an own table, grown again, must not find them
 			c.table = c.table[:i]
 			c.owned = c.owned[:i]
 		}

@@ -33,7 +33,7 @@ func TestMem_Open_KeepsRemovedFile(t *testing.T) {
 // Clones must not share what one of them writes, whatever the order of
 // copies, writes and cuts: the model is plain byte slices.
 func TestMem_Clone_SharesNoWrites(t *testing.T) {
-	const seed, steps = 1, 5_000
+	const seed, steps = 1, 1_000
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	mems := []*vfs.Mem{vfs.NewMem()}
 	models := []map[string][]byte{{}}

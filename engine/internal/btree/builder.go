@@ -180,7 +180,7 @@ func (b *builder) writeBranch(h node.Header, items []item) (*pager.Frame, error)
 		if i > 0 {
 			suffix = suffix[prefix:]
 		}
-		b.branch.Add(suffix, ref)
+		b.branch.Add(suffix, it.value)
 	}
 	buf := b.branch.Finish(&h)
 	return b.w.Write(h, count, overflow, buf, frames, true)
@@ -222,7 +222,7 @@ func (b *builder) children(k int, it item, visit func(c item) error) error {
 	if err != nil {
 		return err
 	}
-	b.discard(f, n)
+	b.w.FreeFrame(f)
 	key := bytes.Clone(it.key)
 	for i := range n.Count() {
 		if i > 0 {
@@ -246,7 +246,7 @@ func (b *builder) unpack(k int, it item) error {
 	if err != nil {
 		return err
 	}
-	b.discard(f, n)
+	b.w.FreeFrame(f)
 	b.below(it.key)
 	key := bytes.Clone(n.Prefix())
 	for i := range n.Count() {
@@ -286,16 +286,6 @@ func (b *builder) entry(key, value []byte, s stable) error {
 	return b.add(0, it, s)
 }
 
-// discard gives up a node that the new tree does not use. A node may have been
-// written by this very builder.
-func (b *builder) discard(f *pager.Frame, n node.Node) {
-	if n.Gen() == b.w.Gen() {
-		b.w.Discard(f.Ref())
-	} else {
-		b.w.FreeFrame(f)
-	}
-}
-
 // finish writes what is left and returns the root, nil for an empty tree.
 func (b *builder) finish() (*pager.Frame, error) {
 	for k := 0; k < len(b.levels); k++ {
@@ -328,7 +318,9 @@ func (b *builder) topmost(k int) bool {
 }
 
 // joinLeft puts the items of the node before the last one in front of those
-// that level k holds, if there is one.
+// that level k holds, if there is one. That node is always one of the old
+// tree: where a level went on after writing a node its second page is not
+// empty, and where it was flushed a subtree of the old tree came next.
 func (b *builder) joinLeft(k int) error {
 	left, ok, err := b.takeBack(k + 1)
 	if err != nil || !ok {

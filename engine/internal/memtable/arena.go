@@ -12,6 +12,10 @@ const (
 	firstChunkSize = 512
 	maxChunkSize   = 1 << 20
 	ownChunkSize   = 64 << 10 // an entry of this size and more gets a chunk of its own
+
+	// The allocator rounds what is larger than its largest class to pages.
+	maxSizeClass = 32 << 10
+	pageSize     = 8 << 10
 )
 
 // A ref says where an entry is: the number of its chunk and the offset in it.
@@ -105,6 +109,9 @@ func (a *arena) reserve(size int) (ref, []byte) {
 // loaded; a ref into the new chunk is published after the new list.
 func (a *arena) grow(size int) int {
 	chunk := make([]byte, size)
+	if size > maxSizeClass {
+		size = (size + pageSize - 1) &^ (pageSize - 1)
+	}
 	a.held.Add(int64(size))
 	list := a.chunks.Load()
 	if list == nil {

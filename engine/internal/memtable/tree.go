@@ -88,12 +88,14 @@ func (t *tree) split(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 	copy(cells[pos+1:], cells[pos:])
 	cells[pos] = cell{headOf(key, int(l.skip)), r | tagOf(hash), uint8(printOf(hash))}
 
+	// Keys that come in order, each right beside the last one, leave full
+	// leaves behind: the cut parts their run from what lies before it.
 	cut := len(cells) / 2
-	switch pos { // keys that come in order leave full leaves behind
-	case 0:
-		cut = 1
-	case n:
-		cut = n
+	switch last := uint8(n - 1); {
+	case pos > 0 && order[pos-1] == last:
+		cut = min(pos+1, n)
+	case pos < n && order[pos] == last:
+		cut = max(pos, 1)
 	}
 	sep := cells[cut].at
 	lower, upper := p.bounds(a)

@@ -45,15 +45,15 @@ func (b *BranchBuilder) Begin(count int, prefix []byte, size int) {
 	b.count, b.prefix, b.added = count, len(prefix), 0
 }
 
-// Add appends a child whose separator is the prefix and suffix. Of the first
-// child the separator is not kept.
-func (b *BranchBuilder) Add(suffix []byte, ref Ref) {
+// Add appends a child whose separator is the prefix and suffix, and whose
+// encoded reference is ref. Of the first child the separator is not kept.
+func (b *BranchBuilder) Add(suffix, ref []byte) {
 	if b.added == b.count {
 		panic("node: branch does not hold its children")
 	}
 	i := b.added
 	b.added++
-	ref.Put(b.buf[HeaderSize+RefSize*i:])
+	copy(b.buf[HeaderSize+RefSize*i:][:RefSize], ref)
 	if i == 0 {
 		return
 	}

@@ -26,13 +26,6 @@ import (
 // written, and every Begin returns that error.
 func (w *Writer) Commit(m Meta, shrink bool) error {
 	p := w.p
-	p.mu.Lock()
-	failure := p.failure
-	p.mu.Unlock()
-	if failure != nil {
-		w.Abort()
-		return failure
-	}
 	m, err := w.prepare(m, shrink)
 	if err != nil {
 		w.Abort()

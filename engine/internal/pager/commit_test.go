@@ -385,27 +385,6 @@ func TestBegin_OneWriterAtATime(t *testing.T) {
 	}
 }
 
-// A reader in another process follows the writer.
-func TestRefresh_FollowsTheWriter(t *testing.T) {
-	mem := vfs.NewMem()
-	tr := attach(create(t, mem, Options{}), nil)
-	ro, err := Open(mem, testName, Options{ReadOnly: true, CacheBytes: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr, err = tr.commit(1, []uint64{1, 2, 3}, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := ro.Refresh()
-	if err != nil || m != tr.p.Meta() || ro.Meta() != m {
-		t.Fatalf("have %+v, %v\nwant %+v", m, err, tr.p.Meta())
-	}
-	if err := attach(ro, tr.values).check(); err != nil {
-		t.Error(err)
-	}
-}
-
 // What a damaged database makes a writer free twice, or free outside the file,
 // fails the commit.
 func TestCommit_RefusesToFreeTwice(t *testing.T) {

@@ -137,26 +137,18 @@ func ReadMeta(fs vfs.FS, name string) (Meta, error) {
 	return m, errors.Join(err, f.Close())
 }
 
-// Refresh reads the newest meta, which another process may have written, makes
-// it this pager's and returns it. It is for a Pager opened for reading.
-func (p *Pager) Refresh() (Meta, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	m, err := readState(p.file)
-	if err != nil {
-		return Meta{}, err
-	}
-	if m.DB() != p.db {
-		return Meta{}, &CorruptError{p.name, 0, Foreign, "the file has become another database's"}
-	}
-	if m.Gen > p.meta.Load().Gen {
-		p.publish(m)
-	}
-	return *p.meta.Load(), nil
-}
-
 // Meta is the newest committed meta.
 func (p *Pager) Meta() Meta { return *p.meta.Load() }
+
+// Path is the name of the file.
+func (p *Pager) Path() string { return p.name }
+
+// Failed returns why nothing is written any more, or nil.
+func (p *Pager) Failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failure
+}
 
 // Close closes the file. No call may be under way or follow.
 func (p *Pager) Close() error { return p.file.Close() }

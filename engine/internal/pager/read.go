@@ -106,7 +106,8 @@ func (p *Pager) ReadOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, 
 // written, without a copy: below it, one call for header and body is cheaper.
 const directBytes = 128 << 10
 
-// readLargeOverflow reads the header by itself and the body straight into dst.
+// readLargeOverflow reads the header by itself, and then the body: straight
+// into dst when it is stored as it is.
 func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
 	if err := p.checkPlace(ref, maxStored); err != nil {
 		return dst, err
@@ -115,19 +116,24 @@ func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]b
 	if err := p.readAt(ref, head[:], ref.Off); err != nil {
 		return dst, err
 	}
-	n := len(dst)
-	body := slices.Grow(dst, int(ref.Len)-node.HeaderSize)[n : n+int(ref.Len)-node.HeaderSize]
-	if err := p.readAt(ref, body, ref.Off+node.HeaderSize); err != nil {
+	plain := head[13] == uint8(compress.None)
+	buf, n := dst, len(dst)
+	if !plain {
+		buf, n = nil, 0
+	}
+	size := int(ref.Len) - node.HeaderSize
+	buf = slices.Grow(buf, size)[:n+size]
+	if err := p.readAt(ref, buf[n:], ref.Off+node.HeaderSize); err != nil {
 		return dst, err
 	}
-	h, err := p.judge(ref, expect{node.Overflow, ks, 0}, head[:], body)
-	if err != nil {
+	h, err := p.judge(ref, expect{node.Overflow, ks, 0}, head[:], buf[n:])
+	switch {
+	case err != nil:
 		return dst, err
+	case plain:
+		return buf, nil
 	}
-	if h.Codec == uint8(compress.None) {
-		return body[:len(body):len(body)], nil
-	}
-	return p.appendBody(ref, h, body, dst)
+	return p.appendBody(ref, h, buf, dst)
 }
 
 // appendBody appends the plain bytes of an overflow body.

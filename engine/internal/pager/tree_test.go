@@ -2,6 +2,7 @@ package pager
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -63,9 +64,9 @@ func valueOf(v uint64) []byte {
 	}
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = byte(v + uint64(i/7))
+		b[i] = byte(v >> (i % 5 * 8))
 	}
-	for range n / 4 {
+	for range n / 16 {
 		b[r.IntN(n)] = byte(r.Uint32())
 	}
 	return b
@@ -85,22 +86,21 @@ func leafOf(key, value []byte, valueLen int, overflow bool) (node.Header, []byte
 	return h, buf
 }
 
+// branchOf lays out a branch over leaves.
 func branchOf(refs []node.Ref) (node.Header, []byte) {
-	cells := 0
-	for i := range refs[1:] {
-		cells += node.BranchCellSize(len(leafKey(i)))
-	}
-	var b node.BranchBuilder
-	b.Begin(len(refs), nil, node.BranchSize(len(refs), 0, cells))
+	n := len(refs)
+	buf := make([]byte, node.HeaderSize+n*(node.RefSize+4+2))
+	heads, slots := node.HeaderSize+n*node.RefSize, node.HeaderSize+n*(node.RefSize+4)
 	for i, r := range refs {
-		var enc [node.RefSize]byte
-		r.Put(enc[:])
-		b.Add(leafKey(i), enc[:])
+		r.Put(buf[node.HeaderSize+i*node.RefSize:])
+		if i > 0 {
+			key := leafKey(i)
+			copy(buf[heads+4*i:][:4], key)
+			binary.LittleEndian.PutUint16(buf[slots+2*i:], uint16(len(buf)-node.HeaderSize))
+			buf = append(append(buf, byte(len(key))), key...)
+		}
 	}
-	var h node.Header
-	buf := b.Finish(&h)
-	h.Level, h.Keyspace = 1, kv.CatalogKeyspace
-	return h, buf
+	return node.Header{Kind: node.Branch, Level: 1, Keyspace: kv.CatalogKeyspace, Count: uint16(n)}, buf
 }
 
 // attach opens the tree that p's meta names.

@@ -188,7 +188,10 @@ func (w *Writer) stage(off uint64, head, body []byte) error {
 	if lead+middle == len(body) {
 		return nil
 	}
-	return s.put(off+node.Unit+uint64(middle), body[lead+middle:])
+	if err := s.put(off+node.Unit+uint64(middle), body[lead+middle:]); err != nil {
+		return err
+	}
+	return s.flush() // a reader finds all of it in the file
 }
 
 // encode returns what is stored of the node in buf, with room for the header,

@@ -269,7 +269,7 @@ func (l *Log) prepare(size int64) error {
 	l.next = s
 	l.mu.Unlock()
 	if old != nil {
-		return l.retire(old)
+		return l.remove(old)
 	}
 	return nil
 }

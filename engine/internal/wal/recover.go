@@ -175,6 +175,7 @@ func (r *recovery) leftover(name string) (header, error) {
 // again. It comes first, so that recovery has the space.
 func (r *recovery) sweep(found listing, from Start) error {
 	surplus := found.temps
+	var released []*segment
 	for _, name := range found.spares {
 		h, err := r.leftover(name)
 		if err != nil {
@@ -189,8 +190,9 @@ func (r *recovery) sweep(found listing, from Start) error {
 		}
 		r.l.spares = append(r.l.spares, name)
 	}
-	released := r.dead
-	r.dead = nil
+	if err := r.bury(); err != nil {
+		return err
+	}
 	for _, number := range found.segments {
 		if number >= from.Segment {
 			break
@@ -212,12 +214,7 @@ func (r *recovery) sweep(found listing, from Start) error {
 		}
 		r.report.Removed++
 	}
-	return r.discard(released)
-}
-
-// discard makes spares of segments, or removes them.
-func (r *recovery) discard(segments []*segment) error {
-	for _, s := range segments {
+	for _, s := range released {
 		kept := len(r.l.spares)
 		if err := r.l.retire(s); err != nil {
 			return err
@@ -228,6 +225,18 @@ func (r *recovery) discard(segments []*segment) error {
 			r.report.Removed++
 		}
 	}
+	return nil
+}
+
+// bury removes the dead segments.
+func (r *recovery) bury() error {
+	for _, s := range r.dead {
+		if err := r.l.remove(s); err != nil {
+			return err
+		}
+		r.report.Removed++
+	}
+	r.dead = nil
 	return nil
 }
 
@@ -273,7 +282,7 @@ func (r *recovery) restart() error {
 	r.l.segments = append(r.l.segments, made...)
 	r.l.active = made[len(made)-1]
 	r.o.mapFile(r.l.active)
-	return r.discard(r.dead)
+	return r.bury()
 }
 
 // copyBuffer is how much of the log is collected before it is written.
@@ -321,7 +330,7 @@ func (r *recovery) make(h header) (*segment, error) {
 
 // copySegment makes a new segment from the part of old from start to end. Only
 // the first one made may say that all is synced: it gets its name last.
-func (r *recovery) copySegment(old *segment, start, end LSN, first bool) (s *segment, err error) {
+func (r *recovery) copySegment(old *segment, start, end LSN, first bool) (*segment, error) {
 	w := newWalker(chain{old}, start, 0)
 	h := header{start: start, capacity: int64(old.end - start), synced: r.synced}
 	if first {
@@ -333,21 +342,26 @@ func (r *recovery) copySegment(old *segment, start, end LSN, first bool) (s *seg
 	if rec, _, err := w.read(); err == nil {
 		h.firstSeq = rec.seq
 	}
-	if s, err = r.make(h); err != nil {
+	s, err := r.make(h)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			_ = s.close()
-			_ = r.o.FS.Remove(s.path)
-		}
-	}()
+	if err := r.copyRecords(w, end, s); err != nil {
+		_ = s.close()
+		_ = r.o.FS.Remove(s.path)
+		return nil, fmt.Errorf("copy the log's end: %w", err)
+	}
+	return s, nil
+}
+
+// copyRecords copies the records from w to end into s and makes them durable.
+func (r *recovery) copyRecords(w *walker, end LSN, s *segment) error {
 	var buf []byte
-	at := start // where buf belongs
-	for w.place < end && end-w.place >= recordSize {
+	start, at := w.place, w.place // at: where buf belongs
+	for end-w.place >= recordSize {
 		rec, b, err := w.read()
 		if err != nil {
-			return nil, unstable(w, err)
+			return unstable(w, err)
 		}
 		n := len(buf)
 		buf = append(buf, b...)
@@ -360,22 +374,21 @@ func (r *recovery) copySegment(old *segment, start, end LSN, first bool) (s *seg
 		}
 		if len(buf) >= copyBuffer {
 			if _, err := s.file.WriteAt(buf, s.offset(at)); err != nil {
-				return nil, fmt.Errorf("copy the log's end: %w", err)
+				return err
 			}
 			at, buf = at+LSN(len(buf)), buf[:0]
 		}
 	}
 	if end == r.end && w.place != end {
-		return nil, unstable(w, errInvalid)
+		return unstable(w, errInvalid)
 	}
+	// The place behind the last record is zero, as Append would leave it.
+	buf = append(buf, make([]byte, min(recordSize, s.end-w.place))...)
 	if _, err := s.file.WriteAt(buf, s.offset(at)); err != nil {
-		return nil, fmt.Errorf("copy the log's end: %w", err)
+		return err
 	}
 	r.report.Copied += int64(w.place - start)
-	if err := s.file.Sync(); err != nil {
-		return nil, fmt.Errorf("sync the copy of the log's end: %w", err)
-	}
-	return s, nil
+	return s.file.Sync()
 }
 
 // unstable says that a record which was read before does not read again. The

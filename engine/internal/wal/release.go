@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,19 +11,19 @@ import (
 // Release gives up the segments that end at or before the position before,
 // which the durable meta no longer needs: up to Options.Spares of them are
 // kept to be used again. The active segment, segments that are not synced, and
-// what a Hold keeps stay until a later Release.
+// what a Hold keeps stay until a later Release. What an error leaves behind is
+// swept up by the next Open.
 func (l *Log) Release(before LSN) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	if l.closed.Load() {
 		return ErrClosed
 	}
+	var err error
 	for _, s := range l.superfluous(min(before, l.Synced())) {
-		if err := l.retire(s); err != nil {
-			return err
-		}
+		err = errors.Join(err, l.retire(s))
 	}
-	return nil
+	return err
 }
 
 // superfluous takes the segments that end at or before the position before,
@@ -40,21 +41,29 @@ func (l *Log) superfluous(before LSN) []*segment {
 	return gone
 }
 
-// retire makes a spare of a segment that is out of the chain, or removes it.
-// Only ordinary segments become spares, so that any spare will do.
+// retire makes a spare of a segment that the durable meta no longer needs, or
+// removes it. Only ordinary segments become spares, so that any spare will do.
 func (l *Log) retire(s *segment) error {
-	if err := s.close(); err != nil {
-		return fmt.Errorf("close log segment %d: %w", s.number, err)
+	spare := l.spareName(s)
+	if spare == "" {
+		return l.remove(s)
 	}
-	if spare := l.spareName(s); spare != "" {
-		if err := l.o.FS.Rename(s.path, l.o.path(spare)); err != nil {
-			return fmt.Errorf("recycle log segment: %w", err)
-		}
-		l.mu.Lock()
-		l.spares = append(l.spares, spare)
-		l.mu.Unlock()
-		return nil
+	_ = s.close() // nothing in it is needed
+	if err := l.o.FS.Rename(s.path, l.o.path(spare)); err != nil {
+		return fmt.Errorf("recycle log segment: %w", err)
 	}
+	l.mu.Lock()
+	l.spares = append(l.spares, spare)
+	l.mu.Unlock()
+	return nil
+}
+
+// remove removes a segment that is out of the chain. One that is dead but not
+// older than the durable meta must go this way: as a spare it would get a new
+// header, and a crash that undoes the rename would show that under a name
+// which recovery still looks at.
+func (l *Log) remove(s *segment) error {
+	_ = s.close()
 	if err := l.o.FS.Remove(s.path); err != nil {
 		return fmt.Errorf("remove log segment: %w", err)
 	}

@@ -67,7 +67,7 @@ func (im *image) copyDir(dir inum, at string) {
 		first, again := im.paths[id]
 		isDir := im.disk.nodes[id].isDir()
 		switch {
-		case again && isDir: // a directory has one name
+		case again && isDir: // it has one name, also when a rename left it two
 		case again:
 			must(im.out.Link(first, name))
 		case isDir:

@@ -227,7 +227,10 @@ func TestInjector_SetCapacity_IsAFullDisk(t *testing.T) {
 		t.Errorf("write past the capacity: %v", err)
 	}
 	in.SetCapacity(20)
-	write(t, f, 15, "12345")
+	if err := f.Allocate(15, 6); !vfs.IsNoSpace(err) {
+		t.Errorf("Allocate past the capacity: %v", err)
+	}
+	write(t, create(t, in, "/g"), 0, "12345") // the room that Allocate did not use
 }
 
 // A file replaced by a rename gives its room, and one in a directory that is

@@ -14,7 +14,7 @@ func tossNames(d *disk, durable map[inum]map[string]inum, rand *rand.Rand) {
 	lost := rand.Float64()
 	for _, c := range d.names {
 		kept := rand.Float64() >= lost
-		both := rand.IntN(3) == 0 && !d.nodes[c.id].isDir()
+		both := rand.IntN(3) == 0
 		switch {
 		case !kept && c.kind == nameMoved:
 			t.waiting[c.id] = c.at
@@ -49,7 +49,6 @@ func (t *nameToss) bind(p place, id inum) {
 
 // drop removes the name at p if it is one of id's.
 func (t *nameToss) drop(p place, id inum) {
-	t.replaced(p)
 	if t.names[p.dir][p.base] == id {
 		delete(t.names[p.dir], p.base)
 	}
@@ -65,7 +64,7 @@ func (t *nameToss) rescue(id inum, p place) {
 }
 
 // replaced forgets lost renames to p: what they would have brought there has
-// been replaced, removed or moved on since.
+// been replaced since.
 func (t *nameToss) replaced(p place) {
 	for id, to := range t.waiting {
 		if to == p {

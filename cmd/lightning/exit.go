@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+// The exit statuses. They are a promise: scripts tell causes apart by them.
+const (
+	exitDone       = 0
+	exitNo         = 1  // the answer is no
+	exitUsage      = 2  // bad flag or argument
+	exitNotFound   = 3  // no database there, or not one of ours
+	exitExists     = 4  // the target exists
+	exitData       = 5  // invalid data
+	exitPermission = 6  // permission denied, or opened read-only
+	exitIO         = 7  // I/O error, disk full
+	exitDatabase   = 8  // any other error of the database
+	exitConflict   = 9  // transaction conflict
+	exitDamage     = 10 // damage found
+	exitLocked     = 12 // locked by another process
+	exitRejected   = 13 // finished, but some records were rejected
+	exitVersion    = 14 // file format too new or too old
+	exitInternal   = 99 // a bug of ours
+	exitPipe       = 141
+)
+
+const exitTopic = `Exit statuses:
+    0  done
+    1  the answer is no: key not found, condition not met, nothing matched (-e)
+    2  usage: bad flag or argument
+    3  no such database or keyspace, or not a Lightning database
+    4  the target exists
+    5  invalid data: key or value too long, bad record in an import
+    6  permission denied, or opened read-only
+    7  I/O error, disk full
+    8  other database error
+    9  transaction conflict
+   10  damage found
+   12  locked by another process
+   13  finished, but some records were rejected
+   14  file format too new or too old
+   99  internal error
+  130  interrupted (Ctrl-C)
+  141  standard output was closed
+
+With --json, a failure is one line on standard error:
+  {"message_type":"exit_error","code":12,"message":"..."}
+`
+
+var (
+	errInternal = errors.New("internal error")
+	// errDamage and errRejected end a command that has said itself what it found.
+	errDamage   = errors.New("damage found")
+	errRejected = errors.New("some records were rejected")
+)
+
+// A noError says that the answer is no.
+type noError struct{ message string }
+
+func (e noError) Error() string { return e.message }
+
+// A usageError says that the command was not called as it should be.
+type usageError struct{ message string }
+
+func (e usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Sprintf(format, args...)}
+}
+
+// A hintError adds what to do to what is wrong.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e hintError) Unwrap() error { return e.error }
+
+// statusOf maps an error to its exit status. The order matters: an error may
+// carry several causes, and the one that says most comes first.
+func statusOf(err error) int {
+	var no noError
+	var usage usageError
+	var row *dump.RowError
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &no):
+		return exitNo
+	case errors.As(err, &usage):
+		return exitUsage
+	case is(errInternal):
+		return exitInternal
+	case is(errRejected):
+		return exitRejected
+	case is(errDamage, engine.ErrCorrupt):
+		return exitDamage
+	case is(engine.ErrLocked):
+		return exitLocked
+	case is(engine.ErrVersion):
+		return exitVersion
+	case is(engine.ErrNotExist, engine.ErrFormat, engine.ErrNoKeyspace):
+		return exitNotFound
+	case is(engine.ErrExists, engine.ErrKeyspaceExists, fs.ErrExist):
+		return exitExists
+	case is(engine.ErrTooLarge), errors.As(err, &row), is(errData):
+		return exitData
+	case is(engine.ErrReadOnly, fs.ErrPermission, syscall.EROFS):
+		return exitPermission
+	case is(engine.ErrConflict):
+		return exitConflict
+	case is(engine.ErrNoSpace, engine.ErrFailed, engine.ErrCommitUnknown), isIO(err):
+		return exitIO
+	}
+	return exitDatabase
+}
+
+// errData marks an input that does not hold what it should.
+var errData = errors.New("invalid data")
+
+func isIO(err error) bool {
+	var path *fs.PathError
+	var call syscall.Errno
+	return errors.As(err, &path) || errors.As(err, &call)
+}
+
+// finish flushes the output, says what went wrong, and returns the status.
+func (a *app) finish(err error) int {
+	if flushErr := a.out.Flush(); err == nil {
+		err = flushErr
+	}
+	var by interrupted
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, syscall.EPIPE):
+		return exitPipe
+	case errors.Is(err, context.Canceled) && errors.As(context.Cause(a.ctx), &by):
+		return a.complain(128+int(by.signal), err.Error())
+	}
+	if !a.started {
+		// cobra's own errors are about flags and arguments.
+		if status := statusOf(err); status == exitDatabase {
+			err = usageError{err.Error()}
+		}
+	}
+	return a.complain(statusOf(err), a.message(err))
+}
+
+// complain prints the one line that says what is wrong.
+func (a *app) complain(status int, message string) int {
+	message = strings.ReplaceAll(strings.TrimRight(message, "\n"), "\n", " ")
+	if a.json {
+		line, err := json.Marshal(map[string]any{"message_type": "exit_error", "code": status, "message": message})
+		if err == nil {
+			fmt.Fprintf(a.Err, "%s\n", line)
+		}
+		return status
+	}
+	fmt.Fprintf(a.Err, "%s %s\n", a.Red("lightning:"), message)
+	return status
+}
+
+// message says what is wrong and what can be done.
+func (a *app) message(err error) string {
+	text := err.Error()
+	if !strings.HasPrefix(text, errInternal.Error()) {
+		text = dump.Printable([]byte(text)[:min(len(text), 2000)])
+		text = uncut(err.Error(), text)
+	}
+	if hint := hintFor(err); hint != "" {
+		text += "; " + hint
+	}
+	return text
+}
+
+func hintFor(err error) string {
+	var hint hintError
+	switch {
+	case errors.As(err, &hint):
+		return hint.hint
+	case errors.Is(err, engine.ErrLocked):
+		return "wait for it with --timeout 10s"
+	case errors.Is(err, engine.ErrNotExist):
+		return "put and import create one"
+	case errors.Is(err, engine.ErrNoKeyspace):
+		return "list them with: lightning keyspace list"
+	case errors.Is(err, engine.ErrCorrupt):
+		return "what else is damaged says: lightning verify"
+	case errors.Is(err, engine.ErrNoSpace):
+		return "nothing committed is lost; make space and go on"
+	case errors.Is(err, errInternal):
+		return "this is a bug: please report it"
+	}
+	return ""
+}

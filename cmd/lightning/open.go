@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+)
+
+// path turns the first argument of a command into a path.
+func (a *app) path(arg string) (string, error) {
+	switch arg {
+	case "":
+		return "", usagef("the path of the database is empty")
+	case "@":
+		if path := os.Getenv("LIGHTNING_DB"); path != "" {
+			return path, nil
+		}
+		return "", usagef("@ stands for $LIGHTNING_DB, which is not set")
+	}
+	return arg, nil
+}
+
+// read opens a database for reading and calls fn with the keyspace that the
+// flags name.
+func (a *app) read(arg string, fn func(*engine.DB, *engine.Keyspace) error) error {
+	path, err := a.path(arg)
+	if err != nil {
+		return err
+	}
+	db, err := engine.Open(path, &engine.Options{ReadOnly: true, MustExist: true})
+	if err != nil {
+		return err
+	}
+	return a.use(db, fn)
+}
+
+// snapshot is read, of one moment.
+func (a *app) snapshot(arg string, fn func(*engine.Snapshot) error) error {
+	return a.read(arg, func(db *engine.DB, ks *engine.Keyspace) error {
+		s, err := db.Snapshot()
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return fn(s.In(ks))
+	})
+}
+
+// write opens a database for writing, creating it where create says so and the
+// user has not forbidden it, and calls fn.
+func (a *app) write(cmd *cobra.Command, arg string, create bool, sync engine.SyncMode, fn func(*engine.DB, *engine.Keyspace) error) error {
+	db, err := a.openWriter(cmd, arg, create, sync)
+	if err != nil {
+		return err
+	}
+	return a.use(db, fn)
+}
+
+func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engine.SyncMode) (*engine.DB, error) {
+	path, err := a.path(arg)
+	if err != nil {
+		return nil, err
+	}
+	// A keyspace cannot be in a database that is not there.
+	create = create && !a.noCreate && a.keyspace == ""
+	db, err := engine.Open(path, &engine.Options{
+		MustExist: !create,
+		Sync:      sync,
+		LockWait:  a.timeout,
+		Holder:    cmd.CommandPath(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if report := db.OpenReport(); report.Created {
+		a.Note("created %s", path)
+	}
+	return db, nil
+}
+
+// use calls fn and closes the database, whatever happens.
+func (a *app) use(db *engine.DB, fn func(*engine.DB, *engine.Keyspace) error) (err error) {
+	defer func() { err = errors.Join(err, db.Close()) }()
+	ks, err := db.Keyspace(a.keyspace)
+	if err != nil {
+		return fmt.Errorf("%s: keyspace %q: %w", db.Path(), a.keyspace, err)
+	}
+	return fn(db, ks)
+}
+
+// syncFlag adds --sync. It returns the mode chosen, once flags are parsed.
+func syncFlag(cmd *cobra.Command, standard engine.SyncMode) func() (engine.SyncMode, error) {
+	name := cmd.Flags().String("sync", standard.String(), "what a commit waits for: full, normal, off")
+	return func() (engine.SyncMode, error) {
+		mode, err := engine.ParseSyncMode(*name)
+		if err != nil {
+			return mode, usagef("--sync: %v", err)
+		}
+		return mode, nil
+	}
+}

@@ -1,0 +1,255 @@
+// Package importer lives in the folder import, whose name Go keeps for itself;
+// it puts the records of a file into a database.
+//
+// Records are committed in batches, in the order of the file. What a report
+// calls committed outlives the process; it may be less than what is there, and
+// is never more. A later record with the same key replaces an earlier one.
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+// Options say what becomes of a record.
+type Options struct {
+	// Key makes the key. Without it, the file is one that Lightning exported,
+	// and each record has its key in a field of that name.
+	Key *Template
+	// Value names the field to store. Without it, that is the whole record as
+	// a JSON object, or the field value of a file without Key.
+	Value string
+
+	// BatchRecords is how many records are committed together. Default: 10,000.
+	BatchRecords int
+	// Rejected is called with each bad record, and the import goes on unless
+	// it returns an error. Without it, the first bad record ends the import.
+	Rejected func(*dump.RowError) error
+	// DryRun reads everything and writes nothing.
+	DryRun bool
+	// Unsafe says that a commit is in the hands of this process only until
+	// Sync (engine.SyncOff), so that it counts as committed only after one.
+	Unsafe bool
+	// Report is called with the result so far after each batch.
+	Report func(Result)
+}
+
+// Result counts records.
+type Result struct {
+	Read      int64 // good and bad
+	Committed int64
+	Rejected  int64
+	Bytes     int64 // of keys and values committed
+}
+
+// A batch also ends at this size: ten thousand large values would not fit in
+// memory.
+const batchBytes = 8 << 20
+
+// How long SyncOff may leave commits uncounted.
+const syncInterval = time.Second
+
+// A Target is where records go. Open is called once the first good record has
+// been read, or the input has ended without an error: an import that comes to
+// nothing creates no database and takes no lock. It is called again for the
+// next file, and returns the same.
+type Target interface {
+	Open() (*engine.DB, *engine.Keyspace, error)
+}
+
+// Run reads all records of r into the target. When it ends early, because of
+// a bad record, a failure or ctx, the records before that point are committed
+// as far as that is possible, and the result says how many.
+func Run(ctx context.Context, target Target, r dump.Reader, o Options) (Result, error) {
+	if o.BatchRecords <= 0 {
+		o.BatchRecords = 10_000
+	}
+	j := &job{ctx: context.WithoutCancel(ctx), target: target, o: o, synced: time.Now()}
+	err := j.read(ctx, r)
+	if err == nil {
+		err = j.open()
+	}
+	// What was read before the end or the error is good, whatever ended it.
+	if commitErr := j.finish(); commitErr != nil && !j.failed {
+		err = commitErr
+	}
+	return j.result, err
+}
+
+type job struct {
+	ctx    context.Context // of commits: never done, so that none is in doubt
+	target Target
+	o      Options
+	db     *engine.DB
+	batch  *engine.Batch // nil until the target is open, and in a dry run
+	failed bool          // a commit has failed; its error is the one to return
+
+	result  Result
+	pending int64 // records in the batch
+	loose   int64 // records committed, but not counted until a Sync
+	synced  time.Time
+
+	key, value []byte
+}
+
+func (j *job) read(ctx context.Context, r dump.Reader) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		record, err := r.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = j.add(record)
+		}
+		var bad *dump.RowError
+		if errors.As(err, &bad) {
+			j.result.Read++
+			err = j.reject(bad)
+		} else if err == nil {
+			j.result.Read++
+		}
+		if err != nil {
+			return err
+		}
+		if j.pending >= int64(j.o.BatchRecords) || j.batch != nil && j.batch.Bytes() >= batchBytes {
+			if err := j.commit(); err != nil {
+				j.failed = true
+				return err
+			}
+		}
+	}
+}
+
+// add puts a record into the batch.
+func (j *job) add(r *dump.Record) error {
+	if err := j.entry(r); err != nil {
+		return r.Bad(err)
+	}
+	if err := checkSize(j.key, j.value); err != nil {
+		return r.Bad(err)
+	}
+	if err := j.open(); err != nil {
+		return err
+	}
+	j.pending++
+	if j.batch == nil {
+		return nil
+	}
+	return j.batch.Put(j.key, j.value)
+}
+
+func (j *job) open() error {
+	if j.batch != nil || j.o.DryRun {
+		return nil
+	}
+	db, ks, err := j.target.Open()
+	if err != nil {
+		return err
+	}
+	j.db, j.batch = db, db.NewBatch().In(ks)
+	return nil
+}
+
+func checkSize(key, value []byte) error {
+	if len(key) > engine.MaxKeySize {
+		return fmt.Errorf("key %s: %w: %d bytes, and the longest key has %d", dump.Printable(key), engine.ErrTooLarge, len(key), engine.MaxKeySize)
+	}
+	if len(value) > engine.MaxValueSize {
+		return fmt.Errorf("value of %s: %w: %d bytes, and the longest value has %d", dump.Printable(key), engine.ErrTooLarge, len(value), engine.MaxValueSize)
+	}
+	return nil
+}
+
+// entry sets key and value to those of a record.
+func (j *job) entry(r *dump.Record) (err error) {
+	if j.o.Key == nil {
+		j.key, err = r.Key()
+	} else {
+		j.key, err = j.o.Key.Append(j.key[:0], r)
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case j.o.Value != "":
+		j.value, err = r.Field(j.o.Value)
+	case j.o.Key == nil:
+		var ok bool
+		if j.value, ok, err = r.Value(); err == nil && !ok {
+			err = errors.New(`no field "value": choose one with --value, or make the key with --key to store the whole record`)
+		}
+	default:
+		j.value, err = r.AppendObject(j.value[:0])
+	}
+	return err
+}
+
+func (j *job) reject(bad *dump.RowError) error {
+	if j.o.Rejected == nil {
+		return bad
+	}
+	j.result.Rejected++
+	return j.o.Rejected(bad)
+}
+
+// commit makes the batch visible, and counts it where it outlives the process.
+func (j *job) commit() error {
+	if j.pending == 0 {
+		return nil
+	}
+	n := j.pending
+	j.pending = 0
+	if j.batch != nil {
+		size := j.batch.Bytes()
+		if err := j.db.Apply(j.ctx, j.batch); err != nil {
+			return err
+		}
+		j.batch.Reset()
+		j.result.Bytes += int64(size)
+		j.loose += n
+	}
+	if !j.o.Unsafe {
+		j.count()
+	} else if time.Since(j.synced) >= syncInterval {
+		return j.settle()
+	}
+	return nil
+}
+
+// finish commits what is left and makes all of it durable.
+func (j *job) finish() error {
+	if err := j.commit(); err != nil {
+		return err
+	}
+	return j.settle()
+}
+
+// settle makes all that was committed durable, and counts it.
+func (j *job) settle() error {
+	if j.batch == nil {
+		return nil
+	}
+	if err := j.db.Sync(); err != nil {
+		return err
+	}
+	j.synced = time.Now()
+	j.count()
+	return nil
+}
+
+func (j *job) count() {
+	j.result.Committed += j.loose
+	j.loose = 0
+	if j.o.Report != nil {
+		j.o.Report(j.result)
+	}
+}
