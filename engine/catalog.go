@@ -99,8 +99,8 @@ func decodeSpace(p *pager.Pager, key, b []byte) (*space, error) {
 }
 
 // writeCatalog brings the catalog up to date: the keyspaces in put are new or
-// have changed, those in drop are gone. It returns the catalog's new root.
-func writeCatalog(w *pager.Writer, catalog *btree.Tree, put []*space, drop []kv.Keyspace) (node.Ref, error) {
+// have changed, those in drop are gone. It returns the new one.
+func writeCatalog(w *pager.Writer, catalog *btree.Tree, put []*space, drop []kv.Keyspace) (*btree.Tree, error) {
 	edits := memtable.New()
 	seq := kv.Seq(0)
 	set := func(id kv.Keyspace, value []byte, kind kv.Kind) {
@@ -115,8 +115,5 @@ func writeCatalog(w *pager.Writer, catalog *btree.Tree, put []*space, drop []kv.
 		set(id, nil, kv.Delete)
 	}
 	next, _, err := btree.Merge(nil, w, catalog, edits.NewCursor(kv.CatalogKeyspace, kv.MaxSeq), nil)
-	if err != nil {
-		return node.Ref{}, err
-	}
-	return next.Root(), nil
+	return next, err
 }

@@ -125,13 +125,15 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 			return CheckpointInfo{}, err
 		}
 	}
-	disk, err := db.writeTrees(newest.spaces, newest.spaces.next, false, func(w *pager.Writer, sp *space) (*space, error) {
-		return mergeSpace(ctx, w, sp, frozen)
-	}, func(m *pager.Meta) {
-		m.Seq, m.LogStart, m.LogSegment = newest.seq, uint64(newest.end), newest.segment
-		if closing {
-			m.LogEnd = m.LogStart
-		}
+	disk, err := db.writeTrees(generation{
+		wanted: newest.spaces,
+		change: func(w *pager.Writer, sp *space) (*space, error) { return mergeSpace(ctx, w, sp, frozen) },
+		meta: func(m *pager.Meta) {
+			m.Seq, m.LogStart, m.LogSegment = newest.seq, uint64(newest.end), newest.segment
+			if closing {
+				m.LogEnd = m.LogStart
+			}
+		},
 	})
 	if err != nil {
 		return CheckpointInfo{}, db.checkpointFailed(err)
@@ -165,40 +167,51 @@ func (db *DB) checkpointFailed(err error) error {
 	return db.fail(err)
 }
 
-// writeTrees writes the next generation: each keyspace that is wanted as
-// change makes it, without those that are not wanted any more, under the meta
-// that finish completes. It returns the keyspaces as they are on disk then.
-// The caller holds checkpointMu.
-func (db *DB) writeTrees(wanted *spaces, nextID uint32, shrink bool, change func(*pager.Writer, *space) (*space, error), finish func(*pager.Meta)) (map[kv.Keyspace]*space, error) {
+// generation is what writeTrees writes.
+type generation struct {
+	wanted *spaces // the keyspaces in it; those that are on disk and not in it are freed
+	// change brings one keyspace up to date.
+	change func(*pager.Writer, *space) (*space, error)
+	// meta completes the meta: the place in the log.
+	meta func(*pager.Meta)
+	// ceiling, when not 0, moves what lies past it before it, and cuts the file.
+	ceiling uint64
+}
+
+// writeTrees writes the next generation and returns the keyspaces as they are
+// on disk then. The caller holds checkpointMu.
+func (db *DB) writeTrees(g generation) (map[kv.Keyspace]*space, error) {
 	p := db.version.Load().pager
 	w, err := p.Begin(db.oldestPin())
 	if err != nil {
 		return nil, err
 	}
-	disk, err := db.writeSpaces(w, p, wanted, change, func(m *pager.Meta) error {
-		m.Gen, m.NextKeyspace = w.Gen(), nextID
-		finish(m)
-		return w.Commit(*m, shrink)
-	})
+	disk, meta, err := db.writeSpaces(w, p, g)
 	if err != nil {
 		w.Abort()
+		return nil, err
+	}
+	meta.Gen, meta.NextKeyspace = w.Gen(), g.wanted.next
+	g.meta(&meta)
+	if err := w.Commit(meta, g.ceiling > 0); err != nil {
 		return nil, err
 	}
 	db.disk = disk
 	return disk, nil
 }
 
-func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, wanted *spaces, change func(*pager.Writer, *space) (*space, error), commit func(*pager.Meta) error) (map[kv.Keyspace]*space, error) {
-	disk := make(map[kv.Keyspace]*space, len(wanted.byID))
+func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv.Keyspace]*space, pager.Meta, error) {
+	meta := p.Meta()
+	disk := make(map[kv.Keyspace]*space, len(g.wanted.byID))
 	var changed []*space
-	for id, sp := range wanted.byID {
+	for id, sp := range g.wanted.byID {
 		old := db.disk[id]
 		if old != nil {
 			sp = old
 		}
-		next, err := change(w, sp)
+		next, err := g.change(w, sp)
 		if err != nil {
-			return nil, err
+			return nil, meta, err
 		}
 		if next != old {
 			changed = append(changed, next)
@@ -207,21 +220,23 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, wanted *spaces, chang
 	}
 	var dropped []kv.Keyspace
 	for id, sp := range db.disk {
-		if wanted.byID[id] != nil {
+		if g.wanted.byID[id] != nil {
 			continue
 		}
 		if err := btree.FreeAll(w, sp.tree); err != nil {
-			return nil, err
+			return nil, meta, err
 		}
 		dropped = append(dropped, id)
 	}
-	meta := p.Meta()
 	catalog, err := writeCatalog(w, openCatalog(p, meta), changed, dropped)
-	if err != nil {
-		return nil, err
+	if err == nil && g.ceiling > 0 {
+		catalog, _, err = btree.Relocate(w, catalog, g.ceiling)
 	}
-	meta.Catalog = catalog
-	return disk, commit(&meta)
+	if err != nil {
+		return nil, meta, err
+	}
+	meta.Catalog = catalog.Root()
+	return disk, meta, nil
 }
 
 // mergeSpace merges what the memtables hold of a keyspace into its tree.

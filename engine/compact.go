@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
@@ -16,14 +15,10 @@ type CompactInfo struct {
 	Duration      time.Duration
 }
 
-// maxCompactPasses bounds the passes of Compact. Each moves what lies past the
-// mark to which the file could shrink; what the first leaves, because old and
-// new must both exist until the new is durable, the next ones move.
-const maxCompactPasses = 6
-
 // Compact gives space back to the file system: it checkpoints, moves the
 // extents at the end of btree.db into the free space before them, and cuts the
-// file. Each pass is a checkpoint of its own, so a crash at any point loses
+// file. It takes several passes, since old and new must both exist until the
+// new is durable; each is a checkpoint of its own, so a crash at any point loses
 // nothing. Readers and writers go on meanwhile; what open snapshots can reach
 // is not given back. When ctx is done it stops between passes or in one, and
 // what was done stays done.
@@ -39,15 +34,15 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	if _, err := db.checkpoint(ctx, false); err != nil {
 		return info, wrap("compact", err)
 	}
-	for range maxCompactPasses {
+	for still := 0; still < 2; { // passes that gave nothing back
 		before := db.fileBytes()
 		moved, err := db.compactPass(ctx)
 		if err != nil {
 			return info, wrap("compact", db.checkpointFailed(err))
 		}
 		info.Moved += moved
-		if moved == 0 && db.fileBytes() >= before {
-			break
+		if still++; db.fileBytes() < before {
+			still = 0
 		}
 	}
 	info.After = db.fileBytes()
@@ -57,31 +52,27 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 
 // compactPass moves what lies past the bytes in use into free space before it.
 func (db *DB) compactPass(ctx context.Context) (int64, error) {
-	p := db.version.Load().pager
-	used := p.Meta().BytesUsed
-	ceiling := extentsStart + used + used/32 + 64<<10
+	meta := db.version.Load().pager.Meta()
+	ceiling := extentsStart + meta.BytesUsed - meta.FreeList.Size() // at best no free list is left
 	var moved int64
-	wanted := &spaces{byID: db.disk, next: p.Meta().NextKeyspace}
-	disk, err := db.writeTrees(wanted, wanted.next, true, func(w *pager.Writer, sp *space) (*space, error) {
-		w.SetCeiling(ceiling)
-		tree, n, err := btree.Relocate(w, sp.tree, ceiling)
-		if errors.Is(err, pager.ErrNoRoom) {
-			return sp, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		moved += int64(n)
-		if n == 0 {
-			return sp, nil
-		}
-		next := *sp
-		next.tree = tree
-		return &next, nil
-	}, func(*pager.Meta) {})
+	disk, err := db.writeTrees(generation{
+		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
+		change: func(w *pager.Writer, sp *space) (*space, error) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			tree, n, err := btree.Relocate(w, sp.tree, ceiling)
+			if err != nil || n == 0 {
+				return sp, err
+			}
+			moved += int64(n)
+			next := *sp
+			next.tree = tree
+			return &next, nil
+		},
+		meta:    func(*pager.Meta) {},
+		ceiling: ceiling,
+	})
 	if err != nil {
 		return 0, err
 	}

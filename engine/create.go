@@ -144,7 +144,7 @@ func writeFirst(p *pager.Pager, o Options) error {
 		return err
 	}
 	meta.Gen = w.Gen()
-	meta.Catalog = catalog
+	meta.Catalog = catalog.Root()
 	return w.Commit(meta, false)
 }
 

@@ -96,15 +96,17 @@ func public(err error) error {
 	}
 	var node *pager.CorruptError
 	if errors.As(err, &node) {
-		return &CorruptError{Path: node.Path, Offset: int64(node.Offset), Kind: string(node.Kind), Reason: node.Reason}
+		return &CorruptError{Path: node.Path, Offset: int64(node.Offset), Kind: node.Kind.String(), Reason: node.Reason}
 	}
 	var log *wal.CorruptError
 	if errors.As(err, &log) {
 		return &CorruptError{Path: log.Path, Offset: log.Offset, Kind: "log", Reason: log.Reason}
 	}
 	switch {
-	case errors.Is(err, ErrNoSpace):
+	case errors.Is(err, ErrNoSpace), errors.Is(err, ErrFormat):
 		return err
+	case errors.Is(err, pager.ErrFormat):
+		return fmt.Errorf("%w: %w", ErrFormat, err)
 	case vfs.IsNoSpace(err):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	case errors.Is(err, wal.ErrTooLarge):

@@ -146,13 +146,15 @@ func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (BackupInfo,
 		meta.NextKeyspace = max(meta.NextKeyspace, uint32(sp.id)+1)
 		return nil
 	})
+	var catalog *btree.Tree
 	if err == nil {
-		meta.Catalog, err = writeCatalog(w, openCatalog(p, meta), list, nil)
+		catalog, err = writeCatalog(w, openCatalog(p, meta), list, nil)
 	}
 	if err != nil {
 		w.Abort()
 		return info, err
 	}
+	meta.Catalog = catalog.Root()
 	return info, w.Commit(meta, false)
 }
 

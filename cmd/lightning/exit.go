@@ -11,6 +11,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 // The exit statuses. They are a promise: scripts tell causes apart by them.
@@ -58,10 +59,15 @@ With --json, a failure is one line on standard error:
 
 var (
 	errInternal = errors.New("internal error")
-	// errDamage and errRejected end a command that has said itself what it found.
 	errDamage   = errors.New("damage found")
 	errRejected = errors.New("some records were rejected")
+	errData     = errors.New("invalid data")
 )
+
+// A saidError ends a command that has said itself what went wrong.
+type saidError struct{ status int }
+
+func (e saidError) Error() string { return "see above" }
 
 // A noError says that the answer is no.
 type noError struct{ message string }
@@ -91,6 +97,7 @@ func statusOf(err error) int {
 	var no noError
 	var usage usageError
 	var row *dump.RowError
+	var input *dump.InputError
 	is := func(targets ...error) bool {
 		for _, t := range targets {
 			if errors.Is(err, t) {
@@ -120,7 +127,7 @@ func statusOf(err error) int {
 		return exitNotFound
 	case is(engine.ErrExists, engine.ErrKeyspaceExists, fs.ErrExist):
 		return exitExists
-	case is(engine.ErrTooLarge), errors.As(err, &row), is(errData):
+	case is(engine.ErrTooLarge), errors.As(err, &row), errors.As(err, &input), is(errData):
 		return exitData
 	case is(engine.ErrReadOnly, fs.ErrPermission, syscall.EROFS):
 		return exitPermission
@@ -131,9 +138,6 @@ func statusOf(err error) int {
 	}
 	return exitDatabase
 }
-
-// errData marks an input that does not hold what it should.
-var errData = errors.New("invalid data")
 
 func isIO(err error) bool {
 	var path *fs.PathError
@@ -147,13 +151,16 @@ func (a *app) finish(err error) int {
 		err = flushErr
 	}
 	var by interrupted
+	var said saidError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &said):
+		return said.status
 	case errors.Is(err, syscall.EPIPE):
 		return exitPipe
 	case errors.Is(err, context.Canceled) && errors.As(context.Cause(a.ctx), &by):
-		return a.complain(128+int(by.signal), err.Error())
+		return a.complain(128+int(by.signal), strings.ReplaceAll(err.Error(), context.Canceled.Error(), by.Error()))
 	}
 	if !a.started {
 		// cobra's own errors are about flags and arguments.
@@ -161,7 +168,7 @@ func (a *app) finish(err error) int {
 			err = usageError{err.Error()}
 		}
 	}
-	return a.complain(statusOf(err), a.message(err))
+	return a.complain(statusOf(err), message(err))
 }
 
 // complain prints the one line that says what is wrong.
@@ -174,17 +181,14 @@ func (a *app) complain(status int, message string) int {
 		}
 		return status
 	}
-	fmt.Fprintf(a.Err, "%s %s\n", a.Red("lightning:"), message)
+	fmt.Fprintf(a.Err, "%s ", a.Red("lightning:"))
+	fmt.Fprintln(ui.SafeWriter(a.Err), message)
 	return status
 }
 
 // message says what is wrong and what can be done.
-func (a *app) message(err error) string {
+func message(err error) string {
 	text := err.Error()
-	if !strings.HasPrefix(text, errInternal.Error()) {
-		text = dump.Printable([]byte(text)[:min(len(text), 2000)])
-		text = uncut(err.Error(), text)
-	}
 	if hint := hintFor(err); hint != "" {
 		text += "; " + hint
 	}

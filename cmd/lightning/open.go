@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 // path turns the first argument of a command into a path.
@@ -76,20 +76,38 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 	if err != nil {
 		return nil, err
 	}
-	if report := db.OpenReport(); report.Created {
+	report := db.OpenReport()
+	if report.Created {
 		a.Note("created %s", path)
+	}
+	if report.TornBytes > 0 {
+		a.Note("recovered %s after a crash; %s of unfinished log were cut off",
+			ui.Plural(report.Commits, "commit"), ui.Bytes(report.TornBytes))
 	}
 	return db, nil
 }
 
 // use calls fn and closes the database, whatever happens.
 func (a *app) use(db *engine.DB, fn func(*engine.DB, *engine.Keyspace) error) (err error) {
-	defer func() { err = errors.Join(err, db.Close()) }()
-	ks, err := db.Keyspace(a.keyspace)
+	defer func() {
+		if closeErr := db.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	ks, err := a.keyspaceOf(db)
 	if err != nil {
-		return fmt.Errorf("%s: keyspace %q: %w", db.Path(), a.keyspace, err)
+		return err
 	}
 	return fn(db, ks)
+}
+
+// keyspaceOf returns the keyspace that the flags name.
+func (a *app) keyspaceOf(db *engine.DB) (*engine.Keyspace, error) {
+	ks, err := db.Keyspace(a.keyspace)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", db.Path(), err)
+	}
+	return ks, nil
 }
 
 // syncFlag adds --sync. It returns the mode chosen, once flags are parsed.

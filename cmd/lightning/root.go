@@ -87,7 +87,7 @@ nothing and may be used while another process writes.`,
 	root.AddCommand(
 		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(),
 		a.importCommand(), a.exportCommand(),
-		a.verifyCommand(), a.checkpointCommand(), a.backupCommand(), a.restoreCommand(), a.compactCommand(),
+		a.checkpointCommand(), a.backupCommand(), a.restoreCommand(), a.compactCommand(),
 		a.statsCommand(), a.keyspaceCommand(),
 		a.versionCommand(),
 	)

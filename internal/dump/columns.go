@@ -26,7 +26,7 @@ func (c *columns) start(names []string) error {
 		case err == io.EOF:
 			return nil
 		case err != nil:
-			return fmt.Errorf("header: %w", err)
+			return inputError("header: %w", err)
 		}
 		c.head = append([]byte(nil), c.source...)
 		for _, v := range c.values {

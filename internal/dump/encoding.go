@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -41,6 +42,9 @@ func ParseEncoding(name string) (Encoding, error) {
 
 // Lossy reports whether the bytes cannot be had back from the text.
 func (e Encoding) Lossy() bool { return e == Size || e == Redacted || e == None }
+
+// Plain reports whether the text is the bytes themselves.
+func (e Encoding) Plain() bool { return e == Auto || e == Raw || e == JSONText }
 
 // Decode reads text in this encoding.
 func (e Encoding) Decode(text []byte) ([]byte, error) {
@@ -140,6 +144,18 @@ func isPrintable(b []byte) bool {
 			return false
 		}
 		i += n
+	}
+	return true
+}
+
+// IsText reports whether b is text, of any number of lines, that does nothing
+// to a terminal.
+func IsText(b []byte) bool {
+	for line := range bytes.Lines(b) {
+		line = bytes.ReplaceAll(chomp(line), []byte{'\t'}, nil)
+		if !isPrintable(line) {
+			return false
+		}
 	}
 	return true
 }

@@ -92,10 +92,10 @@ func (j *jsonReader) Read() (*Record, error) {
 	line := j.line
 	j.source = append(j.source[:0], c)
 	if c != '{' {
-		return nil, fmt.Errorf("line %d: expected a JSON object, found %q", line, c)
+		return nil, inputError("line %d: expected a JSON object, found %q", line, c)
 	}
 	if err := j.object(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", line, err)
+		return nil, inputError("line %d: %w", line, err)
 	}
 	j.objects++
 	return j.parse(j.source, line)
@@ -108,7 +108,7 @@ func (j *jsonReader) separator() (byte, error) {
 		c, err := j.r.ReadByte()
 		switch {
 		case err == io.EOF && j.array && !j.ended:
-			return 0, fmt.Errorf("line %d: the array is not closed: ] is missing", j.line)
+			return 0, inputError("line %d: the array is not closed: ] is missing", j.line)
 		case err != nil:
 			return 0, err
 		}
@@ -117,7 +117,7 @@ func (j *jsonReader) separator() (byte, error) {
 			j.line++
 		case c == ' ' || c == '\t' || c == '\r':
 		case j.ended:
-			return 0, fmt.Errorf("line %d: text behind the end of the array", j.line)
+			return 0, inputError("line %d: text behind the end of the array", j.line)
 		case c == '[' && !j.array && j.objects == 0:
 			j.array = true
 		case c == ']' && j.array && !comma:
@@ -125,7 +125,7 @@ func (j *jsonReader) separator() (byte, error) {
 		case c == ',' && j.array && j.objects > 0 && !comma:
 			comma = true
 		case j.array && j.objects > 0 && !comma:
-			return 0, fmt.Errorf("line %d: a comma is missing before %q", j.line, c)
+			return 0, inputError("line %d: a comma is missing before %q", j.line, c)
 		default:
 			return c, nil
 		}

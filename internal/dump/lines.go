@@ -3,7 +3,6 @@ package dump
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -11,7 +10,7 @@ import (
 // its key, with room to spare. An unclosed quote must not swallow all memory.
 const maxRecord = 1<<31 - 1
 
-var errLongRecord = fmt.Errorf("the record is longer than %d bytes", maxRecord)
+var errLongRecord = inputError("the record is longer than %d bytes", maxRecord)
 
 // lines reads a file line by line and counts them.
 type lines struct {

@@ -30,6 +30,18 @@ func (e *RowError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.
 
 func (e *RowError) Unwrap() error { return e.Err }
 
+// An InputError says that a file as a whole is not what it should be: reading
+// cannot go on.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+
+func (e *InputError) Unwrap() error { return e.Err }
+
+func inputError(format string, args ...any) error {
+	return &InputError{fmt.Errorf(format, args...)}
+}
+
 // A Record is one record of a file: named fields in the order of the file.
 type Record struct {
 	Line   int64  // where it begins, from 1

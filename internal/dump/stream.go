@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"fmt"
 	"io"
 	"strings"
 
@@ -54,17 +53,28 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, fmt.Errorf("gzip: %w", err)
+			return nil, inputError("%w", err)
 		}
-		return z, nil
+		return decompressor{z}, nil
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1))
 		if err != nil {
-			return nil, fmt.Errorf("zstd: %w", err)
+			return nil, inputError("zstd: %w", err)
 		}
-		return z.IOReadCloser(), nil
+		return decompressor{z.IOReadCloser()}, nil
 	}
 	return io.NopCloser(b), nil
+}
+
+// A decompressor marks its errors as those of the input.
+type decompressor struct{ io.ReadCloser }
+
+func (d decompressor) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = inputError("decompress: %w", err)
+	}
+	return n, err
 }
 
 // Compress writes to w through a compression. Close ends the compressed

@@ -3,7 +3,6 @@ package btree
 import (
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -19,14 +18,25 @@ const (
 	benchCache = 1 << 30
 )
 
-func benchKeys(n int) [][]byte {
-	r := rand.New(rand.NewPCG(1, uint64(n)))
+// benchKey makes key i of a series in dst. It costs no memory access, so that
+// none is measured but the tree's.
+func benchKey(dst []byte, series, i uint64) {
+	mix := func(x uint64) uint64 {
+		x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
+		x = (x ^ x>>27) * 0x94D049BB133111EB
+		return x ^ x>>31
+	}
+	x := mix((i+1)*0x9E3779B97F4A7C15 + series<<48)
+	binary.BigEndian.PutUint64(dst, x)
+	binary.BigEndian.PutUint64(dst[8:], x*0x9E3779B97F4A7C15)
+}
+
+func benchKeys(series uint64, n int) [][]byte {
 	keys := make([][]byte, n)
 	buf := make([]byte, 16*n)
 	for i := range keys {
 		keys[i] = buf[16*i : 16*i+16 : 16*i+16]
-		binary.BigEndian.PutUint64(keys[i], r.Uint64())
-		binary.BigEndian.PutUint64(keys[i][8:], r.Uint64())
+		benchKey(keys[i], series, uint64(i))
 	}
 	return keys
 }
@@ -53,48 +63,42 @@ func benchStore(b *testing.B, keys [][]byte) *store {
 }
 
 func BenchmarkGet(b *testing.B) {
-	for _, n := range []int{1, 10_000, 1_000_000} {
+	for _, n := range []uint64{1, 10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			keys := benchKeys(max(n, 10_000))
-			s := benchStore(b, keys)
-			keys = keys[:n]
-			r := rand.New(rand.NewPCG(2, 2))
-			order := make([]uint32, 1<<20) // no cost of drawing in the loop
-			for i := range order {
-				order[i] = uint32(r.IntN(n))
-			}
-			dst := make([]byte, 0, 2*benchValue)
-			for _, k := range keys {
-				if _, found, err := s.tree.Get(k, kv.Hash(k), dst); !found || err != nil {
-					b.Fatal(found, err)
-				}
-			}
-			b.ResetTimer()
-			for i := range b.N {
-				k := keys[order[i&(len(order)-1)]]
-				if _, found, _ := s.tree.Get(k, kv.Hash(k), dst); !found {
-					b.Fatal("lost")
-				}
-			}
+			s := benchStore(b, benchKeys(0, int(max(n, 10_000))))
+			benchmarkGet(b, s, 0, n, true)
 		})
 	}
 }
 
 func BenchmarkGetMiss(b *testing.B) {
-	s := benchStore(b, benchKeys(1_000_000))
-	keys := benchKeys(1_000_001)
-	b.ResetTimer()
-	for i := range b.N {
-		k := keys[i%len(keys)]
-		if _, found, _ := s.tree.Get(k, kv.Hash(k), nil); found {
-			b.Fatal("found")
+	s := benchStore(b, benchKeys(0, 1_000_000))
+	benchmarkGet(b, s, 1, 1_000_000, false)
+}
+
+func benchmarkGet(b *testing.B, s *store, series, n uint64, want bool) {
+	key := make([]byte, 16)
+	dst := make([]byte, 0, 2*benchValue)
+	get := func(i uint64) {
+		benchKey(key, series, i)
+		if _, found, err := s.tree.Get(key, kv.Hash(key), dst); found != want || err != nil {
+			b.Fatal(found, err)
 		}
+	}
+	for i := range n { // into memory
+		get(i)
+	}
+	i := uint64(0)
+	b.ResetTimer()
+	for range b.N {
+		i = (i*6364136223846793005 + 1442695040888963407)
+		get(i >> 33 % n)
 	}
 }
 
 func BenchmarkCursor(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
-		s := benchStore(b, benchKeys(n))
+		s := benchStore(b, benchKeys(0, n))
 		for _, dir := range []string{"next", "prev"} {
 			b.Run(fmt.Sprintf("%s/%d", dir, n), func(b *testing.B) {
 				c := s.tree.NewCursor()
@@ -117,7 +121,7 @@ func BenchmarkCursor(b *testing.B) {
 			})
 		}
 		b.Run(fmt.Sprintf("seek/%d", n), func(b *testing.B) {
-			keys := benchKeys(n + 1)
+			keys := benchKeys(1, 10_000)
 			c := s.tree.NewCursor()
 			b.ResetTimer()
 			for i := range b.N {
@@ -129,10 +133,10 @@ func BenchmarkCursor(b *testing.B) {
 
 // BenchmarkMerge merges new random entries into a tree of a million.
 func BenchmarkMerge(b *testing.B) {
-	s := benchStore(b, benchKeys(1_000_000))
+	s := benchStore(b, benchKeys(0, 1_000_000))
 	for _, mib := range []int{1, 8, 64} {
 		n := mib << 20 / (16 + benchValue)
-		sc := benchScript(benchKeys(n + 3))
+		sc := benchScript(benchKeys(2, n))
 		b.Run(fmt.Sprintf("%dMiB", mib), func(b *testing.B) {
 			for range b.N {
 				w := s.begin()
@@ -151,7 +155,7 @@ func BenchmarkMerge(b *testing.B) {
 
 func BenchmarkBuild(b *testing.B) {
 	const n = 1_000_000
-	sc := benchScript(benchKeys(n))
+	sc := benchScript(benchKeys(0, n))
 	for range b.N {
 		b.StopTimer()
 		s := newStore(b, 4<<10, compress.None, 64<<20)
@@ -166,7 +170,7 @@ func BenchmarkBuild(b *testing.B) {
 
 // BenchmarkCheck is what every load of a node pays beside its checksum.
 func BenchmarkCheck(b *testing.B) {
-	s := benchStore(b, benchKeys(100_000))
+	s := benchStore(b, benchKeys(0, 100_000))
 	for _, kind := range []uint8{node.Leaf, node.Branch} {
 		name := map[uint8]string{node.Leaf: "leaf", node.Branch: "branch"}[kind]
 		b.Run(name, func(b *testing.B) {

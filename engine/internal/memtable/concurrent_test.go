@@ -27,7 +27,7 @@ type history struct {
 }
 
 const (
-	historyLen   = 60_000
+	historyLen   = 30_000
 	historyRange = 600 // every so many operations one is a range delete
 	otherSpace   = 5   // holds the same entries
 )
@@ -78,6 +78,8 @@ func (h *history) write(rnd *rand.Rand) {
 		if i+1 >= next {
 			h.published.Store(uint64(v.seq))
 			next = i + 1 + rnd.IntN(8)
+		}
+		if i%500 == 0 {
 			runtime.Gosched()
 		}
 	}

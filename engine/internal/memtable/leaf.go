@@ -67,10 +67,13 @@ func printOf(hash uint64) uint64 { return max(hash&0xFF, 1) }
 func (l *leaf) find(a *arena, key []byte, hash uint64) (int, entry) {
 	want, tag := printOf(hash)*everyByte, tagOf(hash)
 	for w := range l.prints {
-		// A byte of x is zero where a fingerprint matches. Its high bit in
-		// hits is set then, and seldom above one: the tag tells.
+		// A byte of x is zero where a fingerprint matches, and then alone is
+		// its high bit set in hits. The shorter formula, (x-0x01…)&^x&0x80…,
+		// may also set the bit above a match, and so lead to a slot that is
+		// being written.
 		x := l.prints[w].Load() ^ want
-		for hits := (x - everyByte) &^ x & (everyByte << 7); hits != 0; hits &= hits - 1 {
+		hits := ^(x&(everyByte*0x7F) + everyByte*0x7F | x) & (everyByte * 0x80)
+		for ; hits != 0; hits &= hits - 1 {
 			i := w*8 + bits.TrailingZeros64(hits)>>3
 			r := l.slots[i].ref()
 			if r&tagMask != tag {

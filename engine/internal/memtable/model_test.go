@@ -456,14 +456,14 @@ func TestTable_IsTheModel(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			operations := 20_000
+			operations := 12_000
 			if s.name == "huge" {
 				operations = 600
 			}
 			tr := newTrial(t, rand.New(rand.NewPCG(seed, 0)), s)
 			for i := range operations {
 				tr.put()
-				if i%20 == 0 || i < 300 {
+				if i%40 == 0 || i < 200 {
 					tr.ask()
 				}
 			}

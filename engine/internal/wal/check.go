@@ -20,7 +20,7 @@ type checker struct {
 	report  Report
 	damages []*CorruptError
 
-	scanned bool
+	scanned bool // of the chain that is walked
 	behind  rest // of the first place that is not valid
 }
 
@@ -95,6 +95,7 @@ func after(segments []*segment, lsn LSN) []*segment {
 
 // walk visits the records from w's place on, beyond damage too.
 func (c *checker) walk(w *walker, closed LSN) error {
+	c.scanned = false
 	var budget int64
 	for _, s := range w.chain {
 		budget += 8 * s.capacity

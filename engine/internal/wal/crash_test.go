@@ -118,7 +118,7 @@ func TestF02_CrashAtEveryOperation(t *testing.T) {
 				if err := again.append(10); err != nil {
 					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
 				}
-				if i == n%8 {
+				if i == n%8 && n%2 == 0 {
 					crashRecovery(t, image, m, p.at(n), fmt.Sprintf("seed %d, operation %d, %v", seed, n, d), 2)
 				}
 			}
@@ -151,7 +151,7 @@ func crashRecovery(t *testing.T, image *vfs.Mem, m *model, at moment, story stri
 			if err := third.append(10); err != nil {
 				t.Fatalf("%s: %v", story, err)
 			}
-			if levels > 1 && i == 3 && n%5 == 0 {
+			if levels > 1 && i == 3 && n%7 == 0 {
 				crashRecovery(t, second, again, p.at(n), story, levels-1)
 			}
 		}

@@ -300,8 +300,9 @@ func (r *recovery) copy() (made []*segment, err error) {
 			}
 		}
 	}()
+	from := r.boundary()
 	for _, old := range r.alive {
-		start, end := max(r.synced, old.start), min(r.end, old.end)
+		start, end := max(from, old.start), min(r.end, old.end)
 		if start >= end || len(made) == 0 && old.end-start < recordSize {
 			continue // the second: not even the end of a segment is marked there
 		}
@@ -319,6 +320,21 @@ func (r *recovery) copy() (made []*segment, err error) {
 		return nil, err
 	}
 	return []*segment{s}, nil
+}
+
+// boundary returns where to begin the copy: at the synced position, which is
+// the start of a record. A log that says otherwise was made up; then the start
+// of the segment, or of the replay, will do.
+func (r *recovery) boundary() LSN {
+	w := newWalker(r.alive, r.synced, 0)
+	s := w.segment()
+	if r.synced == r.end || s.end-r.synced < recordSize {
+		return r.synced
+	}
+	if _, _, err := w.read(); err == errInvalid {
+		return max(r.report.From, s.start)
+	}
+	return r.synced
 }
 
 // make builds the file of a new segment.

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+func (a *app) deleteCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "delete DB [KEY...]",
+		Aliases: []string{"del", "rm"},
+		GroupID: groupData,
+		Short:   "Delete keys",
+		Long: `Delete one key, several, or all in a range, in one transaction.
+
+A key that is not there is no error: the exit status is 0. Deleting more than
+one key asks on a terminal, and needs --yes in a pipe; a range may hold more
+than one.`,
+		Example: `  lightning delete my.db user:1
+  lightning delete my.db --prefix session: --dry-run
+  lightning delete my.db --from log:2024 --to log:2025 --yes
+  lightning scan my.db --prefix tmp: --keys -0 | lightning delete my.db --keys-from - -0 --yes`,
+		Args: arguments(1, -1),
+	}
+	d := &deletion{app: a, cmd: cmd, keyRange: rangeFlags(cmd, false)}
+	f := cmd.Flags()
+	f.StringVar(&d.keysFrom, "keys-from", "", "delete the keys in this `FILE`, one a line; - is standard input")
+	f.BoolVarP(&d.nul, "null", "0", false, "with --keys-from: each key is ended by a NUL")
+	f.BoolVarP(&d.yes, "yes", "y", false, "do not ask")
+	f.BoolVar(&d.dryRun, "dry-run", false, "say what would be deleted, and delete nothing")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return d.run(cmd.Context(), args) }
+	return cmd
+}
+
+type deletion struct {
+	*app
+	cmd          *cobra.Command
+	keyRange     *keyRange
+	keysFrom     string
+	nul          bool
+	yes, dryRun  bool
+	targets      [][]byte // keys, unless it is a range
+	ranged       bool
+	start, limit []byte
+}
+
+func (d *deletion) run(ctx context.Context, args []string) error {
+	if err := d.choose(ctx, args[1:]); err != nil {
+		return err
+	}
+	if d.dryRun {
+		return d.snapshot(args[0], d.tell)
+	}
+	if d.ranged || len(d.targets) > 1 {
+		if err := d.ask(ctx, args[0]); err != nil {
+			return err
+		}
+	}
+	var n int64
+	err := d.write(d.cmd, args[0], false, engine.SyncFull, func(db *engine.DB, ks *engine.Keyspace) error {
+		return db.Update(ctx, func(tx *engine.Tx) (err error) {
+			n, err = d.delete(tx.In(ks))
+			return err
+		})
+	})
+	if err == nil && (d.ranged || len(d.targets) > 1) {
+		d.Note("deleted %s", ui.Plural(n, "key"))
+	}
+	return err
+}
+
+// choose reads what is to be deleted.
+func (d *deletion) choose(ctx context.Context, args []string) (err error) {
+	d.ranged = d.keyRange.given()
+	ways := 0
+	for _, way := range []bool{len(args) > 0, d.ranged, d.keysFrom != ""} {
+		if way {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return usagef("say what to delete: keys, a range (--prefix, --from, --to), or --keys-from FILE")
+	}
+	if d.ranged {
+		d.start, d.limit, err = d.keyRange.bounds(d.app, false)
+		return err
+	}
+	if d.keysFrom != "" {
+		d.targets, err = d.readKeys(ctx, d.keysFrom, d.nul)
+		return err
+	}
+	for _, arg := range args {
+		key, err := d.key(arg)
+		if err != nil {
+			return err
+		}
+		d.targets = append(d.targets, key)
+	}
+	return nil
+}
+
+// ask has the user confirm that more than one key goes.
+func (d *deletion) ask(ctx context.Context, db string) error {
+	if d.yes {
+		return nil
+	}
+	needed := usagef("deleting more than one key needs --yes where nobody can be asked")
+	if !d.InTerminal || !d.ErrTerminal {
+		return needed
+	}
+	var found found
+	err := d.snapshot(db, func(s *engine.Snapshot) (err error) {
+		found, err = d.count(s)
+		return err
+	})
+	if err != nil || found.keys == 0 {
+		return err
+	}
+	ok, err := d.Confirm(ctx, fmt.Sprintf("Delete %s?", found))
+	if errors.Is(err, ui.ErrNoAnswer) {
+		return needed
+	}
+	if err == nil && !ok {
+		err = noError{"nothing was deleted"}
+	}
+	return err
+}
+
+func (d *deletion) tell(s *engine.Snapshot) error {
+	found, err := d.count(s)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(d.out, "would delete %s\n", found)
+	return err
+}
+
+// found describes the keys that are there of those to be deleted.
+type found struct {
+	keys, bytes int64
+	first, last []byte
+}
+
+func (f found) String() string {
+	s := fmt.Sprintf("%s (%s)", ui.Plural(f.keys, "key"), ui.Bytes(f.bytes))
+	if f.keys > 0 {
+		s += fmt.Sprintf(", %s … %s", dump.Printable(f.first), dump.Printable(f.last))
+	}
+	return s
+}
+
+func (f *found) add(key, value []byte) {
+	if f.keys++; f.keys == 1 {
+		f.first = append([]byte{}, key...)
+	}
+	f.last = append(f.last[:0], key...)
+	f.bytes += int64(len(key) + len(value))
+}
+
+func (d *deletion) count(r engine.Reader) (f found, err error) {
+	if d.ranged {
+		for key, value := range r.Scan(d.start, d.limit) {
+			f.add(key, value)
+		}
+		return f, r.Err()
+	}
+	for _, key := range d.targets {
+		value, err := r.Get(key)
+		if errors.Is(err, engine.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return f, err
+		}
+		f.add(key, value)
+	}
+	return f, nil
+}
+
+// delete deletes and returns how many keys there were.
+func (d *deletion) delete(tx *engine.Tx) (int64, error) {
+	if d.ranged {
+		n, err := countKeys(tx, d.start, d.limit)
+		if err != nil || n == 0 {
+			return 0, err
+		}
+		return n, tx.DeleteRange(d.start, d.limit)
+	}
+	var n int64
+	for _, key := range d.targets {
+		ok, err := tx.Has(key)
+		if err != nil {
+			return n, err
+		}
+		if !ok {
+			continue
+		}
+		n++
+		if err := tx.Delete(key); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+const encodingsTopic = `-K sets how keys, -V how values stand in arguments and in output:
+
+  auto      arguments as they are; output as text where that is printable,
+            else quoted (the default)
+  raw       the bytes as they are
+  quoted    "a\x00b", with the escapes of Go and C; in arguments the quotes
+            may be left out
+  hex       610062
+  base64    YQBi
+  u64       8 bytes, big-endian, as a decimal number: 42
+  json      values only: a JSON document; embedded as such in JSON output
+  size      output only: the number of bytes
+  redacted  output only: a placeholder
+  none      output only: nothing
+
+No argument can hold a NUL byte: give it as quoted or hex.
+  lightning put my.db -K quoted 'a\x00b' value
+  lightning get my.db -K hex 610062
+`
+
+// key reads a key from an argument.
+func (a *app) key(arg string) ([]byte, error) {
+	key, err := a.keys.Decode([]byte(arg))
+	if err != nil {
+		return nil, usagef("key: %v", err)
+	}
+	return key, nil
+}
+
+func checkKey(key []byte) error {
+	if len(key) > engine.MaxKeySize {
+		return fmt.Errorf("key %s: %w: it has %d bytes, and the longest key %d", dump.Printable(key), engine.ErrTooLarge, len(key), engine.MaxKeySize)
+	}
+	return nil
+}
+
+// value reads a value from an argument: text, - for standard input, or @FILE.
+// With -V quoted an argument is always text.
+func (a *app) value(ctx context.Context, arg string) ([]byte, error) {
+	if a.values == dump.Quoted {
+		return a.decodeValue([]byte(arg))
+	}
+	if arg == "-" {
+		return a.standardInput(ctx)
+	}
+	path, isFile := strings.CutPrefix(arg, "@")
+	if !isFile {
+		return a.decodeValue([]byte(arg))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return a.valueFrom(f, path)
+}
+
+func (a *app) standardInput(ctx context.Context) ([]byte, error) {
+	return a.valueFrom(ui.Interruptible(ctx, a.In), "standard input")
+}
+
+func (a *app) valueFrom(r io.Reader, name string) ([]byte, error) {
+	limit := int64(engine.MaxValueSize)
+	switch a.values {
+	case dump.Hex, dump.Base64:
+		limit *= 3 // the text of a value is longer than the value
+	}
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("value from %s: %w: the longest value has %d bytes", name, engine.ErrTooLarge, engine.MaxValueSize)
+	}
+	if !a.values.Plain() {
+		b = bytes.TrimSpace(b)
+	}
+	return a.decodeValue(b)
+}
+
+func (a *app) decodeValue(text []byte) ([]byte, error) {
+	value, err := a.values.Decode(text)
+	if err != nil {
+		return nil, usagef("value: %v", err)
+	}
+	return value, nil
+}
+
+// A keyRange is the flags that choose keys.
+type keyRange struct {
+	cmd                     *cobra.Command
+	prefix, from, to, after string
+}
+
+func rangeFlags(cmd *cobra.Command, after bool) *keyRange {
+	r := &keyRange{cmd: cmd}
+	f := cmd.Flags()
+	f.StringVar(&r.prefix, "prefix", "", "keys that begin with this")
+	f.StringVar(&r.from, "from", "", "keys from this one on (inclusive)")
+	f.StringVar(&r.to, "to", "", "keys before this one (exclusive)")
+	if after {
+		f.StringVar(&r.after, "after", "", "keys behind this one, in the direction of the scan: go on where an earlier one stopped")
+	}
+	return r
+}
+
+// given reports whether any of the flags was.
+func (r *keyRange) given() bool {
+	return slices.ContainsFunc([]string{"prefix", "from", "to", "after"}, r.changed)
+}
+
+func (r *keyRange) changed(name string) bool { return r.cmd.Flags().Changed(name) }
+
+// bounds returns the range as half-open; nil is no bound.
+func (r *keyRange) bounds(a *app, reverse bool) (start, end []byte, err error) {
+	key := func(name, arg string) []byte {
+		if !r.changed(name) {
+			return nil
+		}
+		b, keyErr := a.keys.Decode([]byte(arg))
+		if keyErr != nil {
+			err = usagef("--%s: %v", name, keyErr)
+		}
+		return append([]byte{}, b...) // not nil: the empty key is a key
+	}
+	start, end = key("from", r.from), key("to", r.to)
+	if prefix := key("prefix", r.prefix); prefix != nil {
+		start, end = later(start, prefix), earlier(end, prefixEnd(prefix))
+	}
+	if after := key("after", r.after); after != nil {
+		if reverse {
+			end = earlier(end, after)
+		} else {
+			start = later(start, append(after, 0))
+		}
+	}
+	return start, end, err
+}
+
+// later and earlier choose the bound that leaves less.
+func later(a, b []byte) []byte {
+	if bytes.Compare(a, b) >= 0 {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b []byte) []byte {
+	if a == nil || b != nil && bytes.Compare(b, a) < 0 {
+		return b
+	}
+	return a
+}
+
+// prefixEnd returns the first key behind those that begin with prefix, nil if
+// there is none.
+func prefixEnd(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+// readKeys reads keys from a file or standard input: one a line, or ended by
+// NUL.
+func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, error) {
+	var r io.Reader = ui.Interruptible(ctx, a.In)
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	end := []byte{'\n'}
+	if nul {
+		end = []byte{0}
+	}
+	var keys [][]byte
+	for len(text) > 0 {
+		var arg []byte
+		arg, text, _ = bytes.Cut(text, end)
+		key, err := a.keys.Decode(arg)
+		if err != nil {
+			return nil, fmt.Errorf("%s: key %d: %w: %w", path, len(keys)+1, errData, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}

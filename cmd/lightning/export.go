@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	exporter "github.com/lightning-db/lightning/export"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+func (a *app) exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "export DB [FILE]",
+		GroupID: groupMove,
+		Short:   "Export entries to CSV, TSV, JSON or JSON lines",
+		Long: `Export the entries of one moment, in the order of their keys, to a file, or to
+standard output (no FILE, or -). The name of the file tells the format and the
+compression: .csv, .tsv, .json or .jsonl, and .gz or .zst behind it; without a
+name that does, --to tells the format, and jsonl is the default.
+
+lightning import of the file gives the same bytes back, whatever they are.
+JSON puts what is not UTF-8 text under key_base64 or value_base64. CSV and TSV
+hold all bytes as they are; -K and -V base64, hex or quoted write them as text
+that any program reads.`,
+		Example: `  lightning export my.db my.jsonl.gz
+  lightning export my.db --prefix user: users.csv
+  lightning export my.db --to csv -V base64 | gzip > my.csv.gz
+  lightning export my.db - -V json | jq .value.name`,
+		Args: arguments(1, 2),
+	}
+	e := &exporting{app: a, cmd: cmd, keyRange: rangeFlags(cmd, false)}
+	f := cmd.Flags()
+	f.StringVar(&e.to, "to", "", "`FORMAT`: csv, tsv, json, jsonl")
+	f.BoolVar(&e.force, "force", false, "replace FILE if it exists")
+	f.StringVar(&e.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args) }
+	return cmd
+}
+
+type exporting struct {
+	*app
+	cmd      *cobra.Command
+	keyRange *keyRange
+	to       string
+	force    bool
+	progress string
+
+	state atomic.Pointer[exporter.Result]
+}
+
+func (e *exporting) run(ctx context.Context, args []string) error {
+	path := "-"
+	if len(args) > 1 {
+		path = args[1]
+	}
+	format, err := e.formatOf(path)
+	if err != nil {
+		return err
+	}
+	if e.app.keys.Lossy() || e.app.values.Lossy() {
+		return usagef("an export is to be imported again: choose encodings that lose nothing (help encodings)")
+	}
+	var o exporter.Options
+	if o.Start, o.End, err = e.keyRange.bounds(e.app, false); err != nil {
+		return err
+	}
+	o.Report = func(r exporter.Result) { e.state.Store(&r) }
+	return e.snapshot(args[0], func(s *engine.Snapshot) error {
+		e.state.Store(&exporter.Result{})
+		bar, err := e.StartProgress(e.progress, e.progressState)
+		if err != nil {
+			return usageError{err.Error()}
+		}
+		result, err := e.write(ctx, s, path, format, o)
+		e.state.Store(&result)
+		bar.Stop()
+		if err != nil {
+			return err
+		}
+		return e.conclude(path, format, result, bar)
+	})
+}
+
+func (e *exporting) formatOf(path string) (dump.Format, error) {
+	for _, name := range []string{e.to, e.output} {
+		if name == "" {
+			continue
+		}
+		format, err := dump.ParseFormat(name)
+		if err != nil {
+			return "", usageError{err.Error()}
+		}
+		return format, nil
+	}
+	if format, ok := dump.FormatOf(path); ok {
+		return format, nil
+	}
+	if path != "-" {
+		return "", usagef("%s: the name does not tell the format: give --to csv, tsv, json or jsonl", path)
+	}
+	return dump.JSONL, nil
+}
+
+// write writes the entries to a file that appears whole or not at all, or to
+// standard output.
+func (e *exporting) write(ctx context.Context, s *engine.Snapshot, path string, format dump.Format, o exporter.Options) (exporter.Result, error) {
+	if path == "-" {
+		var out io.Writer = e.out
+		if e.OutTerminal {
+			out = ui.SafeWriter(out)
+		}
+		return e.encode(ctx, s, out, format, o)
+	}
+	f, err := createFile(path, e.force)
+	if err != nil {
+		return exporter.Result{}, err
+	}
+	result, err := e.compress(ctx, s, f, format, o)
+	if err != nil {
+		f.discard()
+		return result, err
+	}
+	return result, f.commit()
+}
+
+func (e *exporting) compress(ctx context.Context, s *engine.Snapshot, f *outFile, format dump.Format, o exporter.Options) (exporter.Result, error) {
+	file := bufio.NewWriterSize(f, 256<<10)
+	packed, err := dump.Compress(file, dump.CompressionOf(f.path))
+	if err != nil {
+		return exporter.Result{}, err
+	}
+	// Compressors take large pieces better than one record at a time.
+	plain := bufio.NewWriterSize(packed, 64<<10)
+	result, err := e.encode(ctx, s, plain, format, o)
+	if err != nil {
+		packed.Close()
+		return result, err
+	}
+	for _, end := range []func() error{plain.Flush, packed.Close, file.Flush} {
+		if err := end(); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+func (e *exporting) encode(ctx context.Context, s *engine.Snapshot, out io.Writer, format dump.Format, o exporter.Options) (exporter.Result, error) {
+	w, err := dump.NewWriter(out, format, dump.WriterOptions{Keys: e.app.keys, Values: e.app.values})
+	if err != nil {
+		return exporter.Result{}, usageError{err.Error()}
+	}
+	return exporter.Run(ctx, s, w, o)
+}
+
+func (e *exporting) conclude(path string, format dump.Format, r exporter.Result, bar *ui.Progress) error {
+	asIs := e.app.keys.Plain() || e.app.values.Plain()
+	if r.NotText > 0 && asIs && (format == dump.CSV || format == dump.TSV) {
+		e.Note("%s not UTF-8 text: lightning import reads them back as they are, other programs may not; -K base64 -V base64 writes text",
+			ui.Plural(r.NotText, "entry")+verb(r.NotText))
+	}
+	if path != "-" {
+		e.Note("%d records exported, %s, %s", r.Entries, ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
+	}
+	return nil
+}
+
+func verb(n int64) string {
+	if n == 1 {
+		return " is"
+	}
+	return " are"
+}
+
+func (e *exporting) progressState() ui.State {
+	r := e.state.Load()
+	return ui.State{
+		Text: fmt.Sprintf("%s exported  %s", ui.Plural(r.Entries, "record"), ui.Bytes(r.Bytes)),
+		JSON: fmt.Sprintf(`{"message_type":"status","exported":%d,"bytes":%d}`, r.Entries, r.Bytes),
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+func (a *app) keyspaceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "keyspace",
+		GroupID: groupInspect,
+		Short:   "List, create and drop keyspaces",
+		Long: `A keyspace is a named, separate map inside a database, with settings of its
+own. Commands use the default one, which has no name, or the one that
+--keyspace names.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command keyspace %s; see: lightning keyspace --help", dump.Printable([]byte(args[0])))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.keyspaceList(), a.keyspaceCreate(), a.keyspaceDrop())
+	return cmd
+}
+
+func (a *app) keyspaceList() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list DB",
+		Short:   "List the keyspaces",
+		Example: `  lightning keyspace list my.db`,
+		Args:    arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			standard := formatText
+			if a.OutTerminal {
+				standard = formatTable
+			}
+			format, err := a.format(standard, formatTable, formatText, formatJSON, formatJSONL)
+			if err != nil {
+				return err
+			}
+			return a.read(args[0], func(db *engine.DB, _ *engine.Keyspace) error {
+				spaces, err := db.Keyspaces()
+				if err != nil {
+					return err
+				}
+				return a.printKeyspaces(format, spaces)
+			})
+		},
+	}
+}
+
+func (a *app) printKeyspaces(format string, spaces []engine.KeyspaceInfo) error {
+	switch format {
+	case formatJSON:
+		return a.printJSON(keyspacesJSON(spaces))
+	case formatJSONL:
+		for _, k := range keyspacesJSON(spaces) {
+			if err := a.printJSON(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	case formatText:
+		for _, k := range spaces {
+			if _, err := a.out.WriteString(nameOf(k) + "\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	rows := make([][]string, len(spaces))
+	for i, k := range spaces {
+		rows[i] = []string{nameOf(k), ui.Count(k.Entries), ui.Bytes(int64(k.Bytes)), strconv.Itoa(k.PageSize), k.Compression.String()}
+	}
+	ui.Table(a.out, []string{"keyspace", "entries in the tree", "keys and values", "page size", "compression"}, rows)
+	return nil
+}
+
+// nameOf shows the default keyspace too.
+func nameOf(k engine.KeyspaceInfo) string {
+	if k.Name == "" {
+		return "(default)"
+	}
+	return dump.Printable([]byte(k.Name))
+}
+
+type keyspaceJSON struct {
+	Name        string `json:"name"`
+	Entries     uint64 `json:"entries"`
+	Bytes       uint64 `json:"bytes"`
+	PageSize    int    `json:"page_size"`
+	Compression string `json:"compression"`
+}
+
+func keyspacesJSON(spaces []engine.KeyspaceInfo) []keyspaceJSON {
+	list := make([]keyspaceJSON, len(spaces))
+	for i, k := range spaces {
+		list[i] = keyspaceJSON{k.Name, k.Entries, k.Bytes, k.PageSize, k.Compression.String()}
+	}
+	return list
+}
+
+func (a *app) keyspaceCreate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "create DB NAME",
+		Short:   "Create a keyspace, and the database where there is none",
+		Example: `  lightning keyspace create my.db logs --compression zstd --page-size 16384`,
+		Args:    arguments(2, 2),
+	}
+	pageSize := cmd.Flags().Int("page-size", 0, "size in bytes that a node aims for: a power of two from 1024 to 65536 (default 4096)")
+	compression := cmd.Flags().String("compression", "none", "none, s2 (fast) or zstd (small)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o := &engine.KeyspaceOptions{PageSize: *pageSize}
+		var err error
+		if o.Compression, err = engine.ParseCompression(*compression); err != nil {
+			return usagef("--compression: %v", err)
+		}
+		if n := o.PageSize; n != 0 && (n < engine.MinPageSize || n > engine.MaxPageSize || n&(n-1) != 0) {
+			return usagef("--page-size %d: use a power of two from %d to %d", n, engine.MinPageSize, engine.MaxPageSize)
+		}
+		if args[1] == "" {
+			return usagef("the name of a keyspace is 1 to 255 bytes of UTF-8 text")
+		}
+		return a.write(cmd, args[0], true, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
+			_, err := db.CreateKeyspace(args[1], o)
+			return err
+		})
+	}
+	return cmd
+}
+
+func (a *app) keyspaceDrop() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "drop DB NAME",
+		Short:   "Remove a keyspace and all that is in it",
+		Example: `  lightning keyspace drop my.db logs --yes`,
+		Args:    arguments(2, 2),
+	}
+	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !*yes {
+			ok, err := a.Confirm(cmd.Context(), "Remove keyspace "+dump.Printable([]byte(args[1]))+" and all that is in it?")
+			if err != nil {
+				return usagef("removing a keyspace needs --yes where nobody can be asked")
+			}
+			if !ok {
+				return noError{"nothing was removed"}
+			}
+		}
+		return a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
+			return db.DropKeyspace(args[1])
+		})
+	}
+	return cmd
+}

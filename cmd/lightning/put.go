@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+func (a *app) putCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "put DB KEY [VALUE | - | @FILE]",
+		Aliases: []string{"set"},
+		GroupID: groupData,
+		Short:   "Set the value of a key",
+		Long: `Set the value of a key; a value that is there is replaced. The database is
+created where there is none.
+
+VALUE is text, @FILE the content of a file, and - (or nothing, in a pipe)
+standard input, byte for byte. A text that begins with @, or is a single -,
+is given with -V quoted; one that begins with - comes after --.
+
+When put returns, the value is on stable storage; --sync normal returns when
+the operating system has it.`,
+		Example: `  lightning put my.db user:1 '{"name":"Ada"}'
+  lightning put my.db logo @logo.gif
+  date | lightning put my.db now
+  lightning put my.db lock me --if-absent`,
+		Args: arguments(2, 3),
+	}
+	f := cmd.Flags()
+	ifAbsent := f.Bool("if-absent", false, "only where the key has no value; otherwise exit status 1")
+	ifEqual := f.String("if-equal", "", "only where the value is this one; otherwise exit status 1")
+	syncMode := syncFlag(cmd, engine.SyncFull)
+	cmd.MarkFlagsMutuallyExclusive("if-absent", "if-equal")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p := put{ifAbsent: *ifAbsent}
+		mode, err := syncMode()
+		if err != nil {
+			return err
+		}
+		if p.key, err = a.key(args[1]); err != nil {
+			return err
+		}
+		if err := checkKey(p.key); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("if-equal") {
+			if p.ifEqual, err = a.decodeValue([]byte(*ifEqual)); err != nil {
+				return err
+			}
+			p.compare = true
+		}
+		if p.value, err = a.valueArgument(cmd.Context(), args[2:]); err != nil {
+			return err
+		}
+		return a.write(cmd, args[0], true, mode, func(db *engine.DB, ks *engine.Keyspace) error {
+			return p.run(cmd.Context(), db, ks)
+		})
+	}
+	return cmd
+}
+
+// valueArgument reads the value of put: an argument, or standard input.
+func (a *app) valueArgument(ctx context.Context, args []string) ([]byte, error) {
+	if len(args) > 0 {
+		return a.value(ctx, args[0])
+	}
+	if a.InTerminal {
+		return nil, usagef("no value: give it as the third argument, as @FILE, or through a pipe")
+	}
+	return a.standardInput(ctx)
+}
+
+type put struct {
+	key, value []byte
+	ifAbsent   bool
+	compare    bool // ifEqual was given
+	ifEqual    []byte
+}
+
+func (p put) run(ctx context.Context, db *engine.DB, ks *engine.Keyspace) error {
+	if !p.ifAbsent && !p.compare {
+		return ks.Put(p.key, p.value)
+	}
+	return db.Update(ctx, func(tx *engine.Tx) error {
+		tx = tx.In(ks)
+		have, err := tx.Get(p.key)
+		missing := errors.Is(err, engine.ErrNotFound)
+		switch {
+		case err != nil && !missing:
+			return err
+		case p.ifAbsent && !missing:
+			return noError{fmt.Sprintf("key %s has a value already", dump.Printable(p.key))}
+		case p.compare && missing:
+			return noError{fmt.Sprintf("key %s has no value", dump.Printable(p.key))}
+		case p.compare && string(have) != string(p.ifEqual):
+			return noError{fmt.Sprintf("key %s has another value", dump.Printable(p.key))}
+		}
+		return tx.Put(p.key, p.value)
+	})
+}

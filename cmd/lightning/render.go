@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+// Output formats.
+const (
+	formatTable = "table"
+	formatText  = "text"
+	formatJSON  = "json"
+	formatJSONL = "jsonl"
+	formatCSV   = "csv"
+	formatTSV   = "tsv"
+	formatLine  = "line"
+	formatRaw   = "raw"
+	formatNull  = "null"
+)
+
+const formatsTopic = `-o chooses the form of what is printed:
+
+  table   a bordered table, cut to the width of the terminal
+  text    key TAB value, one entry a line
+  json    one JSON array, or one object where there is only one thing
+  jsonl   one JSON object a line
+  csv     RFC 4180, with a header
+  tsv     tab-separated, with a header; \t \n \r \0 \\ are escapes
+  line    one field a line
+  raw     the bytes as they are
+  null    each key (with --values: each value) ended by a NUL, for xargs -0
+
+Scans default to table on a terminal and to text in a pipe. In JSON, what is
+not UTF-8 text is under key_base64 or value_base64; an encoding asked for is
+in the name too (value_hex). -V json embeds values that are JSON.
+`
+
+// entryFormats are what entries can be printed as.
+var entryFormats = []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatNull}
+
+// format returns the output format, one of those that the command has.
+func (a *app) format(standard string, allowed ...string) (string, error) {
+	if a.output == "" {
+		return standard, nil
+	}
+	if !slices.Contains(allowed, a.output) {
+		return "", usagef("no output format %q here: use %s", a.output, strings.Join(allowed, ", "))
+	}
+	return a.output, nil
+}
+
+// columns says which fields of an entry are printed.
+type columns struct{ keys, values bool }
+
+// entryWriter prints entries in a format.
+func (a *app) entryWriter(format string, c columns) (dump.Writer, error) {
+	o := dump.WriterOptions{Keys: a.keys, Values: a.values}
+	if !c.keys {
+		o.Keys = dump.None
+	}
+	if !c.values {
+		o.Values = dump.None
+	}
+	var out io.Writer = a.out
+	switch format {
+	case formatCSV, formatTSV:
+		if a.OutTerminal {
+			out = ui.SafeWriter(out)
+		}
+		return dump.NewWriter(out, dump.Format(format), o)
+	case formatJSON, formatJSONL:
+		return dump.NewWriter(out, dump.Format(format), o)
+	}
+	return ui.NewEntries(out, format, a.Width(), o), nil
+}
+
+// object prints one thing: in JSON, or as names and values.
+func (a *app) object(v any, fields [][2]string) error {
+	format, err := a.format(formatText, formatText, formatTable, formatLine, formatJSON, formatJSONL)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case formatJSON, formatJSONL:
+		return a.printJSON(v)
+	case formatTable:
+		rows := make([][]string, len(fields))
+		for i, f := range fields {
+			rows[i] = f[:]
+		}
+		ui.Table(a.out, []string{"name", "value"}, rows)
+		return nil
+	}
+	return ui.Fields(a.out, fields)
+}
+
+func (a *app) printJSON(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "%s\n", line)
+	return err
+}
+
+// done says what a command did: as a message, or, with --json, as data.
+func (a *app) done(v any, message string, args ...any) error {
+	format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+	if err != nil {
+		return err
+	}
+	if format == formatText {
+		a.Note(message, args...)
+		return nil
+	}
+	return a.printJSON(v)
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+// terminalLimit is how many entries a scan shows on a terminal unless it is
+// told otherwise.
+const terminalLimit = 100
+
+func (a *app) scanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "scan DB",
+		Aliases: []string{"ls"},
+		GroupID: groupData,
+		Short:   "Print entries in the order of their keys",
+		Long: `Print entries in the order of their keys: all, or those of a range.
+
+On a terminal that is a table of at most 100 entries; in a pipe it is all of
+them, key TAB value, one a line. See also: lightning help formats.`,
+		Example: `  lightning scan my.db --prefix user: -n 10
+  lightning scan my.db --from a --to b --reverse
+  lightning scan my.db --prefix user: -o jsonl -V json
+  lightning scan my.db --keys -0 | xargs -0 -n1 echo`,
+		Args: arguments(1, 1),
+	}
+	s := &scan{app: a, cmd: cmd, keyRange: rangeFlags(cmd, true)}
+	f := cmd.Flags()
+	f.BoolVarP(&s.reverse, "reverse", "r", false, "from the last key to the first")
+	f.Int64VarP(&s.limit, "limit", "n", 0, "at most this many entries; 0: all (on a terminal 100 unless given)")
+	f.Var(onlyFlag{&s.onlyKeys, &a.keysFlag}, "keys", "print keys only")
+	f.Var(onlyFlag{&s.onlyValues, &a.valuesFlag}, "values", "print values only")
+	f.Lookup("keys").NoOptDefVal, f.Lookup("values").NoOptDefVal = "true", "true"
+	// Elsewhere --keys and --values are the long names of -K and -V.
+	f.StringVarP(&a.keysFlag, "key-encoding", "K", "auto", "`ENCODING` of keys, in arguments and output (help encodings)")
+	f.StringVarP(&a.valuesFlag, "value-encoding", "V", "auto", "`ENCODING` of values, in output")
+	f.BoolVar(&s.count, "count", false, "print only how many there are")
+	f.BoolVarP(&s.nul, "null", "0", false, "end each with a NUL; short for -o null")
+	f.BoolVarP(&s.mustMatch, "exit-status", "e", false, "exit status 1 where nothing matches")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := s.prepare(); err != nil {
+			return err
+		}
+		return a.snapshot(args[0], func(snapshot *engine.Snapshot) error { return s.run(cmd.Context(), snapshot) })
+	}
+	return cmd
+}
+
+// An onlyFlag is --keys or --values of scan: alone it says that only those are
+// wanted; with an encoding, as in --keys=hex, it is -K.
+type onlyFlag struct {
+	only     *bool
+	encoding *string
+}
+
+func (o onlyFlag) String() string   { return "false" }
+func (o onlyFlag) Type() string     { return "bool" }
+func (o onlyFlag) IsBoolFlag() bool { return true }
+
+func (o onlyFlag) Set(s string) error {
+	only, err := strconv.ParseBool(s)
+	if err != nil {
+		_, err = dump.ParseEncoding(s)
+		*o.encoding = s
+		return err
+	}
+	*o.only = only
+	return nil
+}
+
+type scan struct {
+	*app
+	cmd                  *cobra.Command
+	keyRange             *keyRange
+	reverse              bool
+	limit                int64
+	onlyKeys, onlyValues bool
+	count, nul           bool
+	mustMatch            bool
+
+	form       string
+	start, end []byte
+}
+
+// prepare reads the flags.
+func (s *scan) prepare() (err error) {
+	standard := formatText
+	switch {
+	case s.nul && s.output != "" && s.output != formatNull:
+		return usagef("-0 and --output %s: choose one", s.output)
+	case s.nul:
+		standard = formatNull
+	case s.OutTerminal:
+		standard = formatTable
+	}
+	if s.onlyKeys && s.onlyValues {
+		return usagef("--keys and --values: choose one, or neither for both")
+	}
+	if s.limit < 0 {
+		return usagef("--limit %d: use 0 or more", s.limit)
+	}
+	if s.count {
+		s.form, err = s.format(formatText, formatText, formatJSON, formatJSONL)
+	} else {
+		s.form, err = s.format(standard, entryFormats...)
+	}
+	if err != nil {
+		return err
+	}
+	s.start, s.end, err = s.keyRange.bounds(s.app, s.reverse)
+	return err
+}
+
+func (s *scan) run(ctx context.Context, snapshot *engine.Snapshot) error {
+	n, err := s.print(ctx, snapshot)
+	if err == nil && n == 0 && s.mustMatch {
+		return noError{"nothing matches"}
+	}
+	return err
+}
+
+// print prints the entries, or their number, and returns it.
+func (s *scan) print(ctx context.Context, snapshot *engine.Snapshot) (int64, error) {
+	if s.count && s.limit == 0 {
+		n, err := countKeys(snapshot, s.start, s.end)
+		if err != nil {
+			return n, err
+		}
+		return n, s.printCount(s.form, n)
+	}
+	limit, implied := s.limit, false
+	if s.OutTerminal && !s.count && !s.cmd.Flags().Changed("limit") {
+		limit, implied = terminalLimit, true
+	}
+	c := columns{keys: !s.onlyValues, values: !s.onlyKeys}
+	if s.form == formatNull && c.keys {
+		c.values = false
+	}
+	var w dump.Writer = discard{}
+	var err error
+	if !s.count {
+		if w, err = s.entryWriter(s.form, c); err != nil {
+			return 0, err
+		}
+	}
+	n, more, err := s.walk(ctx, snapshot, w, limit)
+	if err != nil {
+		return n, err
+	}
+	if s.count {
+		return n, s.printCount(s.form, n)
+	}
+	if err := w.Close(); err != nil {
+		return n, err
+	}
+	if more && implied {
+		if err := s.out.Flush(); err != nil {
+			return n, err
+		}
+		s.Note("… the first %d are shown; --limit 0 for all", n)
+	}
+	return n, nil
+}
+
+type discard struct{}
+
+func (discard) Write(_, _ []byte) error { return nil }
+func (discard) Close() error            { return nil }
+
+// walk writes entries up to the limit, and reports whether there are more.
+func (s *scan) walk(ctx context.Context, snapshot *engine.Snapshot, w dump.Writer, limit int64) (n int64, more bool, err error) {
+	it := snapshot.NewIterator(engine.IterOptions{Start: s.start, End: s.end})
+	defer func() {
+		if closeErr := it.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	first, next := it.First, it.Next
+	if s.reverse {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok; ok = next() {
+		if limit > 0 && n == limit {
+			return n, true, nil
+		}
+		var value []byte
+		if !s.onlyKeys && !s.count {
+			value = it.Value()
+			if it.Err() != nil {
+				break
+			}
+		}
+		if err := w.Write(it.Key(), value); err != nil {
+			return n, false, err
+		}
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return n, false, ctx.Err()
+		}
+	}
+	return n, false, nil
+}

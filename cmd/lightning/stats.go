@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+func (a *app) statsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "stats DB",
+		GroupID: groupInspect,
+		Short:   "Print sizes and counts",
+		Long: `Print the sizes of a database and of its keyspaces. Entries are those of the
+tree, as of the last checkpoint; lightning count counts the keys of this
+moment.`,
+		Example: `  lightning stats my.db
+  lightning stats my.db --json`,
+		Args: arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.read(args[0], func(db *engine.DB, _ *engine.Keyspace) error {
+				return a.printStats(db)
+			})
+		},
+	}
+}
+
+func (a *app) printStats(db *engine.DB) error {
+	spaces, err := db.Keyspaces()
+	if err != nil {
+		return err
+	}
+	s := db.Stats()
+	fields := [][2]string{
+		{"path", db.Path()},
+		{"entries in the tree", ui.Count(s.Entries)},
+		{"keys and values", ui.Bytes(int64(s.DataBytes))},
+		{"file", ui.Bytes(int64(s.FileBytes))},
+		{"  in use", share(s.UsedBytes, s.FileBytes)},
+		{"  free", share(s.FreeBytes, s.FileBytes)},
+		{"log to recover", ui.Bytes(int64(s.LogBytes))},
+		{"generation", ui.Count(s.Generation)},
+		{"sequence number", ui.Count(s.Seq)},
+	}
+	for _, k := range spaces {
+		fields = append(fields, [2]string{"keyspace " + nameOf(k), fmt.Sprintf("%s, %s, pages of %s, compression %s",
+			ui.Plural(k.Entries, "entry"), ui.Bytes(int64(k.Bytes)), ui.Bytes(int64(k.PageSize)), k.Compression)})
+	}
+	return a.object(map[string]any{
+		"path": db.Path(), "entries": s.Entries, "data_bytes": s.DataBytes,
+		"file_bytes": s.FileBytes, "used_bytes": s.UsedBytes, "free_bytes": s.FreeBytes, "log_bytes": s.LogBytes,
+		"generation": s.Generation, "seq": s.Seq, "keyspaces": keyspacesJSON(spaces),
+	}, fields)
+}
+
+func share(part, of uint64) string {
+	text := ui.Bytes(int64(part))
+	if of > 0 {
+		text += fmt.Sprintf(" (%.0f%%)", 100*float64(part)/float64(of))
+	}
+	return text
+}

@@ -1,0 +1,892 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+func open(t testing.TB, dir string, o engine.Options) *engine.DB {
+	t.Helper()
+	db, err := engine.Open(dir, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func closeDB(t testing.TB, db *engine.DB) {
+	t.Helper()
+	if err := db.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+}
+
+func wantValue(t testing.TB, r getter, key, want []byte) {
+	t.Helper()
+	have, err := r.Get(key)
+	if err != nil || !bytes.Equal(have, want) || have == nil {
+		t.Fatalf("get %.40q: have %d bytes, %v; want %d bytes", key, len(have), err, len(want))
+	}
+}
+
+// edgeEntries are entries at the edges of the data model.
+func edgeEntries() map[string][]byte {
+	big := make([]byte, 10<<20)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range big {
+		big[i] = byte(rng.Uint32())
+	}
+	return map[string][]byte{
+		"":                              []byte("value of the empty key"),
+		"empty value":                   {},
+		"\x00":                          []byte("NUL"),
+		"\x00\x00\xFF":                  []byte("NUL\x00inside"),
+		"a\x00b":                        {0},
+		"\xFF\xFE invalid UTF-8 \xC3":   {0xFF, 0xFE},
+		"🚀🌩️":                           []byte("⚡"),
+		"مرحبا":                         []byte("العالم"),
+		"中文鍵":                           []byte("值"),
+		strings.Repeat("k", 10<<10):     []byte("a key of 10 KiB"),
+		strings.Repeat("K", 64<<10):     []byte("the longest key"),
+		strings.Repeat("K", 64<<10-1):   []byte("nearly the longest key"),
+		strings.Repeat("\xFF", 64<<10):  []byte("the last key of all"),
+		"10 MB":                         big,
+		"10 MB that compress":           bytes.Repeat([]byte("lightning "), 1<<20),
+		"values around the page size 1": make([]byte, 2047),
+		"values around the page size 2": make([]byte, 2048),
+		"values around the page size 3": make([]byte, 2049),
+		"values around the page size 4": make([]byte, 4096),
+	}
+}
+
+// Every edge of the data model survives a reopen, a checkpoint, a backup, in
+// every sync mode.
+func TestDB_EdgeEntries(t *testing.T) {
+	entries := edgeEntries()
+	for mode := range engine.SyncMode(3) {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "db")
+			o := engine.Options{Sync: mode, Compression: engine.Compression(mode)}
+			db := open(t, dir, o)
+			for k, v := range entries {
+				if err := db.Put([]byte(k), []byte("overwritten")); err != nil {
+					t.Fatal(err)
+				}
+				if err := db.Put([]byte(k), v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantEntries(t, db, entries)
+			if _, err := db.Checkpoint(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			wantEntries(t, db, entries)
+			var stream bytes.Buffer
+			if _, err := db.Backup(context.Background(), &stream, nil); err != nil {
+				t.Fatal(err)
+			}
+			closeDB(t, db)
+			db = open(t, dir, o)
+			wantEntries(t, db, entries)
+			for k := range entries { // twice: deleting is idempotent
+				for range 2 {
+					if err := db.Delete([]byte(k)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			wantEntries(t, db, nil)
+			closeDB(t, db)
+			copied := filepath.Join(t.TempDir(), "copy")
+			if _, err := engine.Restore(context.Background(), &stream, copied, nil); err != nil {
+				t.Fatal(err)
+			}
+			db = open(t, copied, o)
+			wantEntries(t, db, entries)
+			closeDB(t, db)
+		})
+	}
+}
+
+func wantEntries(t *testing.T, db *engine.DB, entries map[string][]byte) {
+	t.Helper()
+	n := 0
+	if err := db.View(func(tx *engine.Tx) error {
+		for k, v := range tx.Scan(nil, nil) {
+			if want, there := entries[string(k)]; !there || !bytes.Equal(v, want) {
+				return fmt.Errorf("scan: %.40q has %d bytes, want %d, there: %v", k, len(v), len(want), there)
+			}
+			n++
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n != len(entries) {
+		t.Fatalf("scan: have %d entries, want %d", n, len(entries))
+	}
+	for k, v := range entries {
+		wantValue(t, db, []byte(k), v)
+	}
+}
+
+// A value of 100 MB is ordinary.
+func TestDB_HundredMegabytes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	value := make([]byte, 100<<20)
+	for i := range value {
+		value[i] = byte(i * i >> 8)
+	}
+	db := open(t, dir, engine.Options{Sync: engine.SyncNormal})
+	if err := db.Put([]byte("k"), value); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, db, []byte("k"), value)
+	closeDB(t, db)
+	db = open(t, dir, engine.Options{})
+	wantValue(t, db, []byte("k"), value)
+	closeDB(t, db)
+}
+
+func TestDB_TooLarge(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	key := make([]byte, engine.MaxKeySize+1)
+	value := make([]byte, engine.MaxValueSize+1) // never touched, so it takes no memory
+	tx := begin(t, db, engine.Serializable)
+	defer tx.Rollback()
+	b := db.NewBatch()
+	for name, err := range map[string]error{
+		"put, key":          db.Put(key, nil),
+		"put, value":        db.Put(nil, value),
+		"delete":            db.Delete(key),
+		"batch put, key":    b.Put(key, nil),
+		"batch put, value":  b.Put(nil, value),
+		"batch delete":      b.Delete(key),
+		"tx put, key":       tx.Put(key, nil),
+		"tx put, value":     tx.Put(nil, value),
+		"tx delete":         tx.Delete(key),
+		"range, start":      db.DeleteRange(make([]byte, engine.MaxKeySize+2), nil),
+		"tx range, the end": tx.DeleteRange(nil, make([]byte, engine.MaxKeySize+2)),
+	} {
+		if !errors.Is(err, engine.ErrTooLarge) {
+			t.Errorf("%s: have %v, want ErrTooLarge", name, err)
+		}
+	}
+	if b.Len() != 0 {
+		t.Errorf("the batch has %d operations", b.Len())
+	}
+	if s := db.Stats(); s.Seq != 0 || s.LogBytes != 0 {
+		t.Errorf("something was written: %+v", s)
+	}
+}
+
+func TestDB_GetIsTheCallers(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	key, value := []byte("key"), []byte("value")
+	if err := db.Put(key, value); err != nil {
+		t.Fatal(err)
+	}
+	copy(value, "XXXXX") // Put copied
+	have, err := db.Get(key)
+	if err != nil || string(have) != "value" {
+		t.Fatalf("have %q, %v", have, err)
+	}
+	copy(have, "YYYYY")
+	wantValue(t, db, key, []byte("value"))
+}
+
+func TestDB_AppendValue_AllocatesNothing(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	for i := range 1000 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat("v", 100))
+	}
+	buf := make([]byte, 0, 200)
+	key := []byte("500")
+	read := func() {
+		if _, err := db.AppendValue(buf, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testing.AllocsPerRun(100, read); n != 0 {
+		t.Errorf("from the memtable: %v allocations", n)
+	}
+	if _, err := db.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, read); n != 0 {
+		t.Errorf("from the tree: %v allocations", n)
+	}
+}
+
+// Loading and emptying ten times stays within twice the space of one load, and
+// Compact gives it all back.
+func TestDB_SpaceComesBack(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncOff, MemtableBytes: 256 << 10})
+	ctx := context.Background()
+	checkpoint := func() {
+		if _, err := db.Checkpoint(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	empty := db.Stats().FileBytes
+	var once uint64
+	rng := rand.New(rand.NewPCG(3, 3))
+	for round := range 10 {
+		var keys [][]byte
+		for range 20_000 {
+			key := fmt.Appendf(nil, "%016x", rng.Uint64())
+			keys = append(keys, key)
+			if err := db.Put(key, bytes.Repeat(key, 6)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkpoint()
+		if round == 0 {
+			once = db.Stats().FileBytes
+		}
+		for _, key := range keys {
+			if err := db.Delete(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkpoint()
+		if s := db.Stats(); s.Entries != 0 {
+			t.Fatalf("round %d: %d entries left", round, s.Entries)
+		}
+	}
+	if have := db.Stats().FileBytes; have > 2*once {
+		t.Errorf("after ten rounds the file has %d bytes; one load takes %d", have, once)
+	}
+	info, err := db.Compact(ctx)
+	if err != nil || uint64(info.After) != empty {
+		t.Errorf("compact: have %+v, %v; an empty database takes %d", info, err, empty)
+	}
+}
+
+// Compact gives back the space of deleted data while the rest stays, and while
+// a snapshot still reads what was there before.
+func TestDB_CompactBesideASnapshot(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncOff})
+	ctx := context.Background()
+	for i := range 20_000 {
+		mustPut(t, db, fmt.Sprintf("%06d", i), strings.Repeat("v", 100))
+	}
+	if _, err := db.Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20_000 {
+		if i%10 != 0 {
+			if err := db.Delete(fmt.Appendf(nil, "%06d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	count := func(r engine.Reader) (n int) {
+		for range r.Scan(nil, nil) {
+			n++
+		}
+		return n
+	}
+	if _, err := db.Compact(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(s); n != 20_000 || s.Err() != nil {
+		t.Errorf("the snapshot has %d entries, %v", n, s.Err())
+	}
+	s.Close()
+	info, err := db.Compact(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := db.Stats(); float64(info.After) > 1.3*float64(st.DataBytes)+64<<10 {
+		t.Errorf("compact left %d bytes for %d of data", info.After, st.DataBytes)
+	}
+	if err := db.View(func(tx *engine.Tx) error {
+		if n := count(tx); n != 2000 {
+			return fmt.Errorf("%d entries, want 2000", n)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// The node cache keeps its limit under random reads.
+func TestDB_CacheKeepsItsLimit(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncOff, CacheBytes: 128 << 10})
+	for i := range 20_000 {
+		mustPut(t, db, fmt.Sprintf("%06d", i), strings.Repeat("v", 100))
+	}
+	if _, err := db.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(4, 4))
+	for range 20_000 {
+		if _, err := db.Get(fmt.Appendf(nil, "%06d", rng.IntN(20_000))); err != nil {
+			t.Fatal(err)
+		}
+		if s := db.Stats(); s.CacheBytes > s.CacheLimit {
+			t.Fatalf("the cache has %d bytes, its limit is %d", s.CacheBytes, s.CacheLimit)
+		}
+	}
+	if s := db.Stats(); s.CacheHits == 0 || s.CacheMisses == 0 {
+		t.Errorf("counters: %d hits, %d misses", s.CacheHits, s.CacheMisses)
+	}
+}
+
+func TestOpen_SecondWriterIsTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{Holder: "the first"})
+	defer closeDB(t, db)
+	_, err := engine.Open(dir, nil)
+	var locked *engine.LockedError
+	if !errors.Is(err, engine.ErrLocked) || !errors.As(err, &locked) {
+		t.Fatalf("have %v, want ErrLocked", err)
+	}
+	if want := fmt.Sprintf("pid %d (the first)", os.Getpid()); locked.Holder != want {
+		t.Errorf("holder: have %q, want %q", locked.Holder, want)
+	}
+}
+
+func TestOpen_WaitsForTheLock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	closed := make(chan error, 1)
+	time.AfterFunc(50*time.Millisecond, func() { closed <- db.Close() })
+	second := open(t, dir, engine.Options{LockWait: time.Minute})
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	closeDB(t, second)
+}
+
+func TestOpen_RefusesWhatIsNotOurs(t *testing.T) {
+	for name, build := range map[string]func(dir string) error{
+		"a file": func(dir string) error { return os.WriteFile(dir, []byte("text"), 0o600) },
+		"a directory of files": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+		},
+		"another btree.db": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "btree.db"), bytes.Repeat([]byte("x"), 9000), 0o600))
+		},
+		"an empty btree.db": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "btree.db"), nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "db")
+			if err := build(dir); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, dir)
+			for _, o := range []engine.Options{{}, {ReadOnly: true}, {MustExist: true}} {
+				if db, err := engine.Open(dir, &o); err == nil {
+					db.Close()
+					t.Errorf("%+v: opened", o)
+				} else if !errors.Is(err, engine.ErrFormat) && !errors.Is(err, engine.ErrCorrupt) {
+					t.Errorf("%+v: %v", o, err)
+				}
+			}
+			after := tree(t, dir)
+			delete(after, "LOCK")
+			if fmt.Sprint(before) != fmt.Sprint(after) {
+				t.Errorf("changed from %v to %v", before, after)
+			}
+		})
+	}
+}
+
+// tree reads all files below dir.
+func tree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		b, err := os.ReadFile(path)
+		files[name] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestOpen_ReadOnlyCreatesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	for _, o := range []engine.Options{{ReadOnly: true}, {MustExist: true}} {
+		if _, err := engine.Open(dir, &o); !errors.Is(err, engine.ErrNotExist) {
+			t.Errorf("%+v: have %v, want ErrNotExist", o, err)
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
+	}
+}
+
+// A read-only open works where nothing can be written, and leaves no trace.
+func TestOpen_ReadOnlyDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	mustPut(t, db, "k", "v")
+	closeDB(t, db)
+	before := tree(t, dir)
+	ro := open(t, dir, engine.Options{ReadOnly: true, FS: readOnlyFS{vfs.OS()}})
+	wantValue(t, ro, []byte("k"), []byte("v"))
+	if err := ro.Put([]byte("k"), nil); !errors.Is(err, engine.ErrReadOnly) {
+		t.Errorf("put: have %v, want ErrReadOnly", err)
+	}
+	closeDB(t, ro)
+	ro = open(t, dir, engine.Options{ReadOnly: true})
+	closeDB(t, ro)
+	if after := tree(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Error("reading changed the files")
+	}
+}
+
+// readOnlyFS refuses every change.
+type readOnlyFS struct{ vfs.FS }
+
+func (f readOnlyFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	if mode != vfs.ReadOnly {
+		return nil, os.ErrPermission
+	}
+	return f.FS.Open(name, mode)
+}
+func (f readOnlyFS) Mkdir(string) error                    { return os.ErrPermission }
+func (f readOnlyFS) Remove(string) error                   { return os.ErrPermission }
+func (f readOnlyFS) Rename(string, string) error           { return os.ErrPermission }
+func (f readOnlyFS) Lock(string, string) (vfs.Lock, error) { return nil, os.ErrPermission }
+
+// A reader beside a writer sees what was committed when it opened, catches up
+// on request, and keeps the writer from using again what it still reads.
+func TestOpen_ReaderBesideAWriter(t *testing.T) {
+	fs := vfs.NewMem()
+	ctx := context.Background()
+	db, err := engine.Open("db", &engine.Options{FS: fs, SegmentBytes: 16 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDB(t, db)
+	fill := func(value string) {
+		for i := range 500 {
+			mustPut(t, db, fmt.Sprintf("%04d", i), value+strings.Repeat(".", 100))
+		}
+	}
+	fill("one")
+	ro, err := engine.Open("db", &engine.Options{FS: fs, ReadOnly: true, CacheBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDB(t, ro)
+	want := func(r engine.Reader, value string) {
+		t.Helper()
+		n := 0
+		for k, v := range r.Scan(nil, nil) {
+			if !strings.HasPrefix(string(v), value) {
+				t.Fatalf("%s is %.10q, want %q", k, v, value)
+			}
+			n++
+		}
+		if n != 500 || r.Err() != nil {
+			t.Fatalf("%d entries, %v", n, r.Err())
+		}
+	}
+	for round, value := range []string{"two", "three", "four", "five"} {
+		old, err := ro.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := []string{"one", "two", "three", "four"}[round]
+		for range 3 { // each reuses what the one before freed, if it may
+			fill(value)
+			if round%2 == 0 {
+				if _, err := db.Checkpoint(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		want(old, before)
+		if err := ro.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+		want(old, before)
+		old.Close()
+		now, err := ro.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(now, value)
+		now.Close()
+	}
+}
+
+// The place of a reader that died is taken away.
+func TestOpen_DeadReaderFreesItsPlace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	defer closeDB(t, db)
+	left := filepath.Join(dir, "LOCK.reader-0123456789abcdef")
+	if err := os.WriteFile(left, []byte("reader gen 1 lsn 8 pid 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, db, "k", "v")
+	if _, err := db.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the place is still there: %v", err)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	db := openMem(t, engine.Options{SegmentBytes: 8 << 10, MemtableBytes: 4 << 10})
+	ctx := context.Background()
+	mustPut(t, db, "a", "1")
+	changes, err := db.Changes(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer changes.Close()
+	b := db.NewBatch()
+	ks, err := db.CreateKeyspace("other", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(b.Put([]byte("b"), []byte("2")), b.In(ks).Delete([]byte("c")), b.DeleteRange([]byte("x"), nil), db.Apply(ctx, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`1 [{1 0 "a" "1" "" ""}]`,
+		`2 [{4 1 "" "" "" "other"}]`,
+		`5 [{1 0 "b" "2" "" ""} {2 1 "c" "" "" ""} {3 0 "x" "" "" ""}]`,
+	}
+	for i := range 500 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat("v", 50))
+		want = append(want, fmt.Sprintf(`%d [{1 0 "%d" "%s" "" ""}]`, 6+i, i, strings.Repeat("v", 50)))
+	}
+	if _, err := db.Checkpoint(ctx); err != nil { // recycles all that is not held
+		t.Fatal(err)
+	}
+	for i, w := range want {
+		c, err := changes.Next()
+		if have := describe(c); err != nil || have != w {
+			t.Fatalf("change %d: have %s, %v; want %s", i, have, err, w)
+		}
+	}
+	if _, err := changes.Next(); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+	mustPut(t, db, "later", "")
+	if c, err := changes.Next(); err != nil || c.Seq != 506 {
+		t.Errorf("after the end: %+v, %v", c, err)
+	}
+	if _, err := db.Changes(1); !errors.Is(err, engine.ErrGone) {
+		// The reader that is open holds the log, so it may still be there.
+		t.Logf("from 1 again: %v", err)
+	}
+}
+
+func describe(c engine.Change) string {
+	var ops []string
+	for _, op := range c.Ops {
+		ops = append(ops, fmt.Sprintf("{%d %d %q %q %q %q}", op.Kind, op.Keyspace, op.Key, op.Value, op.End, op.Name))
+	}
+	return fmt.Sprintf("%d %v", c.Seq, ops)
+}
+
+func TestChanges_Gone(t *testing.T) {
+	db := openMem(t, engine.Options{SegmentBytes: 8 << 10, MaxHeldBytes: 16 << 10})
+	mustPut(t, db, "a", "1")
+	slow, err := db.Changes(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	for i := range 1000 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat("v", 50))
+		if i%100 == 0 {
+			if _, err := db.Checkpoint(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := slow.Next(); !errors.Is(err, engine.ErrGone) {
+		t.Errorf("a reader that fell behind: %v", err)
+	}
+	if _, err := db.Changes(1); !errors.Is(err, engine.ErrGone) {
+		t.Errorf("changes from long ago: %v", err)
+	}
+}
+
+func TestKeyspaces(t *testing.T) {
+	fs := vfs.NewMem()
+	o := engine.Options{FS: fs}
+	db := open(t, "db", o)
+	a, err := db.CreateKeyspace("a", &engine.KeyspaceOptions{PageSize: 1024, Compression: engine.CompressionZstd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := []byte("k")
+	if err := errors.Join(db.Put(key, []byte("default")), a.Put(key, []byte("a"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "x\x00", "\xFF", strings.Repeat("n", 256)} {
+		if _, err := db.CreateKeyspace(name, nil); err == nil {
+			t.Errorf("created %q", name)
+		}
+	}
+	if err := db.DropKeyspace(""); err == nil {
+		t.Error("dropped the default keyspace")
+	}
+	if err := db.DropKeyspace("b"); !errors.Is(err, engine.ErrNoKeyspace) {
+		t.Errorf("drop of nothing: %v", err)
+	}
+	closeDB(t, db)
+	db = open(t, "db", o)
+	a, err = db.Keyspace("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, a, key, []byte("a"))
+	s, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.DropKeyspace("a"); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s.In(a), key, []byte("a")) // the snapshot still has it
+	s.Close()
+	if _, err := a.Get(key); !errors.Is(err, engine.ErrNoKeyspace) {
+		t.Errorf("get: %v", err)
+	}
+	if err := a.Put(key, nil); !errors.Is(err, engine.ErrNoKeyspace) {
+		t.Errorf("put: %v", err)
+	}
+	a, err = db.CreateKeyspace("a", nil) // another one of the same name
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Get(key); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("the new one has the old one's key: %v", err)
+	}
+	closeDB(t, db)
+}
+
+func TestBackup_DamageIsFound(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	if _, err := db.CreateKeyspace("more", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat(fmt.Sprint(i), i))
+	}
+	var b bytes.Buffer
+	info, err := db.Backup(context.Background(), &b, nil)
+	if err != nil || info.Entries != 50 || info.Bytes != int64(b.Len()) || info.Keyspaces != 2 {
+		t.Fatalf("backup: %+v, %v", info, err)
+	}
+	stream := b.Bytes()
+	ctx := context.Background()
+	if _, err := engine.VerifyBackup(ctx, bytes.NewReader(stream)); err != nil {
+		t.Fatal(err)
+	}
+	bad := func(what string, s []byte) {
+		t.Helper()
+		fs := vfs.NewMem()
+		if _, err := engine.Restore(ctx, bytes.NewReader(s), "copy", &engine.RestoreOptions{FS: fs}); err == nil {
+			t.Errorf("%s: restored", what)
+		}
+		if names := fs.Names(); len(names) != 0 {
+			t.Errorf("%s: left %v", what, names)
+		}
+	}
+	for i := range stream {
+		s := bytes.Clone(stream)
+		s[i] ^= 1 << (i % 8)
+		if _, err := engine.VerifyBackup(ctx, bytes.NewReader(s)); err == nil {
+			t.Errorf("byte %d flipped: not found", i)
+		}
+		if _, err := engine.VerifyBackup(ctx, bytes.NewReader(stream[:i])); err == nil {
+			t.Errorf("cut at %d: not found", i)
+		}
+	}
+	bad("empty", nil)
+	bad("cut in half", stream[:len(stream)/2])
+	bad("cut at the end", stream[:len(stream)-1])
+	bad("a byte more", append(bytes.Clone(stream), 0))
+}
+
+func TestRestore_NeverOverwrites(t *testing.T) {
+	fs := vfs.NewMem()
+	db := open(t, "db", engine.Options{FS: fs})
+	mustPut(t, db, "k", "v")
+	var b bytes.Buffer
+	if _, err := db.Backup(context.Background(), &b, nil); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	if _, err := engine.Restore(context.Background(), &b, "db", &engine.RestoreOptions{FS: fs}); !errors.Is(err, engine.ErrExists) {
+		t.Fatalf("have %v, want ErrExists", err)
+	}
+}
+
+// A closed database answers every call with ErrClosed.
+func TestDB_AfterClose(t *testing.T) {
+	db := open(t, "db", engine.Options{FS: vfs.NewMem()})
+	mustPut(t, db, "k", "v")
+	s, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := begin(t, db, engine.Serializable)
+	if err := tx.Put([]byte("k"), nil); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	ctx := context.Background()
+	for name, err := range map[string]error{
+		"get":        second(db.Get([]byte("k"))),
+		"put":        db.Put([]byte("k"), nil),
+		"delete":     db.Delete([]byte("k")),
+		"apply":      db.Apply(ctx, db.NewBatch()),
+		"snapshot":   second(db.Snapshot()),
+		"commit":     tx.Commit(ctx),
+		"view":       db.View(func(*engine.Tx) error { return nil }),
+		"sync":       db.Sync(),
+		"checkpoint": second(db.Checkpoint(ctx)),
+		"compact":    second(db.Compact(ctx)),
+		"keyspace":   second(db.Keyspace("")),
+		"close":      db.Close(),
+	} {
+		if !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("%s: have %v, want ErrClosed", name, err)
+		}
+	}
+	s.Close()
+	_ = db.Stats()
+}
+
+// Readers, writers, checkpoints, compactions and backups at once: every value
+// read is one that was written for its key, and counts never go back.
+func TestDB_AllAtOnce(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncNormal, MemtableBytes: 64 << 10, CacheBytes: 64 << 10, SegmentBytes: 64 << 10})
+	const keys, writers, rounds = 500, 3, 30
+	ctx := context.Background()
+	var writing, others sync.WaitGroup
+	stop := make(chan struct{})
+	forever := func(f func() error) {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := f(); err != nil {
+					t.Error(err)
+					return
+				}
+				runtime.Gosched()
+			}
+		})
+	}
+	for w := range writers {
+		writing.Go(func() {
+			for round := range rounds {
+				for i := range keys {
+					mustPut(t, db, fmt.Sprintf("%d/%04d", w, i), fmt.Sprintf("%d/%04d %06d %s", w, i, round, strings.Repeat("x", i%300)))
+				}
+			}
+		})
+	}
+	check := func(k, v []byte) error {
+		if len(v) < 13 || string(v[:len(k)]) != string(k) {
+			return fmt.Errorf("%s has the value %.20q", k, v)
+		}
+		return nil
+	}
+	last := map[string]string{}
+	forever(func() error {
+		for i := range keys {
+			k := fmt.Appendf(nil, "%d/%04d", i%writers, i)
+			v, err := db.Get(k)
+			if errors.Is(err, engine.ErrNotFound) {
+				continue
+			}
+			if err == nil {
+				err = check(k, v)
+			}
+			if err != nil {
+				return err
+			}
+			if round := string(v[7:13]); round < last[string(k)] {
+				return fmt.Errorf("%s went back from %s to %s", k, last[string(k)], round)
+			} else {
+				last[string(k)] = round
+			}
+		}
+		return nil
+	})
+	forever(func() error {
+		return db.View(func(tx *engine.Tx) error {
+			for k, v := range tx.Scan(nil, nil) {
+				if err := check(k, v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	forever(func() error { _, err := db.Checkpoint(ctx); return err })
+	forever(func() error { _, err := db.Compact(ctx); return err })
+	forever(func() error { _, err := db.Backup(ctx, io.Discard, nil); return err })
+	writing.Wait()
+	close(stop)
+	others.Wait()
+	if s := db.Stats(); s.Views != 0 {
+		t.Errorf("%d views are still open", s.Views)
+	}
+}
+
+// writeTree is the other way round of tree.
+func writeTree(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o700)
+		if err == nil {
+			err = os.WriteFile(path, []byte(content), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/lightning-db/lightning/engine"
+)
+
+// tempDir is where the examples keep their databases.
+func tempDir() (string, func()) {
+	dir, err := os.MkdirTemp("", "lightning")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return dir, func() { os.RemoveAll(dir) }
+}
+
+func Example() {
+	dir, remove := tempDir()
+	defer remove()
+
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	if err := db.Put([]byte("user:1"), []byte("Ada")); err != nil {
+		log.Fatal(err)
+	}
+	value, err := db.Get([]byte("user:1"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", value)
+
+	_, err = db.Get([]byte("user:2"))
+	fmt.Println(errors.Is(err, engine.ErrNotFound))
+	// Output:
+	// Ada
+	// true
+}
+
+func ExampleDB_Update() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	// Runs again when another transaction changed "visits" meanwhile, so no
+	// visit is lost.
+	visit := func(tx *engine.Tx) error {
+		n := 0
+		value, err := tx.Get([]byte("visits"))
+		switch {
+		case err == nil:
+			n, _ = strconv.Atoi(string(value))
+		case !errors.Is(err, engine.ErrNotFound):
+			return err
+		}
+		return tx.Put([]byte("visits"), []byte(strconv.Itoa(n+1)))
+	}
+	for range 3 {
+		if err := db.Update(context.Background(), visit); err != nil {
+			log.Fatal(err)
+		}
+	}
+	value, err := db.Get([]byte("visits"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", value)
+	// Output: 3
+}
+
+func ExampleDB_View() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	for _, name := range []string{"user:ada", "user:bob", "visitor:eve"} {
+		if err := db.Put([]byte(name), []byte("here")); err != nil {
+			log.Fatal(err)
+		}
+	}
+	err = db.View(func(tx *engine.Tx) error {
+		for key, value := range tx.ScanPrefix([]byte("user:")) {
+			fmt.Printf("%s is %s\n", key, value)
+		}
+		return nil // a scan that ended early makes View return why
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// user:ada is here
+	// user:bob is here
+}
+
+func ExampleDB_Apply() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	names, err := db.CreateKeyspace("names", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b := db.NewBatch()
+	err = errors.Join(
+		b.Put([]byte("1"), []byte("Ada")),
+		b.In(names).Put([]byte("Ada"), []byte("1")), // in one commit with the other
+		b.DeleteRange([]byte("tmp:"), []byte("tmp;")),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := db.Apply(context.Background(), b); err != nil {
+		log.Fatal(err)
+	}
+	value, err := names.Get([]byte("Ada"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", value)
+	// Output: 1
+}
+
+func ExampleSnapshot() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	key := []byte("k")
+	if err := db.Put(key, []byte("old")); err != nil {
+		log.Fatal(err)
+	}
+	s, err := db.Snapshot()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	if err := db.Put(key, []byte("new")); err != nil {
+		log.Fatal(err)
+	}
+	before, _ := s.Get(key)
+	now, _ := db.Get(key)
+	fmt.Printf("%s %s\n", before, now)
+	// Output: old new
+}
+
+func ExampleIterator() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	for i := range 5 {
+		if err := db.Put([]byte{byte('a' + i)}, nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	s, err := db.Snapshot()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	it := s.NewIterator(engine.IterOptions{})
+	defer it.Close()
+	for ok := it.SeekLT([]byte("d")); ok; ok = it.Prev() {
+		fmt.Printf("%s ", it.Key())
+	}
+	if err := it.Err(); err != nil {
+		log.Fatal(err)
+	}
+	// Output: c b a
+}
+
+func ExampleDB_Backup() {
+	dir, remove := tempDir()
+	defer remove()
+	ctx := context.Background()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Put([]byte("k"), []byte("v")); err != nil {
+		log.Fatal(err)
+	}
+
+	var stream bytes.Buffer // a file, a pipe, a network connection
+	if _, err := db.Backup(ctx, &stream, nil); err != nil {
+		log.Fatal(err)
+	}
+	info, err := engine.Restore(ctx, &stream, filepath.Join(dir, "copy.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Entries, "entry")
+	// Output: 1 entry
+}
+
+func ExampleDB_Changes() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	changes, err := db.Changes(1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer changes.Close()
+	if err := db.Put([]byte("k"), []byte("v")); err != nil {
+		log.Fatal(err)
+	}
+	c, err := changes.Next() // io.EOF when there is none yet
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d %s=%s\n", c.Seq, c.Ops[0].Key, c.Ops[0].Value)
+	// Output: 1 k=v
+}

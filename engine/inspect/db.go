@@ -1,0 +1,134 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+const (
+	treeName = "btree.db"
+	walName  = "wal"
+)
+
+// DB is the files of a database at the generation that was the newest when it
+// was opened. It may be used by many goroutines at once.
+type DB struct {
+	Slots [2]Slot
+	Meta  Meta  // the newest valid one
+	Size  int64 // of btree.db as it is: it may be longer than the meta says, never shorter
+
+	fs   vfs.FS
+	dir  string
+	file vfs.File
+	pin  *engine.Pin
+
+	large sync.Mutex // held by who has a large value in memory
+}
+
+// Open opens the files of the database in dir. It looks at the metas and at
+// nothing else.
+//
+// Errors: engine.ErrNotExist, engine.ErrFormat, engine.ErrVersion; *Damage when
+// this is a database and has no valid meta; those of the file system.
+func Open(fsys vfs.FS, dir string) (*DB, error) {
+	pin, err := engine.NewPin(fsys, dir)
+	if err != nil {
+		var damage *engine.CorruptError
+		if errors.As(err, &damage) {
+			return nil, &Damage{"M1", damage.Path, damage.Offset, damage.Kind, damage.Reason}
+		}
+		return nil, err
+	}
+	db := &DB{fs: fsys, dir: dir, pin: pin}
+	if err := db.open(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Path is the name of the file of the trees.
+func (db *DB) Path() string { return filepath.Join(db.dir, treeName) }
+
+func (db *DB) open() (err error) {
+	if db.file, err = db.fs.Open(db.Path(), vfs.ReadOnly); err != nil {
+		return err
+	}
+	if db.Slots, err = readSlots(db.file, db.Path()); err != nil {
+		return err
+	}
+	if db.Size, err = db.file.Size(); err != nil {
+		return err
+	}
+	i := newest(db.Slots)
+	if i < 0 {
+		return db.noMeta()
+	}
+	if other := db.Slots[1-i]; other.Damage == nil && other.Meta.UUID != db.Slots[i].Meta.UUID {
+		return &Damage{"M1", db.Path(), other.Offset, Foreign, "the two metas belong to different databases"}
+	}
+	db.Meta = db.Slots[i].Meta
+	return db.pin.Move(db.Meta.Generation, db.Meta.LogStart)
+}
+
+// noMeta tells a database that lost its metas from a file that is none.
+func (db *DB) noMeta() error {
+	a, b := db.Slots[0].Damage, db.Slots[1].Damage
+	if a.Kind == IO && b.Kind == IO {
+		return a
+	}
+	var head [node.HeaderSize]byte
+	n, err := readFull(db.file, head[:], FirstExtent)
+	if err == nil {
+		_, err = node.GetHeader(head[:n])
+	}
+	if used, walErr := wal.Used(db.fs, db.walDir()); err != nil && !db.magic() && !used && walErr == nil {
+		return fmt.Errorf("%s: %w", db.Path(), engine.ErrFormat)
+	}
+	return &Damage{"M1", db.Path(), 0, a.Kind, a.Reason + "; " + b.Reason}
+}
+
+// magic reports whether either slot begins as a meta does.
+func (db *DB) magic() bool {
+	for _, s := range db.Slots {
+		var b [len(metaMagic)]byte
+		if n, _ := readFull(db.file, b[:], s.Offset); string(b[:n]) == metaMagic {
+			return true
+		}
+	}
+	return false
+}
+
+func (db *DB) walDir() string { return filepath.Join(db.dir, walName) }
+
+// Moved reports whether the database has a newer generation by now.
+func (db *DB) Moved() (bool, error) {
+	slots, err := readSlots(db.file, db.Path())
+	if err != nil {
+		return false, err
+	}
+	i := newest(slots)
+	return i >= 0 && slots[i].Meta.Generation != db.Meta.Generation, nil
+}
+
+// Pinned reports whether a writer is kept from replacing what is being read.
+func (db *DB) Pinned() bool { return db.pin.Held() }
+
+// Close closes the files and gives up the place among the readers.
+func (db *DB) Close() error {
+	var err error
+	if db.file != nil {
+		err = db.file.Close()
+	}
+	if e := db.pin.Release(); e != nil && !errors.Is(e, fs.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
+	return err
+}

@@ -1,0 +1,61 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+)
+
+// SegmentInfo is what the header of a live segment says.
+type SegmentInfo struct {
+	Path       string
+	Number     uint64
+	Start, End LSN // End is where it ends by W1
+	Capacity   int64
+	Synced     LSN
+	FirstSeq   kv.Seq
+}
+
+// Headers reads the headers of the segments that are alive from the start on,
+// and no record. It returns every damage that it meets, and changes nothing.
+// The error is that of reading.
+func Headers(o Options, from Start) ([]SegmentInfo, []*CorruptError, error) {
+	found, err := o.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []*segment
+	defer func() { chain(all).closeFiles() }()
+	var damages []*CorruptError
+	for _, number := range found.segments {
+		if number < from.Segment {
+			continue
+		}
+		s, err := o.openSegment(number)
+		var damage *CorruptError
+		if errors.As(err, &damage) {
+			damages = append(damages, damage)
+			continue
+		} else if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, s)
+	}
+	alive, _, gap := link(all)
+	var damage *CorruptError
+	if errors.As(gap, &damage) {
+		damages = append(damages, damage)
+	}
+	if alive.find(from.LSN) < 0 {
+		damages = append(damages, &CorruptError{
+			Path: o.path(segmentName(from.Segment)), LSN: from.LSN, Invariant: "W4", Cause: ErrMissing,
+			Reason: fmt.Sprintf("no segment holds the log start %d", from.LSN),
+		})
+	}
+	list := make([]SegmentInfo, len(alive))
+	for i, s := range alive {
+		list[i] = SegmentInfo{s.path, s.number, s.start, s.end, s.capacity, s.synced, s.firstSeq}
+	}
+	return list, damages, nil
+}

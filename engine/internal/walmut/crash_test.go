@@ -1,0 +1,266 @@
+package wal
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+)
+
+var crashSeeds = flag.Int("crash.seeds", 2, "random scenarios that are crashed at every operation")
+
+// moment is what was promised when the disk had seen so many operations.
+type moment struct {
+	ops    int
+	floor  LSN // durable: no later crash may lose it
+	issued int // records whose Append had returned
+	meta   Start
+}
+
+// promises is what a run promised, moment by moment.
+type promises []moment
+
+// note adds the present moment.
+func (p *promises) note(sim *faultfs.Sim, m *model) {
+	*p = append(*p, moment{
+		ops: sim.Ops(), floor: max(m.log.Synced(), m.meta.LSN), issued: len(m.entries), meta: m.meta,
+	})
+}
+
+// at returns the last moment at or before the operation n.
+func (p promises) at(n int) moment {
+	at := p[0]
+	for _, m := range p {
+		if m.ops <= n {
+			at = m
+		}
+	}
+	return at
+}
+
+// scenario runs random operations on m.
+func scenario(t *testing.T, sim *faultfs.Sim, m *model, p *promises, seed uint64, steps int) {
+	t.Helper()
+	rnd := newRand(seed)
+	p.note(sim, m)
+	for range steps {
+		switch n := rnd.IntN(20); {
+		case n < 11:
+			m.mustAppend(t, rnd.IntN(1200))
+		case n < 12:
+			m.mustAppend(t, 3000+rnd.IntN(4000))
+		case n < 15:
+			m.mustSync(t)
+		case n < 17:
+			if err := m.log.Prepare(); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			if n < 19 {
+				m.mustSync(t) // else the meta covers more than is durable
+			}
+			m.checkpoint()
+			p.note(sim, m)
+			if err := m.log.Release(m.meta.LSN); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.note(sim, m)
+	}
+}
+
+// crashes counts the images that were opened.
+var crashes int
+
+// recoverImage opens what a crash after n operations left, and checks that it
+// shows a prefix of the entries without holes that holds all that was durable.
+func recoverImage(disk vfs.FS, o Options, entries []entry, at moment, kept bool) (*model, error) {
+	crashes++
+	o.FS = disk
+	m := &model{o: o, entries: entries, meta: at.meta}
+	want := m.after()
+	n := 0
+	l, r, err := Open(o, at.meta, matcher(want, &n))
+	if err != nil {
+		return nil, err
+	}
+	if r.To < at.floor {
+		return nil, fmt.Errorf("recovered to %d, durable to %d", r.To, at.floor)
+	}
+	shown := len(entries) - len(want) + n
+	if kept && shown < at.issued {
+		return nil, fmt.Errorf("%d of %d records, though nothing was lost", shown, at.issued)
+	}
+	m.log, m.entries = l, entries[:shown:shown]
+	return m, nil
+}
+
+// Crash at every operation of a session, lose, tear and reorder what was not
+// synced, and recover; crash that recovery, and what follows it, in the same
+// way; and recover again.
+func TestF02_CrashAtEveryOperation(t *testing.T) {
+	crashes = 0
+	for seed := range uint64(*crashSeeds) {
+		sim := faultfs.NewSim()
+		m := create(t, small(sim))
+		var p promises
+		scenario(t, sim, m, &p, seed, 40)
+		for n := p[0].ops; n <= sim.Ops(); n++ {
+			for i, d := range faultfs.Damages(8, int64(seed)) {
+				image := sim.Image(n, d)
+				again, err := recoverImage(image.Clone(), m.o, m.entries, p.at(n), d == faultfs.None)
+				if err != nil {
+					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
+				}
+				if err := again.append(10); err != nil {
+					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
+				}
+				if i == n%8 && n%2 == 0 {
+					crashRecovery(t, image, m, p.at(n), fmt.Sprintf("seed %d, operation %d, %v", seed, n, d), 2)
+				}
+			}
+		}
+	}
+	t.Logf("%d crash images", crashes)
+}
+
+// crashRecovery recovers image, runs a session on it, and crashes both at
+// every operation. Whatever the first recovery would show, each further one
+// must: nothing on the disk says that it was not acknowledged.
+func crashRecovery(t *testing.T, image *vfs.Mem, m *model, at moment, story string, levels int) {
+	t.Helper()
+	sim := faultfs.NewSimFrom(image)
+	again, err := recoverImage(sim, m.o, m.entries, at, false)
+	if err != nil {
+		t.Fatalf("%s: %v", story, err)
+	}
+	shown := moment{floor: again.log.End(), issued: len(again.entries), meta: at.meta}
+	p := promises{shown}
+	scenario(t, sim, again, &p, uint64(at.ops), 6)
+	for n := range sim.Ops() + 1 {
+		for i, d := range faultfs.Damages(4, int64(n)) {
+			second := sim.Image(n, d)
+			story := fmt.Sprintf("%s; then operation %d, %v", story, n, d)
+			third, err := recoverImage(second.Clone(), m.o, again.entries, p.at(n), d == faultfs.None)
+			if err != nil {
+				t.Fatalf("%s: %v", story, err)
+			}
+			if err := third.append(10); err != nil {
+				t.Fatalf("%s: %v", story, err)
+			}
+			if levels > 1 && i == 3 && n%7 == 0 {
+				crashRecovery(t, second, again, p.at(n), story, levels-1)
+			}
+		}
+	}
+}
+
+// A process that dies leaves the page cache; the power may fail later, in the
+// middle of the recovery that was reading it.
+func TestF03_PowerCutInRecoveryAfterProcessCrash(t *testing.T) {
+	for seed := range uint64(*crashSeeds) * 3 {
+		sim := faultfs.NewSim()
+		m := create(t, small(sim))
+		var p promises
+		scenario(t, sim, m, &p, seed+100, 25)
+		ops := sim.Ops()
+		m.reopen(t) // on what the page cache holds
+		p.note(sim, m)
+		for n := ops; n <= sim.Ops(); n++ {
+			for _, d := range faultfs.Damages(8, int64(seed)) {
+				if _, err := recoverImage(sim.Image(n, d), m.o, m.entries, p.at(n), d == faultfs.None); err != nil {
+					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
+				}
+			}
+		}
+	}
+}
+
+// Bytes of an earlier use must not replay. The nasty case: all records have
+// the same size, so those of the earlier use stand exactly where new ones
+// will, and their sequence numbers are made to be the ones that come next.
+func TestRecycledSegment_StaleRecordsDoNotReplay(t *testing.T) {
+	mem := vfs.NewMem()
+	o := small(mem)
+	m := create(t, o)
+	for range 3 {
+		for range 8 { // fills a segment exactly
+			m.mustAppend(t, 512-recordSize)
+		}
+	}
+	m.mustAppend(t, 512-recordSize)
+	m.mustSync(t)
+	m.checkpoint()
+	if err := m.log.Release(m.meta.LSN); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.log.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	path := o.path(segmentName(5))
+	data, err := mem.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Put records behind the first place of segment 5 as a use of the file
+	// with another number would have: everything else is right.
+	var h header
+	if wrong := h.get(data); wrong != "" {
+		t.Fatal(wrong)
+	}
+	for _, other := range []header{
+		{uuid: h.uuid, number: h.number - 3},
+		{uuid: h.uuid, number: h.number + 1<<32},
+		{uuid: [16]byte{1}, number: h.number},
+	} {
+		image := mem.Clone()
+		stale := append([]byte(nil), data...)
+		seq := m.lastSeq() + 1
+		for i := range 8 {
+			lsn := h.start + LSN(i)*512
+			count := uint32(1 + seq%3)
+			r := recordHeader{length: 512 - recordSize, lsn: lsn, seq: seq, count: count, number: uint32(other.number)}
+			b := stale[dataOffset+i*512:][:512]
+			r.put(b)
+			seal(b, other.seed())
+			seq += kv.Seq(count)
+		}
+		if err := image.WriteFile(path, stale); err != nil {
+			t.Fatal(err)
+		}
+		again := *m
+		again.o.FS = image
+		again.reopen(t)
+	}
+}
+
+// What recovery cut must not come back, though it stands in the file still,
+// and though new records line up with it.
+func TestRecovery_CutRecordsDoNotComeBack(t *testing.T) {
+	mem := vfs.NewMem()
+	m := create(t, small(mem))
+	m.mustAppend(t, 200)
+	m.mustSync(t)
+	m.mustAppend(t, 200, 200, 200) // the first of them will be torn
+	torn := m.entries[1].end
+	path := m.o.path(segmentName(1))
+	data, err := mem.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[dataOffset+int64(torn)-1-recordSize] ^= 1
+	if err := mem.WriteFile(path, data); err != nil {
+		t.Fatal(err)
+	}
+	m.cut(m.entries[0].end)
+	if r := m.reopen(t); r.TornBytes != 3*240 {
+		t.Fatalf("%d torn bytes, want %d", r.TornBytes, 3*240)
+	}
+	m.mustAppend(t, 200) // as long as the one that was torn
+	m.reopen(t)
+	m.mustAppend(t, 200)
+	m.reopen(t)
+}

@@ -1,0 +1,355 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Log is a log that is open for appending.
+type Log struct {
+	o        Options
+	capacity int64 // of an ordinary segment
+
+	end    atomic.Uint64
+	synced atomic.Uint64
+	failed atomic.Pointer[error] // the first failure; never reset
+	closed atomic.Bool
+
+	// Of the goroutine that appends.
+	active *segment
+	place  LSN    // of the next record: end, or behind it at the start of a segment
+	seq    kv.Seq // of the next operation; 0: any
+	buf    []byte
+
+	// preparing is held while the next segment is made; locked before mu.
+	preparing sync.Mutex
+
+	mu       sync.Mutex
+	segments []*segment // what recovery may need, ascending; the last is active
+	next     *segment   // prepared, or nil
+	number   uint64     // the last one given to a segment
+	spares   []string
+	nextID   int // of a spare's name
+	holds    []*Hold
+}
+
+// maxKeptBuffer is the largest buffer that Append keeps for the next record.
+const maxKeptBuffer = 4 << 20
+
+// Create makes the log of a new database. Segment 1, which starts at start (a
+// multiple of 8), is durable when it returns. What an interrupted Create left
+// is replaced; a log that may hold records is an error that wraps fs.ErrExist.
+func Create(o Options, start LSN) (*Log, error) {
+	if start%alignment != 0 || start > maxLSN {
+		return nil, fmt.Errorf("create log: start LSN %d is out of range", start)
+	}
+	if err := o.FS.Mkdir(o.Dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("create log: %w", err)
+	}
+	if err := o.removeUnborn(); err != nil {
+		return nil, fmt.Errorf("create log: %w", err)
+	}
+	if err := o.FS.SyncDir(filepath.Dir(o.Dir)); err != nil {
+		return nil, fmt.Errorf("create log: %w", err)
+	}
+	s, err := o.build(header{uuid: o.UUID, number: 1, start: start, capacity: o.capacity(), synced: start}, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := o.put(s); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	o.mapFile(s)
+	l := &Log{o: o, capacity: o.capacity(), active: s, place: start, segments: []*segment{s}, number: 1}
+	l.end.Store(uint64(start))
+	l.synced.Store(uint64(start))
+	return l, nil
+}
+
+// removeUnborn removes what a Create that did not finish may have left: a
+// first segment without records, and temporary files.
+func (o *Options) removeUnborn() error {
+	found, err := o.list()
+	if err != nil {
+		return err
+	}
+	for _, number := range found.segments {
+		path := o.path(segmentName(number))
+		if empty, err := o.unused(path); err != nil {
+			return err
+		} else if number != 1 || !empty {
+			return fmt.Errorf("%s holds a log: %w", path, fs.ErrExist)
+		}
+		found.temps = append(found.temps, segmentName(number))
+	}
+	for _, name := range append(found.temps, found.spares...) {
+		if err := o.FS.Remove(o.path(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unused reports whether no record was ever written at the start of a file.
+func (o *Options) unused(path string) (bool, error) {
+	f, err := o.FS.Open(path, vfs.ReadOnly)
+	if err != nil {
+		return false, err
+	}
+	var b [recordSize]byte
+	_, err = f.ReadAt(b[:], dataOffset)
+	return err == nil && allZero(b[:]), errors.Join(eofIsNil(err), f.Close())
+}
+
+// End returns the LSN behind the last record.
+func (l *Log) End() LSN { return LSN(l.end.Load()) }
+
+// Synced returns the LSN up to which the log is known to be durable.
+func (l *Log) Synced() LSN { return LSN(l.synced.Load()) }
+
+// failure returns why the log takes nothing more, or nil.
+func (l *Log) failure() error {
+	if err := l.failed.Load(); err != nil {
+		return *err
+	}
+	if l.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// fail makes err the log's failure, unless it has one, and returns it.
+func (l *Log) fail(err error) error {
+	err = fmt.Errorf("%w: %w", ErrFailed, err)
+	l.failed.CompareAndSwap(nil, &err)
+	return *l.failed.Load()
+}
+
+// Append writes a record of count operations, the first of which has the
+// sequence number seq, and whose payload is the pieces one after the other. It
+// returns the log's new end. The record is durable after a Sync.
+//
+// An error that wraps ErrFailed leaves open whether the record will be seen
+// by a recovery, and the log takes no more. After any other error the log is
+// as before.
+func (l *Log) Append(seq kv.Seq, count uint32, payload ...[]byte) (LSN, error) {
+	if err := l.failure(); err != nil {
+		return 0, err
+	}
+	next, ok := followedBy(seq, count)
+	if !ok || count == 0 || l.seq != 0 && seq != l.seq {
+		panic(fmt.Sprintf("wal: record of %d operations from %d, want from %d", count, seq, l.seq))
+	}
+	var length uint64
+	for _, p := range payload {
+		length += uint64(len(p))
+	}
+	if length > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: %d bytes", ErrTooLarge, length)
+	}
+	size := align(recordSize + int64(length))
+	if size > l.rest() {
+		if err := l.rotate(size); err != nil {
+			return 0, err
+		}
+	}
+	h := recordHeader{length: uint32(length), lsn: l.place, seq: seq, synced: l.Synced(), count: count}
+	if err := l.write(&h, size, payload); err != nil {
+		return 0, err
+	}
+	l.place += LSN(size)
+	l.seq = next
+	l.end.Store(uint64(l.place))
+	return l.place, nil
+}
+
+// rest is the space left in the active segment.
+func (l *Log) rest() int64 { return int64(l.active.end - l.place) }
+
+// write writes the record h of size bytes to its place in the active segment,
+// and zeros where the next one will stand.
+func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
+	total := int(min(size+recordSize, l.rest()))
+	if cap(l.buf) < total {
+		l.buf = make([]byte, 0, max(total, 4096))
+	}
+	b := l.buf[:recordSize]
+	h.number = uint32(l.active.number)
+	h.put(b)
+	for _, p := range payload {
+		b = append(b, p...)
+	}
+	clear(b[len(b):total])
+	b = b[:total]
+	seal(b[:size], l.active.crc)
+	n, err := l.active.file.WriteAt(b, l.active.offset(h.lsn))
+	if cap(l.buf) > maxKeptBuffer {
+		l.buf = nil
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("write log record at %d: %w", h.lsn, err)
+	if vfs.IsNoSpace(err) && int64(n) < size {
+		return err // a part of a record, which the next one overwrites
+	}
+	return l.fail(err)
+}
+
+// rotate makes a segment with room for size bytes the active one.
+func (l *Log) rotate(size int64) error {
+	if err := l.prepare(size); err != nil {
+		return err
+	}
+	if l.rest() >= recordSize {
+		h := recordHeader{lsn: l.place, seq: l.seq, synced: l.Synced()}
+		if err := l.write(&h, recordSize, nil); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	l.active, l.next = l.next, nil
+	l.segments = append(l.segments, l.active)
+	l.mu.Unlock()
+	l.place = l.active.start
+	return nil
+}
+
+// Prepare makes the next segment, unless it is there, so that an Append that
+// needs it need not wait. An error leaves the log as it was, unless it wraps
+// ErrFailed.
+func (l *Log) Prepare() error { return l.prepare(0) }
+
+// prepare makes sure that the next segment has room for size bytes. One that
+// is too small is replaced by one with a larger number and the same start,
+// which makes it dead by W1.
+func (l *Log) prepare(size int64) error {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	if err := l.failure(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	old, last := l.next, l.segments[len(l.segments)-1]
+	if old != nil && old.capacity >= size {
+		l.mu.Unlock()
+		return nil
+	}
+	h := header{uuid: l.o.UUID, start: last.end, capacity: l.capacity, synced: l.Synced()}
+	if size > h.capacity {
+		h.capacity = (size + dataOffset - 1) &^ (dataOffset - 1)
+	}
+	if h.start+LSN(h.capacity) > maxLSN {
+		l.mu.Unlock()
+		return fmt.Errorf("%w: the log has no more positions", ErrTooLarge)
+	}
+	l.number++
+	h.number = l.number
+	spare := l.takeSpareLocked(h.capacity)
+	l.mu.Unlock()
+
+	s, err := l.o.build(h, spare)
+	if err != nil {
+		return err
+	}
+	if err := l.o.put(s); err != nil {
+		return l.fail(errors.Join(err, s.close()))
+	}
+	l.o.mapFile(s)
+
+	l.mu.Lock()
+	l.next = s
+	l.mu.Unlock()
+	if old != nil {
+		return l.remove(old)
+	}
+	return nil
+}
+
+// Sync makes durable what was appended before it was called, and returns the
+// LSN up to which the log is durable. Its first error is final: the state of
+// what was not synced cannot be known again, so the log takes nothing more.
+func (l *Log) Sync() (LSN, error) {
+	synced := l.Synced()
+	if err := l.failure(); err != nil {
+		return synced, err
+	}
+	target := l.End()
+	if target == synced {
+		return synced, nil
+	}
+	for _, s := range l.between(synced, target) {
+		if err := s.file.Sync(); err != nil {
+			return synced, l.fail(fmt.Errorf("sync log segment %d: %w", s.number, err))
+		}
+	}
+	l.synced.Store(uint64(target))
+	return target, nil
+}
+
+// between returns the segments that hold a part of the log from start to end.
+// They stay open while start is not synced: Release leaves them alone.
+func (l *Log) between(start, end LSN) []*segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var in []*segment
+	for _, s := range l.segments {
+		if s.start < end && s.end > start {
+			in = append(in, s)
+		}
+	}
+	return in
+}
+
+// Position returns End and the number of the segment that holds it: what a
+// meta stores that covers everything so far.
+func (l *Log) Position() (LSN, uint64) {
+	end := l.End()
+	number, _ := l.SegmentOf(end)
+	return end, number
+}
+
+// SegmentOf returns the number of the segment from which lsn, a position
+// between two records, is reached, and false when it has been released.
+func (l *Log) SegmentOf(lsn LSN) (uint64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		if s := l.segments[i]; s.start <= lsn {
+			return s.number, lsn <= s.end
+		}
+	}
+	return 0, false
+}
+
+// Close closes the log, after a Sync when sync is true. It waits for a Prepare
+// that is under way; Append and Sync must not be.
+func (l *Log) Close(sync bool) error {
+	var err error
+	if sync {
+		_, err = l.Sync()
+	} else if !l.closed.Load() {
+		err = l.failure()
+	}
+	if l.closed.Swap(true) {
+		return ErrClosed
+	}
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range append(l.segments, l.next) {
+		if s != nil {
+			err = errors.Join(err, s.close())
+		}
+	}
+	return err
+}

@@ -1,0 +1,57 @@
+package wal
+
+import (
+	"path/filepath"
+
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Options say where the log is and how it is kept.
+type Options struct {
+	FS   vfs.FS
+	Dir  string   // the log's own directory; Create makes it
+	UUID [16]byte // of the database
+	// SegmentSize is the length of a segment file in bytes; 0 stands for
+	// 16 MiB. A record that does not fit gets a larger one.
+	SegmentSize int64
+	// Mapped asks for writes through a shared mapping where files have one.
+	Mapped bool
+	// Spares is how many segments are kept to be used again; 0 stands for 2,
+	// and less for none.
+	Spares int
+	// MaxHeld is how many bytes holds may keep from being released before the
+	// oldest is broken; 0 stands for 1 GiB.
+	MaxHeld int64
+}
+
+const (
+	defaultSegmentSize = 16 << 20
+	minSegmentSize     = 2 * dataOffset
+	defaultSpares      = 2
+	defaultMaxHeld     = 1 << 30
+)
+
+// capacity is the number of LSNs that an ordinary segment holds.
+func (o *Options) capacity() int64 {
+	size := o.SegmentSize
+	if size == 0 {
+		size = defaultSegmentSize
+	}
+	return max(size, minSegmentSize)&^(alignment-1) - dataOffset
+}
+
+func (o *Options) spares() int {
+	if o.Spares == 0 {
+		return defaultSpares
+	}
+	return max(o.Spares, 0)
+}
+
+func (o *Options) maxHeld() int64 {
+	if o.MaxHeld == 0 {
+		return defaultMaxHeld
+	}
+	return o.MaxHeld
+}
+
+func (o *Options) path(name string) string { return filepath.Join(o.Dir, name) }

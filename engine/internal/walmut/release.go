@@ -1,0 +1,164 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// Release gives up the segments that end at or before the position before,
+// which the durable meta no longer needs: up to Options.Spares of them are
+// kept to be used again. The active segment, segments that are not synced, and
+// what a Hold keeps stay until a later Release. What an error leaves behind is
+// swept up by the next Open.
+func (l *Log) Release(before LSN) error {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	if l.closed.Load() {
+		return ErrClosed
+	}
+	var err error
+	for _, s := range l.superfluous(min(before, l.Synced())) {
+		err = errors.Join(err, l.retire(s))
+	}
+	return err
+}
+
+// superfluous takes the segments that end at or before the position before,
+// and that nobody holds, out of the chain.
+func (l *Log) superfluous(before LSN) []*segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before = l.heldLocked(before)
+	n := 0
+	for n < len(l.segments)-1 && l.segments[n].end <= before {
+		n++
+	}
+	gone := slices.Clone(l.segments[:n])
+	l.segments = slices.Delete(l.segments, 0, n)
+	return gone
+}
+
+// retire makes a spare of a segment that the durable meta no longer needs, or
+// removes it. Only ordinary segments become spares, so that any spare will do.
+func (l *Log) retire(s *segment) error {
+	spare := l.spareName(s)
+	if spare == "" {
+		return l.remove(s)
+	}
+	_ = s.close() // nothing in it is needed
+	if err := l.o.FS.Rename(s.path, l.o.path(spare)); err != nil {
+		return fmt.Errorf("recycle log segment: %w", err)
+	}
+	l.mu.Lock()
+	l.spares = append(l.spares, spare)
+	l.mu.Unlock()
+	return nil
+}
+
+// remove removes a segment that is out of the chain. One that is dead but not
+// older than the durable meta must go this way: as a spare it would get a new
+// header, and a crash that undoes the rename would show that under a name
+// which recovery still looks at.
+func (l *Log) remove(s *segment) error {
+	_ = s.close()
+	if err := l.o.FS.Remove(s.path); err != nil {
+		return fmt.Errorf("remove log segment: %w", err)
+	}
+	return nil
+}
+
+// spareName returns a free name for s as a spare, or "" when none is wanted.
+func (l *Log) spareName(s *segment) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.capacity != l.capacity || len(l.spares) >= l.o.spares() {
+		return ""
+	}
+	for {
+		l.nextID++
+		if name := sparePrefix + strconv.Itoa(l.nextID); !slices.Contains(l.spares, name) {
+			return name
+		}
+	}
+}
+
+// takeSpareLocked returns a spare to be made a segment of the capacity, or "".
+func (l *Log) takeSpareLocked(capacity int64) string {
+	n := len(l.spares)
+	if n == 0 || capacity != l.capacity {
+		return ""
+	}
+	spare := l.spares[n-1]
+	l.spares = l.spares[:n-1]
+	return spare
+}
+
+// Hold keeps the log from a position on from being released.
+type Hold struct {
+	l   *Log
+	at  LSN
+	err error
+}
+
+// Hold keeps the segments from at on. A hold on what is released already is
+// broken from the start.
+func (l *Log) Hold(at LSN) *Hold {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := &Hold{l: l, at: at}
+	if at < l.segments[0].start {
+		h.err = ErrHoldBroken
+		return h
+	}
+	l.holds = append(l.holds, h)
+	return h
+}
+
+// Advance moves the hold forward; the next Release may then take more.
+func (h *Hold) Advance(lsn LSN) {
+	h.l.mu.Lock()
+	defer h.l.mu.Unlock()
+	h.at = max(h.at, lsn)
+}
+
+// Err returns ErrHoldBroken when the hold no longer keeps anything.
+func (h *Hold) Err() error {
+	h.l.mu.Lock()
+	defer h.l.mu.Unlock()
+	return h.err
+}
+
+// Close ends the hold; the next Release may then take more.
+func (h *Hold) Close() {
+	h.l.mu.Lock()
+	defer h.l.mu.Unlock()
+	h.l.dropLocked(h)
+}
+
+func (l *Log) dropLocked(h *Hold) {
+	l.holds = slices.DeleteFunc(l.holds, func(o *Hold) bool { return o == h })
+}
+
+// heldLocked returns the position, at most before, up to which nothing is
+// held, after it has broken the oldest holds that keep too much.
+func (l *Log) heldLocked(before LSN) LSN {
+	for {
+		oldest := &Hold{at: math.MaxUint64}
+		for _, h := range l.holds {
+			if h.at < oldest.at {
+				oldest = h
+			}
+		}
+		if oldest.at >= before {
+			return before
+		}
+		if int64(before-oldest.at) <= l.o.maxHeld() {
+			return oldest.at
+		}
+		oldest.err = ErrHoldBroken
+		l.dropLocked(oldest)
+	}
+}

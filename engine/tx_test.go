@@ -1,0 +1,340 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// openMem opens a new database in memory.
+func openMem(t testing.TB, o engine.Options) *engine.DB {
+	t.Helper()
+	o.FS = vfs.NewMem()
+	db, err := engine.Open("db", &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil && !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
+func mustPut(t testing.TB, db *engine.DB, key, value string) {
+	t.Helper()
+	if err := db.Put([]byte(key), []byte(value)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func begin(t testing.TB, db *engine.DB, i engine.Isolation) *engine.Tx {
+	t.Helper()
+	tx, err := db.Begin(engine.TxOptions{Isolation: i})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// ten thousand increments of one key by eight goroutines lose none.
+func TestUpdate_CountsExactly(t *testing.T) {
+	for _, mode := range []engine.SyncMode{engine.SyncFull, engine.SyncNormal} {
+		t.Run(mode.String(), func(t *testing.T) {
+			db := openMem(t, engine.Options{Sync: mode, MemtableBytes: 100 << 10})
+			const workers, each = 8, 1250
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for range each {
+						if err := increment(db, []byte("n")); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			value, err := db.Get([]byte("n"))
+			if err != nil || binary.BigEndian.Uint64(value) != workers*each {
+				t.Fatalf("have %x, %v; want %d", value, err, workers*each)
+			}
+		})
+	}
+}
+
+func increment(db *engine.DB, key []byte) error {
+	return db.Update(context.Background(), func(tx *engine.Tx) error {
+		value, err := tx.Get(key)
+		if errors.Is(err, engine.ErrNotFound) {
+			value = make([]byte, 8)
+		} else if err != nil {
+			return err
+		}
+		return tx.Put(key, binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(value)+1))
+	})
+}
+
+// Each case is two transactions that both began before either committed; the
+// first commits first. want is what the second's commit returns.
+func TestTx_Conflicts(t *testing.T) {
+	read := func(k string) func(*engine.Tx) error {
+		return func(tx *engine.Tx) error { _, err := tx.Has([]byte(k)); return err }
+	}
+	scan := func(start, end string, limit int) func(*engine.Tx) error {
+		return func(tx *engine.Tx) error {
+			n := 0
+			for range tx.Scan([]byte(start), []byte(end)) {
+				if n++; n == limit {
+					break
+				}
+			}
+			return nil
+		}
+	}
+	scanBack := func(start, end string) func(*engine.Tx) error {
+		return func(tx *engine.Tx) error {
+			for range tx.ScanBackward([]byte(start), []byte(end)) {
+				break
+			}
+			return nil
+		}
+	}
+	put := func(k string) func(*engine.Tx) error {
+		return func(tx *engine.Tx) error { return tx.Put([]byte(k), []byte("new")) }
+	}
+	del := func(k string) func(*engine.Tx) error {
+		return func(tx *engine.Tx) error { return tx.Delete([]byte(k)) }
+	}
+	delRange := func(a, b string) func(*engine.Tx) error {
+		return func(tx *engine.Tx) error { return tx.DeleteRange([]byte(a), []byte(b)) }
+	}
+	do := func(steps ...func(*engine.Tx) error) []func(*engine.Tx) error { return steps }
+	type steps = []func(*engine.Tx) error
+	cases := []struct {
+		name          string
+		first, second steps
+		serializable  bool // does the second conflict
+		snapshot      bool
+	}{
+		{"blind writes of one key", do(put("b")), do(put("b")), false, true},
+		{"lost update", do(read("b"), put("b")), do(read("b"), put("b")), true, true},
+		{"write skew", do(read("b"), read("d"), put("b")), do(read("b"), read("d"), put("d")), true, false},
+		{"read of what was not there", do(put("c")), do(read("c"), put("z")), true, false},
+		{"read of another key", do(put("c")), do(read("b"), put("z")), false, false},
+		{"phantom put", do(put("c")), do(scan("a", "e", -1), put("z")), true, false},
+		{"phantom delete", do(del("b")), do(scan("a", "e", -1), put("z")), true, false},
+		{"write past a scan that stopped", do(put("e")), do(scan("a", "z", 2), put("z")), false, false},
+		{"write inside a scan that stopped", do(put("c")), do(scan("a", "z", 2), put("z")), true, false},
+		{"write after the last entry of a scan", do(put("y")), do(scan("a", "z", -1), put("zz")), true, false},
+		{"write before what a backward scan saw", do(put("c")), do(scanBack("a", "e"), put("z")), false, false},
+		{"write behind what a backward scan saw", do(put("dd")), do(scanBack("a", "e"), put("z")), true, false},
+		{"range delete over a key read", do(delRange("a", "c")), do(read("b"), put("z")), true, false},
+		{"range delete beside a key read", do(delRange("c", "z")), do(read("b"), put("zz")), false, false},
+		{"range delete over a range read", do(delRange("a", "c")), do(scan("b", "e", -1), put("z")), true, false},
+		{"range delete over a key written", do(delRange("a", "c")), do(put("b")), false, true},
+		{"key written in a deleted range", do(put("b")), do(delRange("a", "c")), false, true},
+		{"no writes", do(put("b")), do(read("b")), false, false},
+	}
+	for _, c := range cases {
+		for _, checkpoint := range []bool{false, true} {
+			for i, wantConflict := range []bool{c.serializable, c.snapshot} {
+				isolation := engine.Isolation(i)
+				t.Run(fmt.Sprintf("%s/isolation=%d/checkpoint=%v", c.name, i, checkpoint), func(t *testing.T) {
+					db := openMem(t, engine.Options{})
+					mustPut(t, db, "b", "old")
+					mustPut(t, db, "d", "old")
+					one, two := begin(t, db, isolation), begin(t, db, isolation)
+					for _, s := range c.first {
+						if err := s(one); err != nil {
+							t.Fatal(err)
+						}
+					}
+					for _, s := range c.second {
+						if err := s(two); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if err := one.Commit(context.Background()); err != nil {
+						t.Fatalf("first: %v", err)
+					}
+					if checkpoint { // the memtable that shows the conflict is merged
+						if _, err := db.Checkpoint(context.Background()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					err := two.Commit(context.Background())
+					if conflict := errors.Is(err, engine.ErrConflict); conflict != wantConflict || err != nil && !conflict {
+						t.Errorf("second: have %v, want a conflict: %v", err, wantConflict)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A transaction that is older than the memtables that are remembered cannot
+// know what it missed: it conflicts, and does not commit blindly.
+func TestTx_TooOldConflicts(t *testing.T) {
+	db := openMem(t, engine.Options{MemtableBytes: 1})
+	tx := begin(t, db, engine.Serializable)
+	if _, err := tx.Has([]byte("k")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		mustPut(t, db, fmt.Sprint(i), "v")
+		if _, err := db.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Put([]byte("x"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(context.Background()); !errors.Is(err, engine.ErrConflict) {
+		t.Fatalf("have %v, want ErrConflict", err)
+	}
+}
+
+func TestTx_AfterTheEnd(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	tx := begin(t, db, engine.Serializable)
+	it := tx.NewIterator(engine.IterOptions{})
+	if err := tx.Put([]byte("k"), []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"put":    tx.Put([]byte("k"), nil),
+		"delete": tx.Delete([]byte("k")),
+		"commit": tx.Commit(context.Background()),
+		"get":    second(tx.Get([]byte("k"))),
+	} {
+		if !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("%s: have %v, want ErrClosed", name, err)
+		}
+	}
+	if it.First() || !errors.Is(it.Err(), engine.ErrClosed) {
+		t.Errorf("iterator: have %v, want ErrClosed", it.Err())
+	}
+	tx.Rollback() // harmless
+}
+
+func second[A any](_ A, err error) error { return err }
+
+func TestView_CannotWrite(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	err := db.View(func(tx *engine.Tx) error { return tx.Put([]byte("k"), nil) })
+	if !errors.Is(err, engine.ErrReadOnly) {
+		t.Fatalf("have %v, want ErrReadOnly", err)
+	}
+}
+
+func TestUpdate_StopsWhenTheContextIsDone(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	calls := 0
+	err := db.Update(ctx, func(tx *engine.Tx) error {
+		if calls++; calls == 3 {
+			cancel()
+		}
+		if _, err := tx.Has([]byte("k")); err != nil {
+			return err
+		}
+		mustPut(t, db, "k", fmt.Sprint(calls)) // always in the way
+		return tx.Put([]byte("other"), nil)
+	})
+	if !errors.Is(err, context.Canceled) || calls != 3 {
+		t.Fatalf("have %v after %d calls", err, calls)
+	}
+	if ok, _ := db.Has([]byte("other")); ok {
+		t.Error("the transaction was committed")
+	}
+}
+
+// Money moves between accounts while readers add it all up: every sum is the
+// same, under both isolation levels, through checkpoints.
+func TestTx_BankKeepsItsMoney(t *testing.T) {
+	const accounts, money, workers, transfers = 20, 100, 4, 500
+	db := openMem(t, engine.Options{MemtableBytes: 30 << 10, Sync: engine.SyncNormal, CacheBytes: 16 << 10})
+	for i := range accounts {
+		mustPut(t, db, fmt.Sprintf("a%02d", i), string(binary.BigEndian.AppendUint64(nil, money)))
+	}
+	sum := func(r engine.Reader) (total uint64) {
+		for _, v := range r.Scan([]byte("a"), []byte("b")) {
+			total += binary.BigEndian.Uint64(v)
+		}
+		return total
+	}
+	var wg, readers sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := db.View(func(tx *engine.Tx) error {
+					if s := sum(tx); s != accounts*money {
+						return fmt.Errorf("a reader sees %d in all, want %d", s, accounts*money)
+					}
+					return nil
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for w := range workers {
+		wg.Go(func() {
+			for i := range transfers {
+				from, to := fmt.Appendf(nil, "a%02d", (w*7+i)%accounts), fmt.Appendf(nil, "a%02d", (w*3+i*5+1)%accounts)
+				if string(from) == string(to) {
+					continue
+				}
+				if err := db.Update(context.Background(), func(tx *engine.Tx) error { return transfer(tx, from, to, 1) }); err != nil {
+					t.Error(err)
+					return
+				}
+				if i%100 == 0 {
+					if _, err := db.Checkpoint(context.Background()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	readers.Wait()
+}
+
+func transfer(tx *engine.Tx, from, to []byte, n uint64) error {
+	a, err := tx.Get(from)
+	if err != nil {
+		return err
+	}
+	b, err := tx.Get(to)
+	if err != nil {
+		return err
+	}
+	have := binary.BigEndian.Uint64(a)
+	if have < n {
+		return nil
+	}
+	if err := tx.Put(from, binary.BigEndian.AppendUint64(nil, have-n)); err != nil {
+		return err
+	}
+	return tx.Put(to, binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(b)+n))
+}

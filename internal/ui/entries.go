@@ -1,0 +1,136 @@
+package ui
+
+import (
+	"bytes"
+	"io"
+	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+// NewEntries returns a writer of entries in a form for people and shells:
+// table, text, line, raw or null. width is that of the terminal, 0 where there
+// is none.
+func NewEntries(w io.Writer, format string, width int, o dump.WriterOptions) dump.Writer {
+	e := entries{w: w, o: o, width: width}
+	switch format {
+	case "table":
+		t := &tableEntries{entries: e}
+		var header []string
+		if o.Keys != dump.None {
+			header = append(header, "key")
+		}
+		if o.Values != dump.None {
+			header = append(header, "value")
+		}
+		t.grid = NewGrid(w, width, header...)
+		return t
+	case "line":
+		return &lineEntries{entries: e}
+	case "raw":
+		e.o.Keys, e.o.Values = rawUnlessAsked(o.Keys), rawUnlessAsked(o.Values)
+	case "null":
+		e.o.Keys, e.o.Values = rawUnlessAsked(o.Keys), rawUnlessAsked(o.Values)
+		e.end = 0
+		return &textEntries{entries: e}
+	}
+	e.end = '\n'
+	return &textEntries{entries: e}
+}
+
+func rawUnlessAsked(e dump.Encoding) dump.Encoding {
+	if e == dump.Auto {
+		return dump.Raw
+	}
+	return e
+}
+
+type entries struct {
+	w     io.Writer
+	o     dump.WriterOptions
+	width int
+	end   byte
+	buf   []byte
+}
+
+// textEntries writes key TAB value, or one of them, and an end.
+type textEntries struct{ entries }
+
+func (t *textEntries) Write(key, value []byte) error {
+	t.buf = t.buf[:0]
+	if t.o.Keys != dump.None {
+		t.buf = t.o.Keys.Append(t.buf, key)
+	}
+	if t.o.Keys != dump.None && t.o.Values != dump.None {
+		t.buf = append(t.buf, '\t')
+	}
+	if t.o.Values != dump.None {
+		t.buf = t.o.Values.Append(t.buf, value)
+	}
+	t.buf = append(t.buf, t.end)
+	_, err := t.w.Write(t.buf)
+	return err
+}
+
+func (t *textEntries) Close() error { return nil }
+
+// tableEntries draws a table.
+type tableEntries struct {
+	entries
+	grid *Grid
+}
+
+func (t *tableEntries) Write(key, value []byte) error {
+	cells := make([]string, 0, 2)
+	if t.o.Keys != dump.None {
+		cells = append(cells, t.cell(key, t.o.Keys))
+	}
+	if t.o.Values != dump.None {
+		cells = append(cells, t.cell(value, t.o.Values))
+	}
+	return t.grid.Append(cells...)
+}
+
+// cell is the text of a cell: of one line, and on a terminal not too long.
+func (t *tableEntries) cell(b []byte, e dump.Encoding) string {
+	const longest = 200
+	if e == dump.Raw || e == dump.JSONText {
+		e = dump.Auto
+	}
+	if t.width == 0 || len(b) <= longest || e == dump.Size {
+		return string(e.Append(nil, b))
+	}
+	cut := b[:longest]
+	for i := 0; i < utf8.UTFMax-1 && !utf8.Valid(cut); i++ {
+		cut = cut[:len(cut)-1]
+	}
+	return string(e.Append(nil, cut)) + "…(" + Bytes(int64(len(b))) + ")"
+}
+
+func (t *tableEntries) Close() error { return t.grid.Close() }
+
+// lineEntries writes one field a line, and an empty line between entries.
+type lineEntries struct {
+	entries
+	started bool
+}
+
+func (l *lineEntries) Write(key, value []byte) error {
+	var b bytes.Buffer
+	if l.started {
+		b.WriteByte('\n')
+	}
+	l.started = true
+	if l.o.Keys != dump.None {
+		b.WriteString("key    ")
+		b.Write(append(l.o.Keys.Append(nil, key), '\n'))
+	}
+	if l.o.Values != dump.None {
+		b.WriteString("value  ")
+		b.Write(append(l.o.Values.Append(nil, value), '\n'))
+	}
+	_, err := l.w.Write(b.Bytes())
+	return err
+}
+
+func (l *lineEntries) Close() error { return nil }

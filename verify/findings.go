@@ -1,0 +1,51 @@
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// What is kept of findings: a file can be damaged in as many places as it has
+// nodes.
+const (
+	maxFindings     = 10_000
+	maxFindingBytes = 32 << 20
+)
+
+// findings gathers findings from many goroutines.
+type findings struct {
+	mu      sync.Mutex
+	list    []Finding
+	bytes   int
+	omitted uint64
+}
+
+// add keeps what build returns, if there is room.
+func (s *findings) add(build func() Finding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.list) >= maxFindings || s.bytes >= maxFindingBytes {
+		s.omitted++
+		return
+	}
+	f := build()
+	s.bytes += len(f.Start) + len(f.End) + len(f.Reason)
+	s.list = append(s.list, f)
+}
+
+func (s *findings) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.list)
+}
+
+// sorted returns the findings by file, offset and key.
+func (s *findings) sorted() []Finding {
+	slices.SortStableFunc(s.list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Offset, b.Offset),
+			cmp.Compare(a.Keyspace, b.Keyspace), bytes.Compare(a.Start, b.Start), cmp.Compare(a.Reason, b.Reason))
+	})
+	return s.list
+}

@@ -1,0 +1,69 @@
+package verify
+
+import (
+	"time"
+
+	"github.com/lightning-db/lightning/engine/inspect"
+)
+
+// Report is what Run found.
+type Report struct {
+	OK bool // no finding
+	// Keys is the number of entries in the trees that can be read: the state
+	// of the last checkpoint. What came after it is in the log. With
+	// Options.Quick it is the number that the catalog tells.
+	Keys       uint64
+	Nodes      uint64 // leaves, branches, large values and free lists that were read
+	Bytes      int64  // read
+	FileBytes  int64  // length of btree.db
+	Segments   int    // of the log, that are needed
+	LogRecords uint64 // after the last checkpoint, with their operations
+	LogOps     uint64
+	TornBytes  int64 // an unfinished end of the log, which recovery cuts
+	Generation uint64
+	Seq        uint64 // of the newest operation, in the log or the trees
+	Quick      bool
+	Duration   time.Duration
+
+	Findings []Finding // by file and offset
+	Notes    []Finding // what is worth knowing and is no damage
+	// Omitted is how many findings there were beyond those in Findings.
+	Omitted uint64
+}
+
+// Finding is one broken promise.
+type Finding struct {
+	Invariant string // its number in docs/FORMAT.md, as "L1"
+	Path      string
+	Offset    int64 // of the extent, record, header or meta in the file
+	// Kind is checksum, misdirected, stale, foreign, structure, truncated,
+	// order, count, space, log, missing, or io (the disk does not give the
+	// bytes).
+	Kind   string
+	Reason string
+	// Start and End are the range of keys that is affected; nil has no bound.
+	Start, End []byte
+	// Keyspace is the name of the keyspace that is affected; empty for the
+	// default one, and for what belongs to none.
+	Keyspace string
+	// Keys is how many entries are lost: those below a reference that leads to
+	// nothing, as the reference counts them, or those that cannot be found
+	// where they are.
+	Keys uint64
+}
+
+func findingOf(d *inspect.Damage) Finding {
+	return Finding{Invariant: d.Invariant, Path: d.Path, Offset: d.Offset, Kind: d.Kind, Reason: d.Reason}
+}
+
+// Lost is the number of entries that are lost, over all findings that were
+// kept.
+func (r *Report) Lost() uint64 {
+	var n uint64
+	for i := range r.Findings {
+		if k := r.Findings[i].Keys; n+k >= n {
+			n += k
+		}
+	}
+	return n
+}

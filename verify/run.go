@@ -1,0 +1,60 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/inspect"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// Options are the settings of Run. Their zero value is a good default.
+type Options struct {
+	// FS is the file system. Default: vfs.OS().
+	FS vfs.FS
+	// Quick looks at the metas, the catalog, the free list and the headers of
+	// the log's segments, and at no keys.
+	Quick bool
+	// Progress is called now and then, by one goroutine at a time.
+	Progress func(Progress)
+	// Workers is how many goroutines read. Default: GOMAXPROCS.
+	Workers int
+}
+
+// Progress is how far Run has come.
+type Progress struct {
+	Nodes    uint64
+	Bytes    int64 // read
+	Total    int64 // about what there is to read
+	Findings int
+}
+
+// maxTries bounds how often Run starts again because a writer replaced what it
+// was reading.
+const maxTries = 5
+
+// Run verifies the database in dir. Damage is in the report and is no error.
+// An error says that the database could not be verified, and the report is
+// then of what was done until then.
+//
+// Errors: engine.ErrNotExist, engine.ErrFormat, engine.ErrVersion, that of ctx,
+// and those of the file system.
+func Run(ctx context.Context, dir string, o Options) (Report, error) {
+	began := time.Now()
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	report, err := run1(ctx, dir, o)
+	report.Duration = time.Since(began)
+	if err != nil {
+		return report, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	report.OK = len(report.Findings) == 0
+	return report, nil
+}
