@@ -18,7 +18,7 @@ func (a *app) countCommand() *cobra.Command {
   lightning count my.db --prefix user:`,
 		Args: arguments(1, 1),
 	}
-	keys := rangeFlags(cmd, true)
+	keys := scanFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
 		if err != nil {

@@ -29,7 +29,7 @@ than one.`,
   lightning scan my.db --prefix tmp: --keys -0 | lightning delete my.db --keys-from - -0 --yes`,
 		Args: arguments(1, -1),
 	}
-	d := &deletion{app: a, cmd: cmd, keyRange: rangeFlags(cmd, false)}
+	d := &deletion{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "from", "to")}
 	f := cmd.Flags()
 	f.StringVar(&d.keysFrom, "keys-from", "", "delete the keys in this `FILE`, one a line; - is standard input")
 	f.BoolVarP(&d.nul, "null", "0", false, "with --keys-from: each key is ended by a NUL")

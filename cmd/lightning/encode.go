@@ -107,24 +107,30 @@ func (a *app) decodeValue(text []byte) ([]byte, error) {
 // A keyRange is the flags that choose keys.
 type keyRange struct {
 	cmd                     *cobra.Command
+	names                   [2]string // of the flags for from and to
 	prefix, from, to, after string
 }
 
-func rangeFlags(cmd *cobra.Command, after bool) *keyRange {
-	r := &keyRange{cmd: cmd}
+// rangeFlags adds --prefix and the two flags for the bounds of a range.
+func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
+	r := &keyRange{cmd: cmd, names: [2]string{from, to}}
 	f := cmd.Flags()
 	f.StringVar(&r.prefix, "prefix", "", "keys that begin with this")
-	f.StringVar(&r.from, "from", "", "keys from this one on (inclusive)")
-	f.StringVar(&r.to, "to", "", "keys before this one (exclusive)")
-	if after {
-		f.StringVar(&r.after, "after", "", "keys behind this one, in the direction of the scan: go on where an earlier one stopped")
-	}
+	f.StringVar(&r.from, from, "", "keys from this one on (inclusive)")
+	f.StringVar(&r.to, to, "", "keys before this one (exclusive)")
+	return r
+}
+
+// scanFlags adds --after, too.
+func scanFlags(cmd *cobra.Command) *keyRange {
+	r := rangeFlags(cmd, "from", "to")
+	cmd.Flags().StringVar(&r.after, "after", "", "keys behind this one, in the direction of the scan: go on where an earlier one stopped")
 	return r
 }
 
 // given reports whether any of the flags was.
 func (r *keyRange) given() bool {
-	return slices.ContainsFunc([]string{"prefix", "from", "to", "after"}, r.changed)
+	return slices.ContainsFunc([]string{"prefix", r.names[0], r.names[1]}, r.changed)
 }
 
 func (r *keyRange) changed(name string) bool { return r.cmd.Flags().Changed(name) }
@@ -141,7 +147,7 @@ func (r *keyRange) bounds(a *app, reverse bool) (start, end []byte, err error) {
 		}
 		return append([]byte{}, b...) // not nil: the empty key is a key
 	}
-	start, end = key("from", r.from), key("to", r.to)
+	start, end = key(r.names[0], r.from), key(r.names[1], r.to)
 	if prefix := key("prefix", r.prefix); prefix != nil {
 		start, end = later(start, prefix), earlier(end, prefixEnd(prefix))
 	}

@@ -35,7 +35,7 @@ that any program reads.`,
   lightning export my.db - -V json | jq .value.name`,
 		Args: arguments(1, 2),
 	}
-	e := &exporting{app: a, cmd: cmd, keyRange: rangeFlags(cmd, false)}
+	e := &exporting{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "start", "end")}
 	f := cmd.Flags()
 	f.StringVar(&e.to, "to", "", "`FORMAT`: csv, tsv, json, jsonl")
 	f.BoolVar(&e.force, "force", false, "replace FILE if it exists")

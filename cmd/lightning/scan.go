@@ -30,7 +30,7 @@ them, key TAB value, one a line. See also: lightning help formats.`,
   lightning scan my.db --keys -0 | xargs -0 -n1 echo`,
 		Args: arguments(1, 1),
 	}
-	s := &scan{app: a, cmd: cmd, keyRange: rangeFlags(cmd, true)}
+	s := &scan{app: a, cmd: cmd, keyRange: scanFlags(cmd)}
 	f := cmd.Flags()
 	f.BoolVarP(&s.reverse, "reverse", "r", false, "from the last key to the first")
 	f.Int64VarP(&s.limit, "limit", "n", 0, "at most this many entries; 0: all (on a terminal 100 unless given)")

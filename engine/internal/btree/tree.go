@@ -65,15 +65,15 @@ func (t *Tree) Len() uint64 { return t.Root().Count }
 // is kv.Hash(key). It allocates nothing when the node is in memory and dst has
 // room.
 func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
-	cell, found, err := t.find(t.root, key, uint8(hash))
-	if err != nil || !found {
+	v, err := t.find(t.root, key, uint8(hash))
+	if err != nil || !v.found {
 		return dst, false, err
 	}
-	if cell.Overflow {
-		value, err = t.readOverflow(cell, dst)
+	if v.overflow {
+		value, err = t.readOverflow(v.bytes, v.size, dst)
 		return value, err == nil, err
 	}
-	return append(dst, cell.Value...), true, nil
+	return append(dst, v.bytes...), true, nil
 }
 
 // Has reports whether key has a value. hash is kv.Hash(key).

@@ -100,33 +100,31 @@ func LeafCellSize(key, value int, overflow bool) int {
 
 // Cell returns entry i.
 func (n Node) Cell(i int) Cell {
-	body := n[HeaderSize:]
-	b := body[binary.LittleEndian.Uint16(n[leafSlots(n.Count())+2*i:]):]
-	var suffix, value uint64
-	// Nearly every suffix is shorter than 128 bytes, and nearly every value
-	// than 8 KiB.
-	if b[0] < 0x80 {
-		suffix, b = uint64(b[0]), b[1:]
-	} else {
-		suffix, b = uvarint(b)
+	at := HeaderSize + int(binary.LittleEndian.Uint16(n[leafSlots(n.Count())+2*i:]))
+	suffix, value, at := cellLengths(n, at)
+	c := Cell{Suffix: n[at : at+suffix : at+suffix], Len: value >> 1, Overflow: value&1 != 0}
+	at += suffix
+	size := c.Len
+	if c.Overflow {
+		size = RefSize
 	}
-	switch {
-	case b[0] < 0x80:
-		value, b = uint64(b[0]), b[1:]
-	case b[1] < 0x80:
-		value, b = uint64(b[0]&0x7F)|uint64(b[1])<<7, b[2:]
-	default:
-		value, b = uvarint(b)
-	}
-	c := Cell{Suffix: b[:suffix:suffix], Len: int(value >> 1)}
-	b = b[suffix:]
-	if value&1 != 0 {
-		c.Overflow = true
-		c.Value = b[:RefSize:RefSize]
-	} else {
-		c.Value = b[:c.Len:c.Len]
-	}
+	c.Value = n[at : at+size : at+size]
 	return c
+}
+
+// cellLengths decodes the two numbers that open the cell at an offset of the
+// node, and returns the offset behind them. Nearly every suffix is shorter
+// than 128 bytes, and nearly every value than 8 KiB.
+func cellLengths(n Node, at int) (suffix, value, end int) {
+	if n[at] < 0x80 && n[at+1] < 0x80 {
+		return int(n[at]), int(n[at+1]), at + 2
+	}
+	if n[at] < 0x80 && n[at+2] < 0x80 {
+		return int(n[at]), int(n[at+1]&0x7F) | int(n[at+2])<<7, at + 3
+	}
+	s, b := uvarint(n[at:])
+	v, b := uvarint(b)
+	return int(s), int(v), len(n) - len(b)
 }
 
 // Fingerprint returns the low byte of the hash of entry i's key.
@@ -137,10 +135,13 @@ const (
 	highs = 0x8080808080808080
 )
 
-// Find returns the entry of key, whose hash ends in fp. It compares eight
-// fingerprints at a time, and the key only where one matches.
-func (n Node) Find(key []byte, fp uint8) (Cell, bool) {
-	count := n.Count()
+// Find looks for key, whose hash ends in fp, and returns the Value, Len and
+// Overflow of its cell. It compares eight fingerprints at a time, and the key
+// only where one matches. (It does not return the Cell, which the compiler
+// would pass through memory: that took a third of the time.)
+func (n Node) Find(key []byte, fp uint8) (value []byte, size int, overflow, found bool) {
+	count, prefix := n.Count(), n.PrefixLen()
+	slots := leafSlots(count)
 	want := uint64(fp) * ones
 	for g := 0; g < count; g += 8 {
 		x := binary.LittleEndian.Uint64(n[HeaderSize+g:]) ^ want
@@ -149,14 +150,23 @@ func (n Node) Find(key []byte, fp uint8) (Cell, bool) {
 			if i >= count { // padding
 				break
 			}
-			c := n.Cell(i)
-			p := len(key) - len(c.Suffix)
-			if p == n.PrefixLen() && string(key[p:]) == string(c.Suffix) && string(key[:p]) == string(n.Prefix()) {
-				return c, true
+			at := HeaderSize + int(binary.LittleEndian.Uint16(n[slots+2*i:]))
+			suffix, value, at := cellLengths(n, at)
+			if prefix+suffix != len(key) || string(n[at:at+suffix]) != string(key[prefix:]) {
+				continue
 			}
+			if p := slots + 2*count; prefix > 0 && string(n[p:p+prefix]) != string(key[:prefix]) {
+				continue
+			}
+			at += suffix
+			if value&1 != 0 {
+				return n[at : at+RefSize : at+RefSize], value >> 1, true, true
+			}
+			size := value >> 1
+			return n[at : at+size : at+size], size, false, true
 		}
 	}
-	return Cell{}, false
+	return nil, 0, false, false
 }
 
 // LowerBound returns the index of the first entry at or after key, which is

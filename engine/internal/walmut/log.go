@@ -286,7 +286,7 @@ func (l *Log) Sync() (LSN, error) {
 	if target == synced {
 		return synced, nil
 	}
-	for _, s := range l.between(synced, target) {
+	for _, s := range l.between(target-1, target) {
 		if err := s.file.Sync(); err != nil {
 			return synced, l.fail(fmt.Errorf("sync log segment %d: %w", s.number, err))
 		}
