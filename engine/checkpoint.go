@@ -45,9 +45,24 @@ func (db *DB) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	}
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
-	db.freezeAll()
-	info, err := db.checkpoint(ctx, false)
+	info, err := db.checkpointAll(ctx, false)
 	return info, wrap("checkpoint", err)
+}
+
+// checkpointAll checkpoints everything that was committed before it was
+// called. The caller holds checkpointMu.
+func (db *DB) checkpointAll(ctx context.Context, closing bool) (CheckpointInfo, error) {
+	v := db.version.Load()
+	if v == nil {
+		return CheckpointInfo{}, ErrClosed
+	}
+	if len(v.frozen) >= maxFrozen { // no more of them, should it fail
+		if info, err := db.checkpoint(ctx, false); err != nil {
+			return info, err
+		}
+	}
+	db.freezeAll()
+	return db.checkpoint(ctx, closing)
 }
 
 func wrap(doing string, err error) error {
@@ -88,7 +103,7 @@ func (db *DB) checkpointer() {
 		}
 		_, err := db.checkpoint(ctx, false)
 		db.checkpointMu.Unlock()
-		if err != nil {
+		if err != nil && !db.closing() {
 			db.mu.Lock()
 			db.ckptErr = fmt.Errorf("checkpoint: %w", public(err))
 			db.room.Broadcast()
@@ -100,15 +115,15 @@ func (db *DB) checkpointer() {
 // checkpointForClose merges everything, so that the next open has nothing to
 // recover.
 func (db *DB) checkpointForClose() error {
-	db.commitMu.Lock() // those that passed the check before done was closed
+	db.commitMu.Lock() // behind the last commit: none begins once done is closed
+	end := db.log.End()
 	db.commitMu.Unlock()
-	if err := db.waitDurable(db.log.End()); err != nil {
+	if err := db.waitDurable(end); err != nil {
 		return err
 	}
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
-	db.freezeAll()
-	_, err := db.checkpoint(context.Background(), true)
+	_, err := db.checkpointAll(context.Background(), true)
 	return err
 }
 

@@ -31,7 +31,7 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 		return err
 	}
 	v := db.version.Load()
-	if v.spaces.byID[ks] == nil {
+	if db.spaces.byID[ks] == nil {
 		db.commitMu.Unlock()
 		return ErrNoKeyspace
 	}
@@ -70,7 +70,7 @@ func (db *DB) commitOps(o *ops, check func(*version) error) error {
 		return err
 	}
 	v := db.version.Load()
-	err := checkSpaces(v, o)
+	err := db.checkSpaces(o)
 	if err == nil && check != nil {
 		err = check(v)
 	}
@@ -91,9 +91,9 @@ func (db *DB) commitOps(o *ops, check func(*version) error) error {
 }
 
 // checkSpaces refuses operations on keyspaces that are not there.
-func checkSpaces(v *version, o *ops) error {
+func (db *DB) checkSpaces(o *ops) error {
 	return o.each(func(op *wal.Op) error {
-		if v.spaces.byID[op.Keyspace] == nil && op.Kind != kv.CreateKeyspace {
+		if db.spaces.byID[op.Keyspace] == nil && op.Kind != kv.CreateKeyspace {
 			return ErrNoKeyspace
 		}
 		return nil
@@ -119,7 +119,7 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 	return o.each(func(op *wal.Op) error {
 		switch op.Kind {
 		case kv.CreateKeyspace, kv.DropKeyspace:
-			db.changeSpaces(op)
+			db.changeSpaces(v, op)
 		default:
 			applyOp(v.active, op, seq)
 		}
@@ -136,7 +136,7 @@ func (db *DB) beginCommit() error {
 		}
 		db.commitMu.Lock()
 		v := db.version.Load()
-		if v == nil {
+		if v == nil || db.closing() {
 			db.commitMu.Unlock()
 			return ErrClosed
 		}
@@ -164,7 +164,7 @@ func (db *DB) full(v *version) bool {
 func (db *DB) freeze(v *version) {
 	old := v.active
 	end, segment := db.log.Position()
-	old.end, old.segment, old.seq, old.spaces = end, segment, db.lastSeq, v.spaces
+	old.end, old.segment, old.seq, old.spaces = end, segment, db.lastSeq, db.spaces
 	next := *v
 	next.active = newMem(end)
 	next.frozen = append([]*mem{old}, v.frozen...)
@@ -233,7 +233,7 @@ func (db *DB) endCommit(count kv.Seq, end wal.LSN) error {
 	db.counters.commits.Add(1)
 	wanted := db.log.WantsSegment()
 	if db.opts.Sync != SyncFull {
-		db.visible.Store(uint64(seq))
+		db.show(seq, db.spaces)
 		db.commitMu.Unlock()
 		if wanted {
 			signal(db.prepare)
@@ -263,6 +263,16 @@ type durable struct {
 }
 
 func (d *durable) init() { d.turn = sync.NewCond(&d.mu) }
+
+// settle returns when nobody syncs. Nobody begins to where all is durable, or
+// the database has failed.
+func (d *durable) settle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.syncing {
+		d.turn.Wait()
+	}
+}
 
 // waitDurable returns when the log is durable up to end.
 func (db *DB) waitDurable(end wal.LSN) error {
@@ -297,13 +307,13 @@ func (db *DB) waitDurable(end wal.LSN) error {
 // called. One caller at a time: the one whose turn it is.
 func (db *DB) syncLog() (wal.LSN, error) {
 	db.commitMu.Lock()
-	seq, lsn := db.lastSeq, db.log.End()
+	seq, spaces, lsn := db.lastSeq, db.spaces, db.log.End()
 	db.commitMu.Unlock()
 	if _, err := db.log.Sync(); err != nil {
 		return 0, db.fail(fmt.Errorf("sync of the log: %w", err))
 	}
 	if db.opts.Sync == SyncFull {
-		db.visible.Store(uint64(seq)) // only the one whose turn it is stores
+		db.show(seq, spaces)
 	}
 	return lsn, nil
 }

@@ -29,9 +29,11 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	began := time.Now()
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
+	if db.version.Load() == nil {
+		return CompactInfo{}, ErrClosed
+	}
 	info := CompactInfo{Before: db.fileBytes()}
-	db.freezeAll()
-	if _, err := db.checkpoint(ctx, false); err != nil {
+	if _, err := db.checkpointAll(ctx, false); err != nil {
 		return info, wrap("compact", err)
 	}
 	for still := 0; still < 2; { // passes that gave nothing back

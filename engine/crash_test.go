@@ -14,7 +14,8 @@ import (
 const (
 	crashDamages = 12     // at each operation
 	leastCrashes = 20_000 // states in one run of TestCrash
-	leastSecond  = 2_000  // of them in TestCrash_InRecovery
+	leastSecond  = 2_000  // in one run of TestCrash_InRecovery
+	leastKills   = 1_500  // in one run of TestCrash_KillThenPowerCut
 )
 
 // Crash every scenario at every file operation, with several damages to what
@@ -25,7 +26,7 @@ const (
 //  2. What is there is what whole commits made, in their order, without holes.
 //  3. The database takes writes again and keeps them.
 func TestCrash(t *testing.T) {
-	eachScenario(t, "crash states", leastCrashes, func(sc *scenario) bool { return true }, func(c *crashRun) {
+	eachScenario(t, "crash states", leastCrashes, everyScenario, func(c *crashRun) {
 		for n := c.first; n <= c.sim.Ops(); n++ {
 			for i, d := range faultfs.Damages(crashDamages, *faultSeed) {
 				if testing.Short() && i >= 3 {
@@ -41,7 +42,7 @@ func TestCrash(t *testing.T) {
 // Crash the recovery from a crash at each of its operations, and recover from
 // that. What the first recovery showed must be there for ever after.
 func TestCrash_InRecovery(t *testing.T) {
-	eachScenario(t, "crashes in a recovery", leastSecond, func(sc *scenario) bool { return true }, func(c *crashRun) {
+	eachScenario(t, "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
 		step := max(1, (c.sim.Ops()-c.first)/6)
 		for n := c.first + 1; n <= c.sim.Ops(); n += step {
 			for _, d := range []faultfs.Damage{faultfs.None, faultfs.Random(*faultSeed + int64(n))} {
@@ -52,17 +53,33 @@ func TestCrash_InRecovery(t *testing.T) {
 	})
 }
 
+// Kill the process at every operation, let the next one go on where the kernel
+// still has everything, and cut the power then: what the second shows and what
+// it acknowledges must be there, although the first had left it unsynced.
+func TestCrash_KillThenPowerCut(t *testing.T) {
+	eachScenario(t, "kills before a power cut", leastKills, func(sc *scenario) bool { return !sc.crashOnly }, func(c *crashRun) {
+		for n := c.first; n < c.sim.Ops(); n++ {
+			c.states++
+			c.killThenCut(n)
+		}
+	})
+}
+
+func everyScenario(*scenario) bool { return true }
+
 // eachScenario plays the scenarios, each in a test of its own, and has what
 // came of each crashed by crash.
 func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) bool, crash func(*crashRun)) {
 	warmUp()
 	var states, played counter
+	all := 0
 	t.Run("in", func(t *testing.T) {
 		for i := range scenarios {
 			sc := &scenarios[i]
 			if !wanted(sc) {
 				continue
 			}
+			all++
 			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
 				t.Parallel()
 				c := playForCrash(t, sc)
@@ -73,13 +90,24 @@ func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) b
 			})
 		}
 	})
-	states.report(t, what, int(played.n.Load()) == len(scenarios), least)
+	states.report(t, what, int(played.n.Load()) == all && all > 1, least)
+}
+
+// killThenCut plays the scenario again, up to an operation, and goes on from
+// there in another process.
+func (c *crashRun) killThenCut(n int) {
+	c.t.Helper()
+	disk, hist := c.disk, c.start.fork()
+	r := &faultRun{t: c.t, sc: c.sc, disk: disk, hist: hist, fault: fault{call: n + 1, err: faultfs.ErrStopped, forever: true}}
+	r.stop(c.t)
 }
 
 // crashRun is a scenario that has been played, and the crash that is looked at.
 type crashRun struct {
 	t     *testing.T
 	sc    *scenario
+	disk  *vfs.Mem // before
+	start *history // then
 	sim   *faultfs.Sim
 	hist  *history
 	first int // the first moment worth a crash
@@ -93,7 +121,7 @@ type crashRun struct {
 // playForCrash plays a scenario to its end. What it leaves open is killed.
 func playForCrash(t *testing.T, sc *scenario) *crashRun {
 	disk, hist := sc.prepare(t)
-	c := &crashRun{t: t, sc: sc, sim: faultfs.NewSimFrom(disk), hist: hist}
+	c := &crashRun{t: t, sc: sc, disk: disk, start: hist.fork(), sim: faultfs.NewSimFrom(disk), hist: hist}
 	synctest.Test(t, func(t *testing.T) {
 		s := &session{t: t, fs: c.sim, now: c.sim.Ops, opts: small(sc.opts), hist: hist}
 		sc.play(s)

@@ -70,12 +70,28 @@ func ours(name string) bool {
 	return name == walName || name == lockName || name == treeName+newSuffix || strings.HasPrefix(name, readerName)
 }
 
-// makeDir makes the directory of the database and its name durable.
+// makeDir makes the directory of the database.
 func (db *DB) makeDir() error {
-	if err := db.fs.Mkdir(db.dir); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := db.fs.Mkdir(db.dir)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// syncNames makes the names that lead to the database durable. A process that
+// made them may have died, or met an error, before it had done so; and what is
+// committed to a database must not vanish with its name. A parent that may
+// not be opened was made by somebody else.
+func (db *DB) syncNames() error {
+	if err := db.fs.SyncDir(db.dir); err != nil {
 		return err
 	}
-	return db.fs.SyncDir(filepath.Dir(db.dir))
+	err := db.fs.SyncDir(filepath.Dir(db.dir))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // create makes an empty database in an empty directory. The tree gets its

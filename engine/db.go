@@ -38,12 +38,14 @@ type DB struct {
 
 	version atomic.Pointer[version] // nil once closed
 	visible atomic.Uint64           // sequence number that a new reader sees
+	shown   atomic.Pointer[spaces]  // the keyspaces as of visible; stored by the one who may show
 
 	report OpenReport
 
 	commitMu sync.Mutex // the order of commits
 	log      *wal.Log   // nil when read-only
 	lastSeq  kv.Seq     // guarded by commitMu: newest operation logged
+	spaces   *spaces    // guarded by commitMu: the keyspaces as of lastSeq; their trees are not up to date
 	scratch  []byte     // guarded by commitMu
 
 	durable durable
@@ -157,6 +159,9 @@ func (db *DB) openForWriting() (err error) {
 	if err := db.removeLeftovers(); err != nil {
 		return err
 	}
+	if err := db.syncNames(); err != nil {
+		return err
+	}
 	p, err := pager.Open(db.fs, db.path(treeName), pager.Options{CacheBytes: db.opts.CacheBytes})
 	if err != nil {
 		return err
@@ -184,10 +189,10 @@ func (db *DB) recover(p *pager.Pager) error {
 		return err
 	}
 	db.log = log
-	db.lastSeq = r.seq
+	db.lastSeq, db.spaces = r.seq, r.spaces
 	db.marks = []mark{{meta.Seq, wal.LSN(meta.LogStart)}}
 	db.publish(r.version())
-	db.visible.Store(uint64(r.seq))
+	db.show(r.seq, r.spaces)
 	db.durable.synced = log.Synced()
 	db.noteReplay(meta, report)
 	return nil
@@ -284,9 +289,12 @@ func (db *DB) Close() error {
 	if err == nil {
 		err = db.checkpointForClose()
 	}
+	db.checkpointMu.Lock() // no checkpoint is under way, and none begins
+	defer db.checkpointMu.Unlock()
 	db.commitMu.Lock() // after the last commit
 	v := db.version.Swap(nil)
 	db.commitMu.Unlock()
+	db.durable.settle()
 	if e := db.log.Close(err == nil); err == nil {
 		err = e
 	}

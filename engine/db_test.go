@@ -17,6 +17,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
 
 func open(t testing.TB, dir string, o engine.Options) *engine.DB {
@@ -888,5 +889,75 @@ func writeTree(t testing.TB, dir string, files map[string]string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A checkpoint that keeps failing leaves everything readable, and its
+// memtables do not pile up.
+func TestCheckpoint_FailsAgainAndAgain(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	db := open(t, "db", engine.Options{FS: in, Sync: engine.SyncOff})
+	in.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpWrite && strings.HasSuffix(op.Name, "btree.db") {
+			return vfs.ErrNoSpace
+		}
+		return nil
+	})
+	ctx := context.Background()
+	for i := range 80 {
+		mustPut(t, db, fmt.Sprintf("%03d", i), "v")
+		if _, err := db.Checkpoint(ctx); !errors.Is(err, engine.ErrNoSpace) {
+			t.Fatalf("checkpoint on a full disk: %v", err)
+		}
+	}
+	if n := db.Stats().Frozen; n > 3 {
+		t.Errorf("%d frozen memtables", n)
+	}
+	in.SetHook(nil)
+	n := 0
+	if err := db.View(func(tx *engine.Tx) error {
+		for range tx.Scan(nil, nil) {
+			n++
+		}
+		return nil
+	}); err != nil || n != 80 {
+		t.Errorf("have %d entries, %v; want 80", n, err)
+	}
+	if info, err := db.Checkpoint(ctx); err != nil || info.Operations == 0 {
+		t.Errorf("checkpoint with space again: %+v, %v", info, err)
+	}
+	closeDB(t, db)
+}
+
+// Close beside everything else: each call works or says ErrClosed.
+func TestClose_BesideEverything(t *testing.T) {
+	for i := range 60 {
+		db := open(t, "db", engine.Options{FS: vfs.NewMem(), MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, Sync: engine.SyncMode(i % 3)})
+		ctx := context.Background()
+		var wg sync.WaitGroup
+		for name, call := range map[string]func(j int) error{
+			"put":        func(j int) error { return db.Put(fmt.Appendf(nil, "%d", j), make([]byte, 100)) },
+			"update":     func(int) error { return increment(db, []byte("n")) },
+			"checkpoint": func(int) error { return second(db.Checkpoint(ctx)) },
+			"compact":    func(int) error { return second(db.Compact(ctx)) },
+			"sync":       func(int) error { return db.Sync() },
+			"keyspaces":  func(int) error { db.Stats(); return second(db.Keyspaces()) },
+		} {
+			wg.Go(func() {
+				for j := 0; ; j++ {
+					if err := call(j); err != nil {
+						if !errors.Is(err, engine.ErrClosed) {
+							t.Errorf("%s beside Close: %v", name, err)
+						}
+						return
+					}
+				}
+			})
+		}
+		for db.Stats().Commits < uint64(i) {
+			runtime.Gosched()
+		}
+		closeDB(t, db)
+		wg.Wait()
 	}
 }

@@ -82,11 +82,11 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 	}
 	op := wal.Op{Kind: kv.CreateKeyspace, Name: name, Codec: byte(opts.Compression), PageSize: uint32(opts.PageSize)}
 	create := ops{payload: wal.AppendOp(nil, op), count: 1}
-	err := db.commitOps(&create, func(v *version) error {
-		if v.spaces.byName[name] != nil {
+	err := db.commitOps(&create, func(*version) error {
+		if db.spaces.byName[name] != nil {
 			return fmt.Errorf("%w: %q", ErrKeyspaceExists, name)
 		}
-		op.Keyspace = kv.Keyspace(v.spaces.next) // known only now
+		op.Keyspace = kv.Keyspace(db.spaces.next) // known only now
 		create.payload = wal.AppendOp(create.payload[:0], op)
 		return nil
 	})
@@ -105,8 +105,8 @@ func (db *DB) DropKeyspace(name string) error {
 	}
 	op := wal.Op{Kind: kv.DropKeyspace}
 	drop := ops{payload: wal.AppendOp(nil, op), count: 1}
-	return db.commitOps(&drop, func(v *version) error {
-		sp := v.spaces.byName[name]
+	return db.commitOps(&drop, func(*version) error {
+		sp := db.spaces.byName[name]
 		if sp == nil {
 			return fmt.Errorf("%w: %q", ErrNoKeyspace, name)
 		}
@@ -131,19 +131,40 @@ func checkName(name string) error {
 	return nil
 }
 
-// changeSpaces publishes a version with a keyspace more or less. The caller
-// holds commitMu.
-func (db *DB) changeSpaces(op *wal.Op) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	next := *db.version.Load()
-	next.spaces = next.spaces.clone()
+// changeSpaces adds or removes a keyspace for the commits that follow. Readers
+// see it when the commit is visible. The caller holds commitMu.
+func (db *DB) changeSpaces(v *version, op *wal.Op) {
+	db.spaces = db.spaces.clone()
 	if op.Kind == kv.CreateKeyspace {
-		next.spaces.put(newSpace(next.pager, op))
+		db.spaces.put(newSpace(v.pager, op))
 	} else {
-		next.spaces.remove(next.spaces.byID[op.Keyspace])
+		db.spaces.remove(db.spaces.byID[op.Keyspace])
 	}
-	db.publish(&next)
+}
+
+// show makes the operations up to seq visible, and with them the keyspaces
+// that there were after it.
+func (db *DB) show(seq kv.Seq, after *spaces) {
+	if db.shown.Load() != after {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		next := *db.version.Load()
+		next.spaces = after.withTrees(next.spaces)
+		db.publish(&next)
+		db.shown.Store(after)
+	}
+	db.visible.Store(uint64(seq))
+}
+
+// withTrees returns the keyspaces of s with their trees as they are in newer.
+func (s *spaces) withTrees(newer *spaces) *spaces {
+	c := s.clone()
+	for id := range c.byID {
+		if sp := newer.byID[id]; sp != nil {
+			c.put(sp)
+		}
+	}
+	return c
 }
 
 // Name is the keyspace's name; empty for the default one.

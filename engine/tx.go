@@ -225,7 +225,14 @@ func (tx *Tx) Rollback() { tx.view.release() }
 
 // conflicts is called under commitMu, when nobody else commits: it compares
 // what the transaction relies on with what was committed since it began.
-func (w *view) conflicts(now *version) error {
+func (w *view) conflicts(*version) error {
+	for _, m := range w.v.frozen {
+		// It may have been frozen before all in it was visible.
+		if w.own.changedIn(m.table, w.seq) {
+			w.db.counters.conflicts.Add(1)
+			return ErrConflict
+		}
+	}
 	for m := w.v.active; m != nil; m = m.next.Load() {
 		if m == severed {
 			w.db.counters.conflicts.Add(1)

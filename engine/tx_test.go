@@ -5,11 +5,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
 
 // openMem opens a new database in memory.
@@ -199,6 +202,48 @@ func TestTx_TooOldConflicts(t *testing.T) {
 	}
 	if err := tx.Commit(context.Background()); !errors.Is(err, engine.ErrConflict) {
 		t.Fatalf("have %v, want ErrConflict", err)
+	}
+}
+
+// A commit that lies in a memtable which was frozen before it was durable is
+// not visible, and conflicts all the same. (The check once looked only at the
+// memtables that were active since.)
+func TestTx_ConflictAcrossAFreeze(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	db := open(t, "db", engine.Options{FS: in, MemtableBytes: 1 << 10})
+	defer closeDB(t, db)
+	gate := make(chan struct{})
+	in.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpSync && strings.Contains(op.Name, "wal") {
+			<-gate
+		}
+		return nil
+	})
+	var wg sync.WaitGroup
+	put := func(key string, size int) {
+		n := db.Stats().Commits
+		wg.Go(func() {
+			if err := db.Put([]byte(key), make([]byte, size)); err != nil {
+				t.Error(err)
+			}
+		})
+		for db.Stats().Commits == n { // until it is logged
+			runtime.Gosched()
+		}
+	}
+	put("k", 2000)   // fills the memtable, and waits for its sync
+	put("other", 10) // freezes it
+	tx := begin(t, db, engine.Serializable)
+	if _, err := tx.Get([]byte("k")); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("k shows before it is durable: %v", err)
+	}
+	close(gate)
+	wg.Wait()
+	if err := tx.Put([]byte("k"), []byte("k was not there")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(context.Background()); !errors.Is(err, engine.ErrConflict) {
+		t.Errorf("commit: have %v, want ErrConflict", err)
 	}
 }
 

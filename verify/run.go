@@ -2,9 +2,9 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/inspect"
@@ -50,11 +50,50 @@ func Run(ctx context.Context, dir string, o Options) (Report, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	report, err := run1(ctx, dir, o)
+	report, err := run(ctx, dir, o)
 	report.Duration = time.Since(began)
 	if err != nil {
 		return report, fmt.Errorf("verify %s: %w", dir, err)
 	}
 	report.OK = len(report.Findings) == 0
 	return report, nil
+}
+
+func run(ctx context.Context, dir string, o Options) (Report, error) {
+	for try := 1; ; try++ {
+		report, overtaken, err := once(ctx, dir, o)
+		if !overtaken || err != nil || try == maxTries {
+			return report, err
+		}
+	}
+}
+
+// once verifies the newest generation. It reports whether a writer may have
+// replaced some of it meanwhile, so that what was found may be no damage.
+func once(ctx context.Context, dir string, o Options) (report Report, overtaken bool, err error) {
+	db, err := inspect.Open(o.FS, dir)
+	if d := inspect.AsDamage(err); d != nil {
+		return Report{Quick: o.Quick, Findings: []Finding{findingOf(d)}}, false, nil
+	}
+	if err != nil {
+		return Report{}, false, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	v := newVerifier(ctx, db, o)
+	if err := v.checkLog(); err != nil {
+		return v.report(), false, err
+	}
+	v.checkSlots()
+	if v.found.count() > 0 {
+		if moved, err := db.Moved(); moved || err != nil {
+			return v.report(), moved, err
+		}
+	}
+	if err := v.checkTrees(); err != nil {
+		return v.report(), false, err
+	}
+	if v.found.count() > 0 && !db.Pinned() {
+		overtaken, err = db.Moved()
+	}
+	return v.report(), overtaken, err
 }

@@ -24,14 +24,14 @@ const (
 	chunkUnits = 64 * chunkWords // 4 MiB of the file
 )
 
-// run is a part of the file, in units.
-type run struct{ start, end uint64 }
+// span is a part of the file, in units.
+type span struct{ start, end uint64 }
 
-func runOf(off, size uint64) run { return run{off / inspect.Unit, (off + size) / inspect.Unit} }
+func spanOf(off, size uint64) span { return span{off / inspect.Unit, (off + size) / inspect.Unit} }
 
 // take adds the units of r, or returns false and changes nothing when any of
 // them is taken.
-func (u *units) take(r run) bool {
+func (u *units) take(r span) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for w, mask := range words(r) {
@@ -53,7 +53,7 @@ func (u *units) take(r run) bool {
 
 // words yields the words of the set that r touches, with the bits that it has
 // there.
-func words(r run) iter.Seq2[uint64, uint64] {
+func words(r span) iter.Seq2[uint64, uint64] {
 	return func(yield func(uint64, uint64) bool) {
 		for at := r.start; at < r.end; {
 			next := min(at&^63+64, r.end)
@@ -66,16 +66,16 @@ func words(r run) iter.Seq2[uint64, uint64] {
 	}
 }
 
-// runs yields the units that are taken, in order, as runs that do not touch.
-func (u *units) runs() iter.Seq[run] {
-	return func(yield func(run) bool) {
-		var open run
+// spans yields the units that are taken, in order, as spans that do not touch.
+func (u *units) spans() iter.Seq[span] {
+	return func(yield func(span) bool) {
+		var open span
 		for _, k := range slices.Sorted(maps.Keys(u.chunks)) {
 			for i, word := range u.chunks[k] {
 				for base := k*chunkUnits + uint64(i)*64; word != 0; {
 					start := uint64(bits.TrailingZeros64(word))
 					n := uint64(bits.TrailingZeros64(^(word >> start)))
-					r := run{base + start, base + start + n}
+					r := span{base + start, base + start + n}
 					if r.start == open.end && open.end != 0 {
 						open.end = r.end
 					} else {
@@ -97,9 +97,9 @@ func (u *units) runs() iter.Seq[run] {
 	}
 }
 
-// merge yields the runs of both, in order of their starts.
-func merge(a iter.Seq[run], b []run) iter.Seq[run] {
-	return func(yield func(run) bool) {
+// merge yields the spans of both, in order of their starts.
+func merge(a iter.Seq[span], b []span) iter.Seq[span] {
+	return func(yield func(span) bool) {
 		for r := range a {
 			for len(b) > 0 && b[0].start < r.start {
 				if !yield(b[0]) {

@@ -121,9 +121,13 @@ func (b *backup) progressState() ui.State {
 	}
 }
 
-func backupJSON(info engine.BackupInfo) map[string]any {
-	return map[string]any{
-		"keyspaces": info.Keyspaces, "entries": info.Entries, "bytes": info.Bytes, "seq": info.Seq, "seconds": info.Duration.Seconds(),
+func backupJSON(info engine.BackupInfo) ui.Object {
+	return ui.Object{
+		{Name: "keyspaces", Value: info.Keyspaces},
+		{Name: "entries", Value: info.Entries},
+		{Name: "bytes", Value: info.Bytes},
+		{Name: "seq", Value: info.Seq},
+		{Name: "seconds", Value: info.Duration.Seconds()},
 	}
 }
 

@@ -22,8 +22,11 @@ does so by itself; afterwards opening has nothing to recover.`,
 				if err != nil {
 					return err
 				}
-				return a.done(map[string]any{
-					"operations": info.Operations, "segments": info.Segments, "seq": info.Seq, "seconds": info.Duration.Seconds(),
+				return a.done(ui.Object{
+					{Name: "operations", Value: info.Operations},
+					{Name: "segments", Value: info.Segments},
+					{Name: "seq", Value: info.Seq},
+					{Name: "seconds", Value: info.Duration.Seconds()},
 				}, "checkpoint: %s merged, %s recycled, seq %s, %s",
 					ui.Plural(int64(info.Operations), "operation"), ui.Plural(int64(info.Segments), "segment"),
 					ui.Count(info.Seq), ui.Duration(info.Duration))

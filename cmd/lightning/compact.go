@@ -23,8 +23,11 @@ it is interrupted.`,
 				if err != nil {
 					return err
 				}
-				return a.done(map[string]any{
-					"before": info.Before, "after": info.After, "moved": info.Moved, "seconds": info.Duration.Seconds(),
+				return a.done(ui.Object{
+					{Name: "before", Value: info.Before},
+					{Name: "after", Value: info.After},
+					{Name: "moved", Value: info.Moved},
+					{Name: "seconds", Value: info.Duration.Seconds()},
 				}, "compact: %s before, %s after, %s moved, %s",
 					ui.Bytes(info.Before), ui.Bytes(info.After), ui.Bytes(info.Moved), ui.Duration(info.Duration))
 			})

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func (a *app) countCommand() *cobra.Command {
@@ -41,7 +42,9 @@ func (a *app) countCommand() *cobra.Command {
 
 func (a *app) printCount(format string, n int64) error {
 	if format == formatJSON || format == formatJSONL {
-		return a.printJSON(map[string]int64{"count": n})
+		return a.printJSON(ui.Object{
+			{Name: "count", Value: n},
+		})
 	}
 	_, err := fmt.Fprintln(a.out, n)
 	return err

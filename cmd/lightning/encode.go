@@ -18,22 +18,22 @@ import (
 
 const encodingsTopic = `-K sets how keys, -V how values stand in arguments and in output:
 
-  auto      arguments as they are; output as text where that is printable,
-            else quoted (the default)
-  raw       the bytes as they are
-  quoted    "a\x00b", with the escapes of Go and C; in arguments the quotes
-            may be left out
-  hex       610062
-  base64    YQBi
-  u64       8 bytes, big-endian, as a decimal number: 42
-  json      values only: a JSON document; embedded as such in JSON output
-  size      output only: the number of bytes
-  redacted  output only: a placeholder
-  none      output only: nothing
+    auto      arguments as they are; output as text where that is printable,
+              else quoted (the default)
+    raw       the bytes as they are
+    quoted    "a\x00b", with the escapes of Go and C; in arguments the quotes
+              may be left out
+    hex       610062
+    base64    YQBi
+    u64       8 bytes, big-endian, as a decimal number: 42
+    json      values only: a JSON document; embedded as such in JSON output
+    size      output only: the number of bytes
+    redacted  output only: a placeholder
+    none      output only: nothing
 
 No argument can hold a NUL byte: give it as quoted or hex.
-  lightning put my.db -K quoted 'a\x00b' value
-  lightning get my.db -K hex 610062
+    lightning put my.db -K quoted 'a\x00b' value
+    lightning get my.db -K hex 610062
 `
 
 // key reads a key from an argument.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,26 +34,28 @@ const (
 )
 
 const exitTopic = `Exit statuses:
-    0  done
-    1  the answer is no: key not found, condition not met, nothing matched (-e)
-    2  usage: bad flag or argument
-    3  no such database or keyspace, or not a Lightning database
-    4  the target exists
-    5  invalid data: key or value too long, bad record in an import
-    6  permission denied, or opened read-only
-    7  I/O error, disk full
-    8  other database error
-    9  transaction conflict
-   10  damage found
-   12  locked by another process
-   13  finished, but some records were rejected
-   14  file format too new or too old
-   99  internal error
-  130  interrupted (Ctrl-C)
-  141  standard output was closed
+
+      0  done
+      1  the answer is no: key not found, condition not met, nothing matched (-e)
+      2  usage: bad flag or argument
+      3  no such database or keyspace, or not a Lightning database
+      4  the target exists
+      5  invalid data: key or value too long, bad record in an import
+      6  permission denied, or opened read-only
+      7  I/O error, disk full
+      8  other database error
+      9  transaction conflict
+     10  damage found
+     12  locked by another process
+     13  finished, but some records were rejected
+     14  file format too new or too old
+     99  internal error
+    130  interrupted (Ctrl-C)
+    141  standard output was closed
 
 With --json, a failure is one line on standard error:
-  {"message_type":"exit_error","code":12,"message":"..."}
+
+    {"message_type":"exit_error","code":12,"message":"..."}
 `
 
 var (
@@ -175,10 +176,9 @@ func (a *app) finish(err error) int {
 func (a *app) complain(status int, message string) int {
 	message = strings.ReplaceAll(strings.TrimRight(message, "\n"), "\n", " ")
 	if a.json {
-		line, err := json.Marshal(map[string]any{"message_type": "exit_error", "code": status, "message": message})
-		if err == nil {
-			fmt.Fprintf(a.Err, "%s\n", line)
-		}
+		fmt.Fprintf(a.Err, "%s\n", ui.AppendJSON(nil, ui.Object{
+			{Name: "message_type", Value: "exit_error"}, {Name: "code", Value: status}, {Name: "message", Value: strings.ToValidUTF8(message, "\ufffd")},
+		}))
 		return status
 	}
 	fmt.Fprintf(a.Err, "%s ", a.Red("lightning:"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ exit status 13 if there was a bad one.`,
 	f.StringVar(&i.key, "key", "", "column or `TEMPLATE` that makes the key")
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
 	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl")
-	f.StringSliceVar(&i.reader.Columns, "columns", nil, "names of the columns of a CSV or TSV file without a header")
+	f.StringVar(&i.columns, "columns", "", "`NAMES`, with commas between, of the columns of a CSV or TSV file without a header")
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
 	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE` and go on")
 	f.IntVar(&i.options.BatchRecords, "batch", 10_000, "records to commit together")
@@ -65,7 +66,7 @@ type importing struct {
 	*app
 	cmd                         *cobra.Command
 	key, from, onError, rejects string
-	progress                    string
+	progress, columns           string
 	mode                        engine.SyncMode
 	reader                      dump.ReaderOptions
 	options                     importer.Options
@@ -111,6 +112,9 @@ func (i *importing) prepare(db string, files []string) (err error) {
 		if i.options.Key, err = importer.ParseTemplate(i.key); err != nil {
 			return usagef("--key: %v", err)
 		}
+	}
+	if i.columns != "" {
+		i.reader.Columns = strings.Split(i.columns, ",")
 	}
 	if i.options.BatchRecords < 1 {
 		return usagef("--batch %d: use 1 or more", i.options.BatchRecords)
@@ -263,8 +267,11 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	} else if r.Rejected > 0 {
 		message += fmt.Sprintf(", %d rejected", r.Rejected)
 	}
-	err = i.done(map[string]any{
-		"committed": r.Committed, "rejected": r.Rejected, "bytes": r.Bytes, "seconds": bar.Elapsed().Seconds(),
+	err = i.done(ui.Object{
+		{Name: "committed", Value: r.Committed},
+		{Name: "rejected", Value: r.Rejected},
+		{Name: "bytes", Value: r.Bytes},
+		{Name: "seconds", Value: bar.Elapsed().Seconds()},
 	}, "%s, %s, %s", message, ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
 	if err == nil && r.Rejected > 0 {
 		if !i.json {

@@ -79,8 +79,7 @@ func (a *app) printKeyspaces(format string, spaces []engine.KeyspaceInfo) error 
 	for i, k := range spaces {
 		rows[i] = []string{nameOf(k), ui.Count(k.Entries), ui.Bytes(int64(k.Bytes)), strconv.Itoa(k.PageSize), k.Compression.String()}
 	}
-	ui.Table(a.out, []string{"keyspace", "entries in the tree", "keys and values", "page size", "compression"}, rows)
-	return nil
+	return ui.Table(a.out, []string{"keyspace", "entries in the tree", "keys and values", "page size", "compression"}, rows)
 }
 
 // nameOf shows the default keyspace too.
@@ -91,18 +90,16 @@ func nameOf(k engine.KeyspaceInfo) string {
 	return dump.Printable([]byte(k.Name))
 }
 
-type keyspaceJSON struct {
-	Name        string `json:"name"`
-	Entries     uint64 `json:"entries"`
-	Bytes       uint64 `json:"bytes"`
-	PageSize    int    `json:"page_size"`
-	Compression string `json:"compression"`
-}
-
-func keyspacesJSON(spaces []engine.KeyspaceInfo) []keyspaceJSON {
-	list := make([]keyspaceJSON, len(spaces))
+func keyspacesJSON(spaces []engine.KeyspaceInfo) []ui.Object {
+	list := make([]ui.Object, len(spaces))
 	for i, k := range spaces {
-		list[i] = keyspaceJSON{k.Name, k.Entries, k.Bytes, k.PageSize, k.Compression.String()}
+		list[i] = ui.Object{
+			{Name: "name", Value: k.Name},
+			{Name: "entries", Value: k.Entries},
+			{Name: "bytes", Value: k.Bytes},
+			{Name: "page_size", Value: k.PageSize},
+			{Name: "compression", Value: k.Compression.String()},
+		}
 	}
 	return list
 }

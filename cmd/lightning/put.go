@@ -36,7 +36,6 @@ the operating system has it.`,
 	ifAbsent := f.Bool("if-absent", false, "only where the key has no value; otherwise exit status 1")
 	ifEqual := f.String("if-equal", "", "only where the value is this one; otherwise exit status 1")
 	syncMode := syncFlag(cmd, engine.SyncFull)
-	cmd.MarkFlagsMutuallyExclusive("if-absent", "if-equal")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p := put{ifAbsent: *ifAbsent}
 		mode, err := syncMode()
@@ -54,6 +53,9 @@ the operating system has it.`,
 				return err
 			}
 			p.compare = true
+		}
+		if p.compare && p.ifAbsent {
+			return usagef("--if-absent and --if-equal: choose one")
 		}
 		if p.value, err = a.valueArgument(cmd.Context(), args[2:]); err != nil {
 			return err

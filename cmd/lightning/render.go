@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -26,15 +24,15 @@ const (
 
 const formatsTopic = `-o chooses the form of what is printed:
 
-  table   a bordered table, cut to the width of the terminal
-  text    key TAB value, one entry a line
-  json    one JSON array, or one object where there is only one thing
-  jsonl   one JSON object a line
-  csv     RFC 4180, with a header
-  tsv     tab-separated, with a header; \t \n \r \0 \\ are escapes
-  line    one field a line
-  raw     the bytes as they are
-  null    each key (with --values: each value) ended by a NUL, for xargs -0
+    table   a bordered table, cut to the width of the terminal
+    text    key TAB value, one entry a line
+    json    one JSON array, or one object where there is only one thing
+    jsonl   one JSON object a line
+    csv     RFC 4180, with a header
+    tsv     tab-separated, with a header; \t \n \r \0 \\ are escapes
+    line    one field a line
+    raw     the bytes as they are
+    null    each key (with --values: each value) ended by a NUL, for xargs -0
 
 Scans default to table on a terminal and to text in a pipe. In JSON, what is
 not UTF-8 text is under key_base64 or value_base64; an encoding asked for is
@@ -81,7 +79,7 @@ func (a *app) entryWriter(format string, c columns) (dump.Writer, error) {
 }
 
 // object prints one thing: in JSON, or as names and values.
-func (a *app) object(v any, fields [][2]string) error {
+func (a *app) object(v ui.Object, fields [][2]string) error {
 	format, err := a.format(formatText, formatText, formatTable, formatLine, formatJSON, formatJSONL)
 	if err != nil {
 		return err
@@ -94,23 +92,18 @@ func (a *app) object(v any, fields [][2]string) error {
 		for i, f := range fields {
 			rows[i] = f[:]
 		}
-		ui.Table(a.out, []string{"name", "value"}, rows)
-		return nil
+		return ui.Table(a.out, []string{"name", "value"}, rows)
 	}
 	return ui.Fields(a.out, fields)
 }
 
 func (a *app) printJSON(v any) error {
-	line, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(a.out, "%s\n", line)
+	_, err := a.out.Write(append(ui.AppendJSON(nil, v), '\n'))
 	return err
 }
 
 // done says what a command did: as a message, or, with --json, as data.
-func (a *app) done(v any, message string, args ...any) error {
+func (a *app) done(v ui.Object, message string, args ...any) error {
 	format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
 	if err != nil {
 		return err

@@ -58,6 +58,7 @@ nothing and may be used while another process writes.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.SetOut(a.out)
 	root.SetErr(a.Err)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
@@ -87,7 +88,7 @@ nothing and may be used while another process writes.`,
 	root.AddCommand(
 		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(),
 		a.importCommand(), a.exportCommand(),
-		a.checkpointCommand(), a.backupCommand(), a.restoreCommand(), a.compactCommand(),
+		a.verifyCommand(), a.checkpointCommand(), a.backupCommand(), a.restoreCommand(), a.compactCommand(),
 		a.statsCommand(), a.keyspaceCommand(),
 		a.versionCommand(),
 	)

@@ -49,10 +49,17 @@ func (a *app) printStats(db *engine.DB) error {
 		fields = append(fields, [2]string{"keyspace " + nameOf(k), fmt.Sprintf("%s, %s, pages of %s, compression %s",
 			ui.Plural(k.Entries, "entry"), ui.Bytes(int64(k.Bytes)), ui.Bytes(int64(k.PageSize)), k.Compression)})
 	}
-	return a.object(map[string]any{
-		"path": db.Path(), "entries": s.Entries, "data_bytes": s.DataBytes,
-		"file_bytes": s.FileBytes, "used_bytes": s.UsedBytes, "free_bytes": s.FreeBytes, "log_bytes": s.LogBytes,
-		"generation": s.Generation, "seq": s.Seq, "keyspaces": keyspacesJSON(spaces),
+	return a.object(ui.Object{
+		{Name: "path", Value: db.Path()},
+		{Name: "entries", Value: s.Entries},
+		{Name: "data_bytes", Value: s.DataBytes},
+		{Name: "file_bytes", Value: s.FileBytes},
+		{Name: "used_bytes", Value: s.UsedBytes},
+		{Name: "free_bytes", Value: s.FreeBytes},
+		{Name: "log_bytes", Value: s.LogBytes},
+		{Name: "generation", Value: s.Generation},
+		{Name: "seq", Value: s.Seq},
+		{Name: "keyspaces", Value: keyspacesJSON(spaces)},
 	}, fields)
 }
 

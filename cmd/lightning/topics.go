@@ -3,9 +3,10 @@ package main
 import "github.com/spf13/cobra"
 
 const environmentTopic = `Environment:
-  LIGHTNING_DB  the database that @ stands for
-  NO_COLOR      not empty: no colour
-  TERM          dumb: no colour
+
+    LIGHTNING_DB  the database that @ stands for
+    NO_COLOR      not empty: no colour
+    TERM          dumb: no colour
 `
 
 // topics are help pages that are not about one command. cobra lists commands

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 // version is that of the next release; CHANGELOG.md says what is in it.
@@ -17,22 +19,20 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			v := struct {
-				Version  string `json:"version"`
-				Revision string `json:"revision,omitempty"`
-				Go       string `json:"go"`
-				Platform string `json:"platform"`
-			}{version, revision(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			rev := revision()
+			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if a.output != "" {
-				return a.object(v, [][2]string{
-					{"version", v.Version}, {"revision", v.Revision}, {"go", v.Go}, {"platform", v.Platform},
+				return a.object(ui.Object{
+					{Name: "version", Value: version}, {Name: "revision", Value: rev}, {Name: "go", Value: runtime.Version()}, {Name: "platform", Value: platform},
+				}, [][2]string{
+					{"version", version}, {"revision", rev}, {"go", runtime.Version()}, {"platform", platform},
 				})
 			}
-			text := "lightning " + v.Version
-			if v.Revision != "" {
-				text += " (" + v.Revision + ")"
+			text := "lightning " + version
+			if rev != "" {
+				text += " (" + rev + ")"
 			}
-			_, err := fmt.Fprintf(a.out, "%s %s %s\n", text, v.Go, v.Platform)
+			_, err := fmt.Fprintf(a.out, "%s %s %s\n", text, runtime.Version(), platform)
 			return err
 		},
 	}

@@ -21,7 +21,7 @@ const (
 // DB is the files of a database at the generation that was the newest when it
 // was opened. It may be used by many goroutines at once.
 type DB struct {
-	Slots [2]Slot
+	Slots Slots
 	Meta  Meta  // the newest valid one
 	Size  int64 // of btree.db as it is: it may be longer than the meta says, never shorter
 
@@ -67,35 +67,37 @@ func (db *DB) open() (err error) {
 	if db.Size, err = db.file.Size(); err != nil {
 		return err
 	}
-	i := newest(db.Slots)
+	i := db.Slots.newest()
 	if i < 0 {
 		return db.noMeta()
 	}
-	if other := db.Slots[1-i]; other.Damage == nil && other.Meta.UUID != db.Slots[i].Meta.UUID {
-		return &Damage{"M1", db.Path(), other.Offset, Foreign, "the two metas belong to different databases"}
-	}
 	db.Meta = db.Slots[i].Meta
+	for _, s := range db.Slots {
+		if s.Valid() && s.Meta.UUID != db.Meta.UUID {
+			return &Damage{"M1", db.Path(), s.Offset, Foreign, "the metas belong to different databases"}
+		}
+	}
 	return db.pin.Move(db.Meta.Generation, db.Meta.LogStart)
 }
 
 // noMeta tells a database that lost its metas from a file that is none.
 func (db *DB) noMeta() error {
-	a, b := db.Slots[0].Damage, db.Slots[1].Damage
+	a, b := db.Slots[0].Damage, db.Slots[2].Damage
 	if a.Kind == IO && b.Kind == IO {
-		return a
+		return errors.New(a.Reason)
 	}
 	var head [node.HeaderSize]byte
 	n, err := readFull(db.file, head[:], FirstExtent)
 	if err == nil {
 		_, err = node.GetHeader(head[:n])
 	}
-	if used, walErr := wal.Used(db.fs, db.walDir()); err != nil && !db.magic() && !used && walErr == nil {
+	if used, walErr := wal.Used(db.fs, db.LogDir()); err != nil && !db.magic() && !used && walErr == nil {
 		return fmt.Errorf("%s: %w", db.Path(), engine.ErrFormat)
 	}
 	return &Damage{"M1", db.Path(), 0, a.Kind, a.Reason + "; " + b.Reason}
 }
 
-// magic reports whether either slot begins as a meta does.
+// magic reports whether any place begins as a meta does.
 func (db *DB) magic() bool {
 	for _, s := range db.Slots {
 		var b [len(metaMagic)]byte
@@ -106,7 +108,8 @@ func (db *DB) magic() bool {
 	return false
 }
 
-func (db *DB) walDir() string { return filepath.Join(db.dir, walName) }
+// LogDir is the directory of the log.
+func (db *DB) LogDir() string { return filepath.Join(db.dir, walName) }
 
 // Moved reports whether the database has a newer generation by now.
 func (db *DB) Moved() (bool, error) {
@@ -114,7 +117,7 @@ func (db *DB) Moved() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	i := newest(slots)
+	i := slots.newest()
 	return i >= 0 && slots[i].Meta.Generation != db.Meta.Generation, nil
 }
 

@@ -48,6 +48,8 @@ func (r *Reader) diagnose(ref Ref, want place, h Header, sum uint64) *Damage {
 	switch {
 	case h.Checksum != sum:
 		return r.damage(ref, "R2", Checksum, "its header tells the checksum %016x, its bytes give another", h.Checksum)
+	case h.Checksum == ref.Checksum:
+		return r.damage(ref, "R2", Structure, "an extent of %d bytes, the reference tells %d", h.Length, ref.Length)
 	case h.DatabaseID != r.db.Meta.DatabaseID():
 		return r.damage(ref, "R2", Foreign, "an extent of the database %016x, this is %016x", h.DatabaseID, r.db.Meta.DatabaseID())
 	case wrong != "":

@@ -111,11 +111,11 @@ func (db *DB) Log(visit func(Record) error) (LogReport, []*Damage, error) {
 }
 
 func (db *DB) noLog() *Damage {
-	return &Damage{"W4", db.walDir(), 0, Missing, "the directory of the log is missing"}
+	return &Damage{"W4", db.LogDir(), 0, Missing, "the directory of the log is missing"}
 }
 
 func (db *DB) walOptions() wal.Options {
-	return wal.Options{FS: db.fs, Dir: db.walDir(), UUID: db.Meta.UUID}
+	return wal.Options{FS: db.fs, Dir: db.LogDir(), UUID: db.Meta.UUID}
 }
 
 func (db *DB) logStart() wal.Start {

@@ -15,12 +15,12 @@ import (
 
 // Where things are in btree.db, in bytes.
 const (
-	Unit         = node.Unit // of allocation
-	FirstExtent  = 8192
-	metaSize     = 512
-	metaMagic    = "LGTNGDB1"
-	metaVersion  = 1
-	slotDistance = 4096
+	Unit          = node.Unit // of allocation
+	FirstExtent   = 8192
+	metaSize      = 512
+	metaMagic     = "LGTNGDB1"
+	metaVersion   = 1
+	placeDistance = 2048
 )
 
 // Ref says where an extent is and what it must be. Its fields are those of
@@ -62,16 +62,24 @@ type Meta struct {
 // DatabaseID is what every extent of the database carries.
 func (m *Meta) DatabaseID() uint64 { return binary.LittleEndian.Uint64(m.UUID[:8]) }
 
-// Slot is one of the two places of a meta.
+// Slot is one of the four places of a meta: a slot, or the copy behind it.
 type Slot struct {
 	Offset int64
+	Copy   bool
 	Meta   Meta    // zero where there is none
 	Damage *Damage // why it cannot be used, or nil
+	Empty  bool    // of a copy: it was never written
 }
 
-// readSlots reads both slots. The error is engine.ErrVersion.
-func readSlots(f vfs.File, path string) ([2]Slot, error) {
-	var slots [2]Slot
+// Valid reports whether a meta stands there.
+func (s *Slot) Valid() bool { return s.Damage == nil && !s.Empty }
+
+// Slots are the places of metas by offset: slot 0, its copy, slot 1, its copy.
+type Slots [4]Slot
+
+// readSlots reads all places. The error is engine.ErrVersion.
+func readSlots(f vfs.File, path string) (Slots, error) {
+	var slots Slots
 	for i := range slots {
 		var err error
 		if slots[i], err = readSlot(f, path, i); err != nil {
@@ -81,10 +89,10 @@ func readSlots(f vfs.File, path string) ([2]Slot, error) {
 	return slots, nil
 }
 
-// readSlot reads slot i until it reads the same twice, as a writer may be at
+// readSlot reads place i until it reads the same twice, as a writer may be at
 // work in it.
 func readSlot(f vfs.File, path string, i int) (Slot, error) {
-	s := Slot{Offset: int64(i) * slotDistance}
+	s := Slot{Offset: int64(i) * placeDistance, Copy: i%2 != 0}
 	var b, again [metaSize]byte
 	n, err := readFull(f, b[:], s.Offset)
 	for range maxSlotReads {
@@ -95,16 +103,24 @@ func readSlot(f vfs.File, path string, i int) (Slot, error) {
 			break
 		}
 	}
+	what := fmt.Sprintf("meta slot %d", i/2)
+	if s.Copy {
+		what = "the copy in " + what
+	}
 	wrong := func(kind, reason string) (Slot, error) {
-		s.Damage = &Damage{"M1", path, s.Offset, kind, fmt.Sprintf("meta slot %d: %s", i, reason)}
+		s.Damage = &Damage{"M1", path, s.Offset, kind, what + ": " + reason}
 		return s, nil
 	}
 	if err != nil {
 		return wrong(IO, err.Error())
 	}
+	if s.Copy && allZero(b[:]) {
+		s.Empty = true
+		return s, nil
+	}
 	m, err := pager.DecodeMeta(b[:n])
 	switch {
-	case err == nil && m.Gen%2 != uint64(i):
+	case err == nil && m.Gen%2 != uint64(i/2):
 		return wrong(Misdirected, fmt.Sprintf("generation %d does not belong here", m.Gen))
 	case err == nil:
 		s.Meta = metaOf(m)
@@ -131,11 +147,12 @@ func metaOf(m pager.Meta) Meta {
 	}
 }
 
-// newest returns the slot that is the state of the database (M1), or -1.
-func newest(slots [2]Slot) int {
+// newest returns the place of the meta that is the state of the database (M1),
+// or -1.
+func (slots *Slots) newest() int {
 	best := -1
 	for i := range slots {
-		if slots[i].Damage == nil && (best < 0 || slots[i].Meta.Generation > slots[best].Meta.Generation) {
+		if slots[i].Valid() && (best < 0 || slots[i].Meta.Generation > slots[best].Meta.Generation) {
 			best = i
 		}
 	}

@@ -60,22 +60,19 @@ func (n *Node) Len() int { return n.n.Count() }
 // Entry is an entry of a leaf.
 type Entry struct {
 	Suffix      []byte // the key without the prefix
-	Fingerprint uint8
+	Value       []byte // with Overflow, the encoded reference of its extent
 	Length      int    // of the value
-	Value       []byte // nil when it is in an overflow extent
-	Overflow    Ref    // zero when it is not
+	Overflow    bool   // the value is in an overflow extent
+	Fingerprint uint8
 }
+
+// Ref is where the value of an entry with Overflow is.
+func (e *Entry) Ref() Ref { return refOf(node.GetRef(e.Value)) }
 
 // Entry returns entry i of a leaf.
 func (n *Node) Entry(i int) Entry {
 	c := n.n.Cell(i)
-	e := Entry{Suffix: c.Suffix, Fingerprint: n.n.Fingerprint(i), Length: c.Len}
-	if c.Overflow {
-		e.Overflow = refOf(c.Ref())
-	} else {
-		e.Value = c.Value
-	}
-	return e
+	return Entry{c.Suffix, c.Value, c.Len, c.Overflow, n.n.Fingerprint(i)}
 }
 
 // Prefix is what every key of a leaf, or every separator of a branch but the

@@ -22,8 +22,9 @@ type Reader struct {
 	window []byte // of the file, from the offset from on
 	from   uint64
 	stored []byte
-	plain  []byte
+	plain  []byte // of a node
 	chunk  []byte // for values
+	value  []byte // in plain
 }
 
 // chunkSize is how much of a value is read at once.
@@ -48,9 +49,13 @@ type place struct {
 	level    int
 }
 
-// Prefetch reads n bytes at off in one piece, from which nodes are then taken.
-// What cannot be read is left to those who need it.
+// MaxPrefetch is how much Prefetch reads.
+const MaxPrefetch = 1 << 20
+
+// Prefetch reads n bytes at off in one piece, or MaxPrefetch, from which nodes
+// are then taken. What cannot be read is left to those who need it.
 func (r *Reader) Prefetch(off, n uint64) {
+	n = min(n, MaxPrefetch)
 	if uint64(cap(r.window)) < n {
 		r.window = make([]byte, n)
 	}
@@ -174,7 +179,7 @@ func (r *Reader) decodeValue(ref Ref, h Header, first []byte) *Damage {
 	if h.PlainLength > maxCompressed || h.Length > maxCompressed {
 		return r.damage(ref, "X3", Structure, "a compressed value of %d bytes", h.PlainLength)
 	}
-	stored, plain := first, r.plain
+	stored, plain := first, r.value
 	if h.PlainLength > node.MaxSize || len(first) < int(h.Length) {
 		r.db.large.Lock()
 		defer r.db.large.Unlock()
@@ -188,7 +193,7 @@ func (r *Reader) decodeValue(ref Ref, h Header, first []byte) *Damage {
 		return r.damage(ref, "X3", Structure, "%v", err)
 	}
 	if len(plain) <= node.MaxSize {
-		r.plain = plain
+		r.value = plain
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (w *rowWriter) Write(key, value []byte) error {
 		return err
 	}
 	if w.o.Keys == U64 && len(key) != 8 || w.o.Values == U64 && len(value) != 8 {
-		return fmt.Errorf("entry %s: u64 is for 8 bytes only", Printable(key))
+		return inputError("entry %s: u64 is for 8 bytes only", Printable(key))
 	}
 	w.text = fileEncoding(w.o.Keys).Append(w.text[:0], key)
 	n := len(w.text)

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -76,7 +75,7 @@ func (e Encoding) Decode(text []byte) ([]byte, error) {
 		}
 		return binary.BigEndian.AppendUint64(nil, n), nil
 	case JSONText:
-		if !json.Valid(text) {
+		if !ValidJSON(text) {
 			return nil, fmt.Errorf("%s is not JSON", Printable(text))
 		}
 		return text, nil

@@ -3,9 +3,7 @@ package dump
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"unicode/utf8"
 )
@@ -18,7 +16,6 @@ var (
 // jsonRecord takes the bytes of one object apart.
 type jsonRecord struct {
 	record Record
-	buf    bytes.Buffer
 }
 
 func (j *jsonRecord) parse(source []byte, line int64) (*Record, error) {
@@ -27,16 +24,15 @@ func (j *jsonRecord) parse(source []byte, line int64) (*Record, error) {
 	if !utf8.Valid(source) {
 		return nil, r.Bad(errNotUTF8)
 	}
-	j.buf.Reset()
-	if err := json.Compact(&j.buf, source); err != nil {
-		return nil, r.Bad(fmt.Errorf("bad JSON: %w", err))
+	var err error
+	if r.object, err = compactJSON(r.object[:0], source); err != nil {
+		return nil, r.Bad(err)
 	}
-	r.object = j.buf.Bytes()
-	if len(r.object) == 0 || r.object[0] != '{' {
+	if r.object[0] != '{' {
 		return nil, r.Bad(errNotObject)
 	}
-	var err error
-	if r.fields, err = jsonFields(r.fields[:0], bytes.TrimSpace(source)); err != nil {
+	r.exact = bytes.TrimSpace(source)
+	if r.fields, err = jsonFields(r.fields[:0], r.exact); err != nil {
 		return nil, r.Bad(err)
 	}
 	return r, nil
@@ -231,7 +227,7 @@ func appendMember(dst []byte, name string, b []byte, e Encoding) []byte {
 		return append(dst, b...)
 	case plain && utf8.Valid(b):
 		dst = append(append(append(dst, '"'), name...), `":`...)
-		return appendJSONString(dst, b)
+		return AppendJSONString(dst, b)
 	case plain:
 		e = Base64
 	}
@@ -240,7 +236,7 @@ func appendMember(dst []byte, name string, b []byte, e Encoding) []byte {
 	if e == U64 || e == Size {
 		return e.Append(dst, b)
 	}
-	return appendJSONString(dst, e.Append(nil, b))
+	return AppendJSONString(dst, e.Append(nil, b))
 }
 
 // embeds reports whether b can stand in a file as the JSON that it is, and be
@@ -250,5 +246,5 @@ func embeds(b []byte) bool {
 	if len(b) == 0 || b[0] == '"' || b[0] <= ' ' || b[len(b)-1] <= ' ' {
 		return false
 	}
-	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && json.Valid(b)
+	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && ValidJSON(b)
 }

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// The functions below walk over JSON that encoding/json has found valid. They
-// keep what it loses: the order and the exact bytes of fields.
+// The functions below walk over JSON that has been found valid. They keep what
+// encoding/json loses: the order and the exact bytes of fields.
 
 // jsonFields appends the fields of an object, each with its exact bytes.
 func jsonFields(dst []field, object []byte) ([]field, error) {
@@ -163,10 +163,10 @@ func jsonRune(s []byte) (r rune, n int, err error) {
 
 const hexDigits = "0123456789abcdef"
 
-// appendJSONString appends text in quotes. Control characters, those of the
+// AppendJSONString appends text in quotes. Control characters, those of the
 // second block too, are escaped, so that the line is safe on a terminal;
 // nothing else is.
-func appendJSONString(dst, text []byte) []byte {
+func AppendJSONString(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	plain := 0
 	for i := 0; i < len(text); i++ {

@@ -49,6 +49,7 @@ type Record struct {
 
 	fields []field
 	object []byte // JSON: the whole record without insignificant space
+	exact  []byte // JSON: the whole record as it stands
 }
 
 // A field's value is text in CSV and TSV, and JSON in an object.
@@ -78,7 +79,7 @@ func (r *Record) find(name string) ([]byte, bool) {
 func (r *Record) Field(name string) ([]byte, error) {
 	value, ok := r.find(name)
 	if !ok && r.object != nil && strings.HasPrefix(name, ".") {
-		value, ok = jsonPath(r.object, strings.Split(name[1:], "."))
+		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
 	}
 	if !ok {
 		return nil, fmt.Errorf("no field %q; there are: %s", name, r.names())
@@ -97,7 +98,7 @@ func (r *Record) Field(name string) ([]byte, error) {
 func (r *Record) IsNull(name string) bool {
 	value, ok := r.find(name)
 	if !ok && strings.HasPrefix(name, ".") {
-		value, ok = jsonPath(r.object, strings.Split(name[1:], "."))
+		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
 	}
 	return ok && r.object != nil && string(value) == "null"
 }
@@ -132,8 +133,8 @@ func (r *Record) AppendObject(dst []byte) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendJSONString(dst, f.name), ':')
-		dst = appendJSONString(dst, f.value)
+		dst = append(AppendJSONString(dst, f.name), ':')
+		dst = AppendJSONString(dst, f.value)
 	}
 	return append(dst, '}'), nil
 }

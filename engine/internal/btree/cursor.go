@@ -12,16 +12,21 @@ import (
 // stays failed until Reset. It may be reset and used again without
 // allocation; it belongs to one goroutine.
 type Cursor struct {
-	t      *Tree
-	path   []step    // the branches from the root down
-	leaf   node.Node // nil: nowhere
-	i      int       // entry of the leaf
-	count  int       // of entries in the leaf; 0: nowhere
-	cell   node.Cell // entry i
-	prefix int       // length of the leaf's prefix, which key begins with
-	key    []byte    // buffer for keys
-	value  []byte    // buffer for an overflow value
-	run    int       // leaves entered by Next or Prev in a row
+	t     *Tree
+	path  []step    // the branches from the root down
+	leaf  node.Node // nil: nowhere
+	i     int       // entry of the leaf
+	count int       // of entries in the leaf; 0: nowhere
+
+	// Entry i: where it stands in leaf, as node.CellAt tells.
+	at, suffix, size int
+	overflow         bool
+
+	prefix int    // length of the leaf's prefix, which key begins with
+	key    []byte // buffer for keys
+	joined bool   // key is entry i's
+	value  []byte // buffer for an overflow value
+	run    int    // leaves entered by Next or Prev in a row
 	err    error
 }
 
@@ -100,18 +105,24 @@ func (c *Cursor) Prev() bool {
 
 // Key returns the current key.
 func (c *Cursor) Key() []byte {
+	suffix := c.leaf[c.at : c.at+c.suffix : c.at+c.suffix]
 	if c.prefix == 0 {
-		return c.cell.Suffix
+		return suffix
+	}
+	if !c.joined {
+		c.key = append(c.key[:c.prefix], suffix...)
+		c.joined = true
 	}
 	return c.key
 }
 
 // Value returns the current value.
 func (c *Cursor) Value() ([]byte, error) {
-	if !c.cell.Overflow {
-		return c.cell.Value, nil
+	at := c.at + c.suffix
+	if !c.overflow {
+		return c.leaf[at : at+c.size : at+c.size], nil
 	}
-	value, err := c.t.readOverflow(c.cell, c.value[:0])
+	value, err := c.t.readOverflow(node.GetRef(c.leaf[at:]), c.size, c.value[:0])
 	if err != nil {
 		c.fail(err)
 		return nil, err
@@ -121,7 +132,7 @@ func (c *Cursor) Value() ([]byte, error) {
 }
 
 // ValueLen returns the length of the current value without reading it.
-func (c *Cursor) ValueLen() int { return c.cell.Len }
+func (c *Cursor) ValueLen() int { return c.size }
 
 // Kind returns kv.Set.
 func (c *Cursor) Kind() kv.Kind { return kv.Set }
@@ -134,11 +145,8 @@ func (c *Cursor) Err() error { return c.err }
 
 // show makes entry i of the leaf the current one.
 func (c *Cursor) show(i int) bool {
-	c.i = i
-	c.cell = c.leaf.Cell(i)
-	if c.prefix > 0 {
-		c.key = append(c.key[:c.prefix], c.cell.Suffix...)
-	}
+	c.i, c.joined = i, false
+	c.at, c.suffix, c.size, c.overflow = c.leaf.CellAt(i)
 	return true
 }
 
@@ -157,7 +165,8 @@ func (c *Cursor) leave() {
 	clear(c.path) // keeps no node alive
 	c.path = c.path[:0]
 	c.leaf, c.i, c.count, c.run = nil, 0, 0, 0
-	c.cell, c.prefix = node.Cell{}, 0
+	c.at, c.suffix, c.size, c.overflow = 0, 0, 0, false
+	c.prefix = 0
 }
 
 func (c *Cursor) fail(err error) {

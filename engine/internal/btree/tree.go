@@ -65,51 +65,48 @@ func (t *Tree) Len() uint64 { return t.Root().Count }
 // is kv.Hash(key). It allocates nothing when the node is in memory and dst has
 // room.
 func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
-	v, err := t.find(t.root, key, uint8(hash))
-	if err != nil || !v.found {
+	v, size, overflow, found, err := t.find(t.root, key, uint8(hash))
+	if err != nil || !found {
 		return dst, false, err
 	}
-	if v.overflow {
-		value, err = t.readOverflow(v.bytes, v.size, dst)
+	if overflow {
+		value, err = t.readOverflow(node.GetRef(v), size, dst)
 		return value, err == nil, err
 	}
-	return append(dst, v.bytes...), true, nil
+	return append(dst, v...), true, nil
 }
 
 // Has reports whether key has a value. hash is kv.Hash(key).
 func (t *Tree) Has(key []byte, hash uint64) (bool, error) {
-	_, found, err := t.find(t.root, key, uint8(hash))
+	_, _, _, found, err := t.find(t.root, key, uint8(hash))
 	return found, err
 }
 
-// find looks for key below f, which may be nil.
-func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (node.Cell, bool, error) {
-	if f == nil {
-		return node.Cell{}, false, nil
-	}
-	for {
+// find looks for key below f, which may be nil. It returns what node.Find does.
+func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (value []byte, size int, overflow, found bool, err error) {
+	for f != nil {
 		n, err := t.p.Node(f)
 		if err != nil {
-			return node.Cell{}, false, err
+			return nil, 0, false, false, err
 		}
 		if n.Kind() == node.Leaf {
-			cell, found := n.Find(key, fp)
-			return cell, found, nil
+			value, size, overflow, found = n.Find(key, fp)
+			return value, size, overflow, found, nil
 		}
 		f = t.p.Child(f, n, n.Search(key))
 	}
+	return nil, 0, false, false, nil
 }
 
-// readOverflow appends the value of a cell that has it in an overflow extent
-// to dst. On an error dst comes back as it was.
-func (t *Tree) readOverflow(cell node.Cell, dst []byte) ([]byte, error) {
-	ref := cell.Ref()
+// readOverflow appends the value of the overflow extent ref, which the leaf
+// says is of that size, to dst. On an error dst comes back as it was.
+func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte) ([]byte, error) {
 	value, err := t.p.ReadOverflow(ref, t.cfg.Keyspace, dst)
 	if err != nil {
 		return dst, err
 	}
-	if len(value)-len(dst) != cell.Len {
-		return dst, t.corrupt(ref, fmt.Sprintf("overflow value of %d bytes where its leaf says %d", len(value)-len(dst), cell.Len))
+	if n := len(value) - len(dst); n != size {
+		return dst, t.corrupt(ref, fmt.Sprintf("a value of %d bytes where the leaf says %d", n, size))
 	}
 	return value, nil
 }

@@ -125,7 +125,8 @@ func checkLen(c Codec, src []byte, plainLen int) error {
 var (
 	zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1),
-			zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
+			zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+			zstd.WithSingleSegment(true)) // which makes every frame tell its size
 		if err != nil {
 			panic(err) // only a bad option fails
 		}

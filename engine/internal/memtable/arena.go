@@ -156,7 +156,7 @@ func (a *arena) back(e entry, seq kv.Seq) entry {
 	if !e.hasOlder() {
 		return nil
 	}
-	if jump := a.at(e.jump(0)); jump.seq() > seq {
+	if jump := a.at(e.jump(0)); jump.seq() >= seq {
 		return jump
 	}
 	return a.at(e.prev())

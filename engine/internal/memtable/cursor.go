@@ -6,9 +6,9 @@ var _ kv.Cursor = (*Cursor)(nil)
 
 // A Cursor walks the keys of one keyspace as of a sequence number: for each
 // key the newest version up to it, tombstones included. Range deletes are not
-// applied. Of what is put after the cursor was positioned it may show only
-// what is newer than its sequence number allows: nothing. (With a sequence
-// number that is not published yet, it may or may not show such entries.)
+// applied. Operations that are put while the cursor is open are newer than its
+// sequence number, and not shown; with a sequence number that is not published
+// yet, such as kv.MaxSeq, they may be shown or not.
 //
 // On no entry, before the first move or past an end, Next and Prev return
 // false. Key and Value alias the table's memory: what they returned stays

@@ -492,7 +492,7 @@ func FuzzTable(f *testing.F) {
 		f.Add(s, data)
 	}
 	f.Fuzz(func(t *testing.T, s int, data []byte) {
-		if len(data) > 1<<14 {
+		if len(data) > 1<<12 {
 			return
 		}
 		c := &script{data}

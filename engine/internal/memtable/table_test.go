@@ -228,11 +228,12 @@ func TestCursor_Reset(t *testing.T) {
 		put(two, fmt.Sprintf("two %04d", i), "", kv.Seq(i+1))
 	}
 	c := one.NewCursor(0, kv.MaxSeq)
-	c.Last()
-	c.Reset(two, 0, 500)
+	c.SeekGE([]byte("one 0500"))
+	c.Reset(two, 0, kv.MaxSeq)
 	if c.Next() || c.Prev() {
 		t.Error("a cursor stands somewhere after Reset")
 	}
+	c.Reset(two, 0, 500)
 	if !c.First() || string(c.Key()) != "two 0000" || !c.Last() || string(c.Key()) != "two 0499" {
 		t.Errorf("after Reset the cursor ends on %q", c.Key())
 	}

@@ -41,6 +41,9 @@ type source struct {
 // tombstones of all of them. With tombstones, deleted keys are shown as
 // entries of kind kv.Delete; without, they are left out.
 func (c *Cursor) Reset(sources []kv.Cursor, deletes []kv.RangeDeletes, tombstones bool) {
+	if len(sources) > MaxSources {
+		panic("merge: too many sources")
+	}
 	c.sources = c.sources[:0]
 	for _, s := range sources {
 		c.sources = append(c.sources, source{Cursor: s})

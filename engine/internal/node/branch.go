@@ -141,24 +141,25 @@ func (n Node) Search(key []byte) int {
 		}
 	}
 
-	// The last separator whose head is at most key's.
+	// The last separator whose head is at most key's, without a branch in
+	// the loop: on random keys, half of the branches would be mispredicted
+	// (25 ns for 120 children, instead of 42; on one hot key 19, not 11).
 	h := head(key)
-	heads := n[branchHeads(count):]
+	at := branchHeads(count)
+	heads := n[at : at+4*count]
 	i, size := 0, count
 	for size > 1 {
 		half := size >> 1
-		if binary.BigEndian.Uint32(heads[4*(i+half):]) <= h {
-			i += half
-		}
 		size -= half
+		i += half & -atMost(load32(heads, i+half), h)
 	}
-	if i == 0 || binary.BigEndian.Uint32(heads[4*i:]) != h {
+	if i == 0 || load32(heads, i) != h {
 		return i
 	}
 
 	// Heads alike: compare the suffixes of those that have it.
 	lo, hi := i, i+1
-	for step := 1; lo > 1 && binary.BigEndian.Uint32(heads[4*(lo-1):]) == h; step *= 2 {
+	for step := 1; lo > 1 && load32(heads, lo-1) == h; step *= 2 {
 		lo = max(1, lo-step)
 	}
 	for lo < hi { // the first separator behind key
@@ -170,6 +171,13 @@ func (n Node) Search(key []byte) int {
 		}
 	}
 	return lo - 1
+}
+
+// atMost is 1 if a is at most b, else 0.
+func atMost(a, b uint32) int { return int((uint64(a) - uint64(b) - 1) >> 63) }
+
+func load32(heads []byte, i int) uint32 {
+	return binary.BigEndian.Uint32(heads[4*i : 4*i+4])
 }
 
 // head is the first four bytes of suffix as a number.

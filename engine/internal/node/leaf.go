@@ -100,16 +100,22 @@ func LeafCellSize(key, value int, overflow bool) int {
 
 // Cell returns entry i.
 func (n Node) Cell(i int) Cell {
-	at := HeaderSize + int(binary.LittleEndian.Uint16(n[leafSlots(n.Count())+2*i:]))
-	suffix, value, at := cellLengths(n, at)
-	c := Cell{Suffix: n[at : at+suffix : at+suffix], Len: value >> 1, Overflow: value&1 != 0}
-	at += suffix
-	size := c.Len
-	if c.Overflow {
+	at, suffix, size, overflow := n.CellAt(i)
+	end := at + suffix
+	c := Cell{Suffix: n[at:end:end], Len: size, Overflow: overflow}
+	if overflow {
 		size = RefSize
 	}
-	c.Value = n[at : at+size : at+size]
+	c.Value = n[end : end+size : end+size]
 	return c
+}
+
+// CellAt returns what Cell does, as the offset in the node of the suffix,
+// behind which the value stands, and the lengths of the two.
+func (n Node) CellAt(i int) (at, suffix, size int, overflow bool) {
+	at = HeaderSize + int(binary.LittleEndian.Uint16(n[leafSlots(n.Count())+2*i:]))
+	suffix, size, at = cellLengths(n, at)
+	return at, suffix, size >> 1, size&1 != 0
 }
 
 // cellLengths decodes the two numbers that open the cell at an offset of the
@@ -183,7 +189,7 @@ func (n Node) LowerBound(key []byte) int {
 	lo, hi := 0, count
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if bytes.Compare(n.Cell(mid).Suffix, key) < 0 {
+		if at, suffix, _, _ := n.CellAt(mid); bytes.Compare(n[at:at+suffix], key) < 0 {
 			lo = mid + 1
 		} else {
 			hi = mid

@@ -441,6 +441,70 @@ func TestCache_BranchesOutliveLeaves(t *testing.T) {
 	}
 }
 
+// The same for leaves that are all read often, whose branch is not read again.
+func TestCache_ABranchStaysWithItsChildren(t *testing.T) {
+	mem := vfs.NewMem()
+	w := openWood(t, mem, forest(t, mem, 120), 40*leafCost)
+	n, err := w.Node(w.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		for i := range 120 {
+			f := w.Child(w.root, n, i)
+			for range 2 {
+				if _, err := w.Node(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !w.root.Resident() {
+				t.Fatal("the branch is gone")
+			}
+		}
+	}
+}
+
+// What a writer writes without asking for memory evicts nothing, unless it is
+// the branch without which a child in memory could not be found.
+func TestCache_WritingEvictsNothing(t *testing.T) {
+	mem := vfs.NewMem()
+	w := openWood(t, mem, forest(t, mem, 100), 40*leafCost)
+	w.hits(t, 0, 100, false) // full
+	before := w.Stats()
+	wr, err := w.Begin(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wr.Abort()
+	h, buf := leafOf(leafKey(0), make([]byte, 4000), 4000, false)
+	cold, err := wr.Write(h, 1, false, buf, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cold.Resident() || w.Stats().Frames != before.Frames {
+		t.Errorf("the leaf is in memory: %v; %d frames, %d before", cold.Resident(), w.Stats().Frames, before.Frames)
+	}
+	h, buf = leafOf(leafKey(0), make([]byte, 4000), 4000, false)
+	warm, err := wr.Write(h, 1, false, buf, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for child, want := range map[*Frame]bool{cold: false, warm: true} {
+		h, buf = branchOf([]node.Ref{child.Ref(), cold.Ref(), cold.Ref(), cold.Ref(), cold.Ref(), cold.Ref()})
+		buf = append(buf, make([]byte, 5000)...) // more than the room that is left
+		branch, err := wr.Write(h, 2, false, buf, []*Frame{child, nil, nil, nil, nil, nil}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if child.Resident() != want || branch.Resident() != want {
+			t.Errorf("child in memory: %v, its branch: %v, want both %v", child.Resident(), branch.Resident(), want)
+		}
+	}
+	if err := w.cache.check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A frame's hot fields must not straddle two cache lines, and there may be
 // millions of frames.
 func TestFrame_Size(t *testing.T) {

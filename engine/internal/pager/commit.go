@@ -5,6 +5,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // Commit makes the new generation the database's state. Of m it takes what the
@@ -31,11 +32,13 @@ func (w *Writer) Commit(m Meta, shrink bool) error {
 		w.Abort()
 		return err
 	}
-	if err := w.persist(&m); err != nil {
+	if known, err := w.persist(&m); err != nil {
 		err = fmt.Errorf("%s: commit generation %d: %w", p.name, w.gen, err)
-		p.mu.Lock()
-		p.failure = err
-		p.mu.Unlock()
+		if !known {
+			p.mu.Lock()
+			p.failure = err
+			p.mu.Unlock()
+		}
 		w.Abort()
 		return err
 	}
@@ -67,10 +70,7 @@ func (w *Writer) prepare(m Meta, shrink bool) (Meta, error) {
 	if err := m.check(); err != nil {
 		return m, fmt.Errorf("%s: commit: %w", p.name, err)
 	}
-	if err := p.staged.flush(); err != nil {
-		return m, err
-	}
-	return m, w.growFile(m.FileSize)
+	return m, p.staged.flush()
 }
 
 // placeFreeList adds what this writer freed to the space, writes the free list
@@ -81,7 +81,12 @@ func (w *Writer) prepare(m Meta, shrink bool) (Meta, error) {
 // and one length, and zeros fill the body up.
 func (w *Writer) placeFreeList(m *Meta, shrink bool) (uint64, error) {
 	p := w.p
-	if old := p.Meta().FreeList; !old.IsZero() {
+	old := p.Meta().FreeList
+	if shrink && w.cutAllFree(old) {
+		m.FreeList = node.Ref{}
+		return 0, nil
+	}
+	if !old.IsZero() {
 		w.Free(old)
 	}
 	w.release()
@@ -115,6 +120,25 @@ func (w *Writer) placeFreeList(m *Meta, shrink bool) (uint64, error) {
 	return w.space.free.units + w.space.pendingUnits(), p.staged.put(off, body)
 }
 
+// cutAllFree ends the space before the old free list and the free extents
+// beside it, where nothing else is unused: then no list is needed. The old
+// list is cut off only when the new meta is durable, and no view reads it.
+func (w *Writer) cutAllFree(old node.Ref) bool {
+	if len(w.freed) > 0 || len(w.space.pending) > 0 {
+		return false
+	}
+	s := w.space.clone()
+	if !old.IsZero() && s.free.add(extentOf(old)) != nil {
+		return false
+	}
+	s.trim()
+	if s.free.count > 0 {
+		return false
+	}
+	w.space = s
+	return true
+}
+
 // freeListSlack bounds how much longer an encoded free list can get by one
 // allocation.
 const freeListSlack = 16
@@ -129,32 +153,21 @@ func (w *Writer) release() {
 	w.freed = nil
 }
 
-// growFile makes the file as long as the meta will say, where the last extent
-// was given back and never written.
-func (w *Writer) growFile(size uint64) error {
-	n, err := w.p.file.Size()
-	if err == nil && uint64(n) < size {
-		err = w.p.file.Truncate(int64(size))
-	}
-	if err != nil {
-		return fmt.Errorf("%s: grow to %d bytes: %w", w.p.name, size, err)
-	}
-	return nil
-}
-
-// persist is steps 2 to 4.
-func (w *Writer) persist(m *Meta) error {
+// persist is steps 2 to 4. known says of an error that what the disk holds is
+// known all the same: a full disk took only a part of the meta, which cannot be
+// valid without its end.
+func (w *Writer) persist(m *Meta) (known bool, err error) {
 	f := w.p.file
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync extents: %w", err)
+		return false, fmt.Errorf("sync extents: %w", err)
 	}
-	if err := writeMeta(f, m); err != nil {
-		return fmt.Errorf("write meta: %w", err)
+	if n, err := writeMeta(f, m); err != nil {
+		return n < metaSize && vfs.IsNoSpace(err), fmt.Errorf("write meta: %w", err)
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync meta: %w", err)
+		return false, fmt.Errorf("sync meta: %w", err)
 	}
-	return nil
+	return false, nil
 }
 
 // cut cuts the file to size. A failure leaves it longer than it need be, which

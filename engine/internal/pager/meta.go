@@ -17,6 +17,8 @@ const (
 	metaMagic   = "LGTNGDB1"
 	metaVersion = 1
 	slotStride  = 4096 // from one meta slot to the other
+	copyOffset  = 2048 // from a slot to its copy
+	metaPlaces  = 4    // two slots and their copies
 
 	// firstExtent is where extents begin.
 	firstExtent = 8192
@@ -134,15 +136,15 @@ func within(r node.Ref, fileSize uint64) bool {
 // slotOffset is where the meta of generation gen stands (M1).
 func slotOffset(gen uint64) int64 { return int64(gen%2) * slotStride }
 
-// readMeta reads both slots of f and returns the newer valid meta (M1). A slot
-// in which a crash tore the write is passed over: the other one is whole.
+// readMeta reads both slots of f, and their copies, and returns the newest
+// valid meta (M1). A place in which a crash tore the write is passed over.
 func readMeta(f vfs.File) (Meta, error) {
 	var best Meta
 	var found bool
-	var errs [2]error
-	for slot := range uint64(2) {
-		m, err := readSlot(f, slot)
-		errs[slot] = err
+	var errs [metaPlaces]error
+	for place := range uint64(metaPlaces) {
+		m, err := readPlace(f, place)
+		errs[place] = err
 		if err != nil {
 			if !passable(err) {
 				return Meta{}, fmt.Errorf("%s: %w", f.Name(), err)
@@ -150,7 +152,7 @@ func readMeta(f vfs.File) (Meta, error) {
 			continue
 		}
 		if found && m.UUID != best.UUID {
-			return Meta{}, &CorruptError{f.Name(), slotStride, Foreign, "the two metas belong to different databases"}
+			return Meta{}, &CorruptError{f.Name(), place * copyOffset, Foreign, "the metas belong to different databases"}
 		}
 		if !found || m.Gen > best.Gen {
 			best, found = m, true
@@ -172,9 +174,10 @@ func (e *slotError) Unwrap() error { return e.err }
 
 func passable(err error) bool { return !errors.As(err, new(*slotError)) }
 
-func readSlot(f vfs.File, slot uint64) (Meta, error) {
+// readPlace reads the meta in a place: slot 0, its copy, slot 1, its copy.
+func readPlace(f vfs.File, place uint64) (Meta, error) {
 	var b [metaSize]byte
-	n, err := f.ReadAt(b[:], slotOffset(slot))
+	n, err := f.ReadAt(b[:], int64(place)*copyOffset)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Meta{}, &slotError{fmt.Errorf("read meta: %w", err)}
 	}
@@ -185,16 +188,16 @@ func readSlot(f vfs.File, slot uint64) (Meta, error) {
 		}
 		return Meta{}, err
 	}
-	if m.Gen%2 != slot {
+	if slot := place / 2; m.Gen%2 != slot {
 		return Meta{}, fmt.Errorf("generation %d in slot %d", m.Gen, slot)
 	}
 	return m, nil
 }
 
-// noMeta says why neither slot could be used.
-func noMeta(f vfs.File, errs [2]error) error {
-	if errors.Is(errs[0], ErrFormat) && errors.Is(errs[1], ErrFormat) {
+// noMeta says why no slot could be used.
+func noMeta(f vfs.File, errs [metaPlaces]error) error {
+	if errors.Is(errs[0], ErrFormat) && errors.Is(errs[2], ErrFormat) {
 		return fmt.Errorf("%s: %w", f.Name(), errs[0])
 	}
-	return &CorruptError{f.Name(), 0, Structure, fmt.Sprintf("no valid meta (slot 0: %v; slot 1: %v)", errs[0], errs[1])}
+	return &CorruptError{f.Name(), 0, Structure, fmt.Sprintf("no valid meta (slot 0: %v; slot 1: %v)", errs[0], errs[2])}
 }

@@ -66,20 +66,37 @@ func writeFirst(f vfs.File, m Meta) error {
 	}
 	for gen := range uint64(2) {
 		m.Gen = gen
-		if err := writeMeta(f, &m); err != nil {
+		if _, err := writeMeta(f, &m); err != nil {
 			return err
 		}
 	}
 	return f.Sync()
 }
 
-func writeMeta(f vfs.File, m *Meta) error {
+func writeMeta(f vfs.File, m *Meta) (int, error) {
 	b := EncodeMeta(m)
-	_, err := f.WriteAt(b[:], slotOffset(m.Gen))
-	return err
+	return f.WriteAt(b[:], slotOffset(m.Gen))
 }
 
-// Open opens the file name at its newest generation.
+// confirm makes m, which was found in f, durable in another place. The process
+// that wrote it may have died, or met an error, before its sync: then the disk
+// may have only the generation before, and nothing that depends on m may be
+// done. Writing the slot again could tear it, and with it the only durable
+// meta, so a copy is written beside it.
+func confirm(f vfs.File, m *Meta) error {
+	b := EncodeMeta(m)
+	if _, err := f.WriteAt(b[:], slotOffset(m.Gen)+copyOffset); err != nil {
+		return fmt.Errorf("%s: confirm generation %d: %w", f.Name(), m.Gen, err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("%s: confirm generation %d: %w", f.Name(), m.Gen, err)
+	}
+	return nil
+}
+
+// Open opens the file name at its newest generation. To open it for writing
+// takes a write and a sync: the generation is made durable before anything is
+// built on it.
 func Open(fs vfs.FS, name string, o Options) (*Pager, error) {
 	mode := vfs.ReadWrite
 	if o.ReadOnly {
@@ -90,6 +107,9 @@ func Open(fs vfs.FS, name string, o Options) (*Pager, error) {
 		return nil, err
 	}
 	m, err := readState(f)
+	if err == nil && !o.ReadOnly {
+		err = confirm(f, &m)
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

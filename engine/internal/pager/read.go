@@ -266,8 +266,6 @@ func (p *Pager) checkHeader(ref node.Ref, want expect, h node.Header) error {
 		return p.corrupt(ref, Structure, "%s", want.mismatch(h))
 	case h.Gen > p.newest.Load():
 		return p.corrupt(ref, Structure, "generation %d, the newest is %d", h.Gen, p.newest.Load())
-	case !compress.Codec(h.Codec).Valid():
-		return p.corrupt(ref, Structure, "unknown %v", compress.Codec(h.Codec))
 	case h.Codec == uint8(compress.None) && h.PlainLen != plain:
 		return p.corrupt(ref, Structure, "a plain length of %d in a body of %d", h.PlainLen, plain)
 	}
@@ -287,8 +285,6 @@ func (want expect) mismatch(h node.Header) string {
 		return fmt.Sprintf("keyspace %d, want %d", h.Keyspace, want.keyspace)
 	case want.level >= 0 && int(h.Level) != want.level:
 		return fmt.Sprintf("level %d, want %d", h.Level, want.level)
-	case (h.Kind == node.Branch) != (h.Level > 0):
-		return fmt.Sprintf("kind %d with level %d", h.Kind, h.Level)
 	}
 	return ""
 }

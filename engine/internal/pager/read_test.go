@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/internal/compress"
@@ -271,6 +272,78 @@ func TestRead_RefusesWhatBreaksTheFormat(t *testing.T) {
 	}
 }
 
+// A reference to a level that is not the node's.
+func TestReadNode_AnotherLevel(t *testing.T) {
+	mem := vfs.NewMem()
+	tr, refs, _ := build(t, mem, compress.None, []uint64{1, 2, 3})
+	for level, ref := range map[int]node.Ref{2: tr.root.Ref(), 0: tr.root.Ref(), 1: refs[0]} {
+		if _, err := tr.p.ReadNode(ref, kv.CatalogKeyspace, level); kindOf(err) != Structure {
+			t.Errorf("level %d: have %v", level, err)
+		}
+	}
+}
+
+// What stands behind the end that the meta tells is nobody's, even if a crash
+// left something there.
+func TestRead_NothingBehindTheEnd(t *testing.T) {
+	mem := vfs.NewMem()
+	tr, _, _ := build(t, mem, compress.None, []uint64{1, 2, 3})
+	end := tr.p.Meta().FileSize
+	if _, err := tr.p.file.WriteAt(make([]byte, 4096), int64(end)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tr.p.ReadNode(node.Ref{Off: end, Len: 500}, kv.CatalogKeyspace, 0); kindOf(err) != Truncated {
+		t.Errorf("have %v", err)
+	}
+}
+
+// A large value that is stored as it is has no codec to notice that its plain
+// length is another.
+func TestReadOverflow_LargeWithAnotherPlainLength(t *testing.T) {
+	mem := vfs.NewMem()
+	_, _, overflow := build(t, mem, compress.None, []uint64{numberOf(directBytes, directBytes+9000), 2})
+	p := damaged(t, mem, func(b []byte) {
+		e := extentBytes(b, overflow)
+		e[40] ^= 1
+		reseal(e)
+		overflow.Sum = binary.LittleEndian.Uint64(e)
+	})
+	if _, err := p.ReadOverflow(overflow, kv.CatalogKeyspace, nil); kindOf(err) != Structure {
+		t.Errorf("have %v", err)
+	}
+}
+
+// Lengths that a hostile file tells are judged before memory is taken for them.
+func TestRead_TakesNoMemoryForALie(t *testing.T) {
+	mem := vfs.NewMem()
+	_, refs, overflow := build(t, mem, compress.S2, []uint64{numberOf(700, 900), numberOf(2000, 6000), 3})
+	for name, ref := range map[string]node.Ref{"leaf": refs[0], "overflow": overflow} {
+		plain := uint32(1 << 30)
+		if name == "overflow" {
+			plain = 3 << 30
+		}
+		p := damaged(t, mem, func(b []byte) {
+			e := extentBytes(b, ref)
+			binary.LittleEndian.PutUint32(e[40:], plain)
+			binary.PutUvarint(e[48:], uint64(plain)) // what the s2 block itself tells
+			reseal(e)
+			ref.Sum = binary.LittleEndian.Uint64(e)
+		})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var err error
+		if name == "leaf" {
+			_, err = p.ReadNode(ref, kv.CatalogKeyspace, 0)
+		} else {
+			_, err = p.ReadOverflow(ref, kv.CatalogKeyspace, nil)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; kindOf(err) != Structure || took > 1<<20 {
+			t.Errorf("%s: have %v, took %d bytes", name, err, took)
+		}
+	}
+}
+
 // Random damage anywhere never gives a wrong value, nor a panic.
 func TestRead_RandomDamageIsFoundOrHarmless(t *testing.T) {
 	mem := vfs.NewMem()
@@ -314,6 +387,7 @@ func TestRead_RandomDamageIsFoundOrHarmless(t *testing.T) {
 func TestOverflow_AllLengths(t *testing.T) {
 	mem := vfs.NewMem()
 	p := create(t, mem, Options{})
+	r := rand.New(rand.NewPCG(1, 21))
 	var refs []node.Ref
 	var values [][]byte
 	w, err := p.Begin(1)
@@ -325,6 +399,9 @@ func TestOverflow_AllLengths(t *testing.T) {
 			v := make([]byte, n)
 			for i := range v {
 				v[i] = byte(i * i >> 8)
+				if i%8 < 3 {
+					v[i] = byte(r.Uint32()) // so that it stays large when compressed
+				}
 			}
 			ref, err := w.WriteOverflow(5, v, codec)
 			if err != nil {
@@ -336,7 +413,8 @@ func TestOverflow_AllLengths(t *testing.T) {
 	check := func(p *Pager) {
 		t.Helper()
 		for i, ref := range refs {
-			have, err := p.ReadOverflow(ref, 5, []byte("before"))
+			dst := append(make([]byte, 0, 6+i%2*(4<<20)), "before"...) // with and without room
+			have, err := p.ReadOverflow(ref, 5, dst)
 			if err != nil || !bytes.Equal(have, append([]byte("before"), values[i]...)) {
 				t.Errorf("value of %d bytes: have %d bytes, %v", len(values[i]), len(have)-6, err)
 			}

@@ -261,29 +261,31 @@ func (t *tree) extents() (map[uint64]node.Ref, error) {
 	return all, err
 }
 
-// checkM3 holds the file of the tree to M3: each unit is reached once or free
-// once.
+// checkM3 holds the file of the tree to M3.
 func (t *tree) checkM3() error {
-	m := t.p.Meta()
 	reached, err := t.extents()
 	if err != nil {
 		return err
 	}
-	if r := m.FreeList; !r.IsZero() {
-		reached[r.Off] = r
+	return checkCover(t.p, slices.Collect(maps.Values(reached)))
+}
+
+// checkCover makes sure that each unit of the file belongs to one of the refs,
+// to the free list or to what it lists, and to one of them only.
+func checkCover(p *Pager, reached []node.Ref) error {
+	m := p.Meta()
+	if !m.FreeList.IsZero() {
+		reached = append(reached, m.FreeList)
 	}
-	s, err := t.p.loadSpace() // from the disk
+	s, err := p.loadSpace() // from the disk
 	if err != nil {
 		return err
 	}
-	var all []extent
+	all := s.pendingExtents()
 	var used uint64
-	for r := range maps.Values(reached) {
+	for _, r := range reached {
 		all = append(all, extentOf(r))
 		used += r.Size()
-	}
-	for _, r := range s.pending {
-		all = append(all, r.ext...)
 	}
 	sortExtents(all)
 	at := uint64(firstUnit)

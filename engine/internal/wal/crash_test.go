@@ -3,6 +3,7 @@ package wal
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -115,9 +116,7 @@ func TestF02_CrashAtEveryOperation(t *testing.T) {
 				if err != nil {
 					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
 				}
-				if err := again.append(10); err != nil {
-					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
-				}
+				again.goOn(t, fmt.Sprintf("seed %d, operation %d, %v", seed, n, d))
 				if i == n%8 && n%2 == 0 {
 					crashRecovery(t, image, m, p.at(n), fmt.Sprintf("seed %d, operation %d, %v", seed, n, d), 2)
 				}
@@ -125,6 +124,24 @@ func TestF02_CrashAtEveryOperation(t *testing.T) {
 		}
 	}
 	t.Logf("%d crash images", crashes)
+}
+
+// goOn writes over the spares and opens the log again: nothing that a crash
+// left may get in the way.
+func (m *model) goOn(t *testing.T, story string) {
+	t.Helper()
+	m.entries = slices.Clone(m.entries)
+	for range 3 {
+		if err := m.append(3000); err != nil {
+			t.Fatalf("%s: then Append: %v", story, err)
+		}
+	}
+	n := 0
+	l, _, err := Open(m.o, m.meta, matcher(m.after(), &n))
+	if err != nil || n != len(m.after()) {
+		t.Fatalf("%s: reopened: %d of %d records, %v", story, n, len(m.after()), err)
+	}
+	m.log = l
 }
 
 // crashRecovery recovers image, runs a session on it, and crashes both at
@@ -148,31 +165,54 @@ func crashRecovery(t *testing.T, image *vfs.Mem, m *model, at moment, story stri
 			if err != nil {
 				t.Fatalf("%s: %v", story, err)
 			}
-			if err := third.append(10); err != nil {
-				t.Fatalf("%s: %v", story, err)
-			}
-			if levels > 1 && i == 3 && n%7 == 0 {
+			third.goOn(t, story)
+			if levels > 1 && i == 3 && n%11 == 0 {
 				crashRecovery(t, second, again, p.at(n), story, levels-1)
 			}
 		}
 	}
 }
 
-// A process that dies leaves the page cache; the power may fail later, in the
-// middle of the recovery that was reading it.
-func TestF03_PowerCutInRecoveryAfterProcessCrash(t *testing.T) {
+// A process that dies at any operation leaves the page cache; the power may
+// fail later, in the middle of the recovery that was reading it, or after it.
+func TestF03_PowerCutAfterProcessCrash(t *testing.T) {
 	for seed := range uint64(*crashSeeds) * 3 {
-		sim := faultfs.NewSim()
-		m := create(t, small(sim))
-		var p promises
-		scenario(t, sim, m, &p, seed+100, 25)
-		ops := sim.Ops()
-		m.reopen(t) // on what the page cache holds
-		p.note(sim, m)
-		for n := ops; n <= sim.Ops(); n++ {
-			for _, d := range faultfs.Damages(8, int64(seed)) {
-				if _, err := recoverImage(sim.Image(n, d), m.o, m.entries, p.at(n), d == faultfs.None); err != nil {
-					t.Fatalf("seed %d, operation %d, %v: %v", seed, n, d, err)
+		for stop := 1; ; stop++ {
+			sim := faultfs.NewSim()
+			m := create(t, small(sim))
+			p := promises{}
+			p.note(sim, m)
+			sim.StopAt(sim.Ops() + stop)
+			rnd := newRand(seed)
+			var err error
+			for i := 0; i < 12 && err == nil; i++ {
+				if err = m.append(rnd.IntN(3000)); err == nil && rnd.IntN(3) == 0 {
+					_, err = m.log.Sync()
+				}
+				if err == nil && rnd.IntN(3) == 0 {
+					err = m.log.Prepare()
+				}
+				if err == nil {
+					p.note(sim, m)
+				}
+			}
+			sim.StopAt(0)
+			if err == nil {
+				break
+			}
+			ops := sim.Ops()
+			m.reopen(t) // on what the page cache holds
+			p.note(sim, m)
+			for range 2 {
+				m.mustAppend(t, 3000)
+				m.mustSync(t)
+				p.note(sim, m)
+			}
+			for n := ops; n <= sim.Ops(); n++ {
+				for _, d := range faultfs.Damages(4, int64(seed)) {
+					if _, err := recoverImage(sim.Image(n, d), m.o, m.entries, p.at(n), d == faultfs.None); err != nil {
+						t.Fatalf("seed %d, stopped at %d, operation %d, %v: %v", seed, stop, n, d, err)
+					}
 				}
 			}
 		}
@@ -200,29 +240,42 @@ func TestRecycledSegment_StaleRecordsDoNotReplay(t *testing.T) {
 	if err := m.log.Prepare(); err != nil {
 		t.Fatal(err)
 	}
+	for range 8 {
+		m.mustAppend(t, 512-recordSize) // the last of them into segment 5
+	}
+	m.mustSync(t)
+	if m.log.active.number != 5 || m.log.rest() != 7*512 {
+		t.Fatalf("segment %d with %d bytes left", m.log.active.number, m.log.rest())
+	}
 	path := o.path(segmentName(5))
 	data, err := mem.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Put records behind the first place of segment 5 as a use of the file
-	// with another number would have: everything else is right.
 	var h header
 	if wrong := h.get(data); wrong != "" {
 		t.Fatal(wrong)
 	}
-	for _, other := range []header{
-		{uuid: h.uuid, number: h.number - 3},
-		{uuid: h.uuid, number: h.number + 1<<32},
-		{uuid: [16]byte{1}, number: h.number},
+	// Put records behind the one in segment 5 as another use of the file would
+	// have, or a write that went astray: everything else about them is right.
+	for what, other := range map[string]struct {
+		header
+		astray LSN
+	}{
+		"an earlier use":                        {header: header{uuid: h.uuid, number: h.number - 3}},
+		"a use with the same low bits":          {header: header{uuid: h.uuid, number: h.number + 1<<32}},
+		"another database":                      {header: header{uuid: [16]byte{1}, number: h.number}},
+		"this use, but for another place in it": {header: h, astray: 512},
 	} {
 		image := mem.Clone()
-		stale := append([]byte(nil), data...)
+		stale := slices.Clone(data)
 		seq := m.lastSeq() + 1
-		for i := range 8 {
-			lsn := h.start + LSN(i)*512
+		for i := 1; i < 8; i++ {
 			count := uint32(1 + seq%3)
-			r := recordHeader{length: 512 - recordSize, lsn: lsn, seq: seq, count: count, number: uint32(other.number)}
+			r := recordHeader{
+				length: 512 - recordSize, lsn: h.start + LSN(i)*512 + other.astray,
+				seq: seq, count: count, number: uint32(other.number),
+			}
 			b := stale[dataOffset+i*512:][:512]
 			r.put(b)
 			seal(b, other.seed())
@@ -233,6 +286,7 @@ func TestRecycledSegment_StaleRecordsDoNotReplay(t *testing.T) {
 		}
 		again := *m
 		again.o.FS = image
+		t.Log(what)
 		again.reopen(t)
 	}
 }

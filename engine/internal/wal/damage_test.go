@@ -197,6 +197,68 @@ func TestF09_DamageBeforeSyncedMark(t *testing.T) {
 	}
 }
 
+// The next segment's header may be all that knows the last records synced.
+func TestF09_SegmentHeaderSaysSynced(t *testing.T) {
+	mem := vfs.NewMem()
+	m := create(t, small(mem))
+	m.mustAppend(t, 100)
+	m.mustSync(t)
+	if err := m.log.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	path := m.o.path(segmentName(1))
+	data, err := mem.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[dataOffset+50] ^= 1
+	if err := mem.WriteFile(path, data); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = Open(m.o, m.meta, func(Record) error { return nil })
+	wantCorrupt(t, err)
+}
+
+// A gap in the sequence numbers is damage, whatever the checksums say.
+func TestOpen_SequenceGap(t *testing.T) {
+	m := create(t, small(vfs.NewMem()))
+	m.mustAppend(t, 100, 100)
+	m.meta.Seq = 1
+	_, _, err := Open(m.o, m.meta, func(Record) error { return nil })
+	wantCorrupt(t, err)
+	var seen int
+	_, damages, err := Check(m.o, m.meta, func(Record) error { seen++; return nil })
+	if err != nil || len(damages) == 0 || damages[0].Invariant != "W2" || seen != 2 {
+		t.Fatalf("Check: %d records, %v, %v", seen, damages, err)
+	}
+}
+
+// A segment made to keep recovery busy: each place looks like a record that
+// reaches to the end of the segment and says that the log was synced past it.
+func TestF27_ScanIsLinear(t *testing.T) {
+	mem := vfs.NewMem()
+	o := small(mem)
+	o.SegmentSize = 4 << 20
+	m := create(t, o)
+	m.mustAppend(t, 100)
+	path := m.o.path(segmentName(1))
+	data, err := mem.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := m.log.active.end
+	for p := m.log.End(); p+recordSize <= end; p += recordSize {
+		h := recordHeader{length: uint32(end - p - recordSize), lsn: p, seq: 9, synced: p, count: 1, number: 1}
+		h.put(data[m.log.active.offset(p):])
+	}
+	if err := mem.WriteFile(path, data); err != nil {
+		t.Fatal(err)
+	}
+	// Without the limit this takes a hundred gigabytes of checksums.
+	_, _, err = Open(m.o, m.meta, func(Record) error { return nil })
+	wantCorrupt(t, err)
+}
+
 func TestF12_EveryLength(t *testing.T) {
 	d := newDamaged(t, false)
 	for name, data := range d.files {

@@ -149,8 +149,7 @@ func (r *recordHeader) size() int64 { return align(recordSize + int64(r.length))
 // ends within the rest bytes that the segment has from there. Only the
 // checksum then says whether the record is whole.
 func (r *recordHeader) belongs(h *header, lsn LSN, rest int64) bool {
-	return r.lsn == lsn && r.number == uint32(h.number) && r.synced <= lsn &&
-		r.size() <= rest && (r.count != 0 || r.length == 0)
+	return r.lsn == lsn && r.number == uint32(h.number) && r.size() <= rest && (r.count != 0 || r.length == 0)
 }
 
 // seal writes the checksum into the whole record b.

@@ -198,10 +198,24 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 		return nil
 	}
 	err = fmt.Errorf("write log record at %d: %w", h.lsn, err)
-	if vfs.IsNoSpace(err) && int64(n) < size {
-		return err // a part of a record, which the next one overwrites
+	if vfs.IsNoSpace(err) && l.wipe(h.lsn, n) == nil {
+		return err
 	}
 	return l.fail(err)
+}
+
+// wipe makes sure that the first n bytes of a record at lsn, which a full disk
+// kept from being whole, are never taken for it: what is missing may be what
+// stood there before.
+func (l *Log) wipe(lsn LSN, n int) error {
+	if n == 0 {
+		return nil
+	}
+	var zeros [recordSize]byte
+	if _, err := l.active.file.WriteAt(zeros[:min(n, recordSize)], l.active.offset(lsn)); err != nil {
+		return err
+	}
+	return l.active.file.Sync()
 }
 
 // rotate makes a segment with room for size bytes the active one.
@@ -261,7 +275,11 @@ func (l *Log) prepare(size int64) error {
 		return err
 	}
 	if err := l.o.put(s); err != nil {
-		return l.fail(errors.Join(err, s.close()))
+		err = errors.Join(err, s.close())
+		if vfs.IsNoSpace(err) && s.path != l.o.path(segmentName(s.number)) {
+			return errors.Join(err, l.o.FS.Remove(s.path)) // the rename did not happen
+		}
+		return l.fail(err)
 	}
 	l.o.mapFile(s)
 

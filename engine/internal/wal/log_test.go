@@ -191,6 +191,55 @@ func TestOpen_MakesDurableWhatItShows(t *testing.T) {
 	}
 }
 
+// Only what is not known to be durable is copied.
+func TestOpen_CopiesFromTheSyncedMark(t *testing.T) {
+	m := create(t, small(vfs.NewMem()))
+	for range 20 {
+		m.mustAppend(t, 1000)
+		m.mustSync(t)
+	}
+	if r := m.reopen(t); r.Copied != 1040 {
+		t.Fatalf("%d bytes copied, want those of the last record", r.Copied)
+	}
+}
+
+// In a recycled segment, the end of the log does not look torn.
+func TestOpen_IntoASpare(t *testing.T) {
+	m := create(t, small(vfs.NewMem()))
+	m.fill(t, 4)
+	m.checkpoint()
+	if err := m.log.Release(m.meta.LSN); err != nil {
+		t.Fatal(err)
+	}
+	m.mustAppend(t, 10)
+	for range 3 {
+		if r := m.reopen(t); r.TornBytes != 0 {
+			t.Fatalf("%d torn bytes, want none", r.TornBytes)
+		}
+		m.mustAppend(t, 50)
+	}
+}
+
+// What is appended while Sync runs may or may not be durable: Sync must not
+// say that it is.
+func TestSync_AppendMeanwhile(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	m := create(t, small(in))
+	m.mustAppend(t, 100)
+	want := m.log.End()
+	in.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpSync {
+			in.SetHook(nil)
+			m.mustAppend(t, 100, 5000)
+		}
+		return nil
+	})
+	if lsn, err := m.log.Sync(); err != nil || lsn != want || m.log.Synced() != want {
+		t.Fatalf("Sync = %d, %v; Synced = %d; want %d", lsn, err, m.log.Synced(), want)
+	}
+	m.mustSync(t)
+}
+
 func TestF05_NoSpace(t *testing.T) {
 	in := faultfs.Inject(vfs.NewMem())
 	m := create(t, small(in))
@@ -223,7 +272,7 @@ func TestF05_NoSpace_InPlace(t *testing.T) {
 	o.Mapped = false
 	m := create(t, o)
 	m.mustAppend(t, 100)
-	for _, n := range []int{0, 1, 39, 100, 543} {
+	for _, n := range []int{0, 1, 39, 100, 543, 544, 560} {
 		in.FailNth(1, &faultfs.ShortWrite{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
 		if err := m.append(500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
 			t.Fatalf("Append: %v", err)
@@ -232,11 +281,13 @@ func TestF05_NoSpace_InPlace(t *testing.T) {
 		m.reopen(t)
 		m.mustAppend(t, 50)
 	}
-	// The whole record may be there: that it was not written cannot be said.
+	// What is missing of a record may be what stands there already, so that
+	// all of it is there. Refused, it must not come back.
 	in.FailNth(1, &faultfs.ShortWrite{Bytes: 544, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
-	if err := m.append(500); !errors.Is(err, ErrFailed) {
-		t.Fatalf("Append: %v, want ErrFailed", err)
+	if err := m.append(500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
+		t.Fatalf("Append: %v", err)
 	}
+	m.reopen(t)
 }
 
 func TestF04_FailedWrite(t *testing.T) {

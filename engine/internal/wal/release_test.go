@@ -344,6 +344,38 @@ func TestTail_FollowsAWriter(t *testing.T) {
 	}
 }
 
+// The writer dies when the next segment is there and the last is full, and
+// goes on at the end of the last record.
+func TestTail_WriterComesBackAtAFullSegment(t *testing.T) {
+	for _, left := range []int{0, 8, 32} {
+		m := create(t, small(vfs.NewMem()))
+		n := 0
+		apply := func(r Record) error { return matcher(m.entries, &n)(r) }
+		m.mustAppend(t, 4096-recordSize-left)
+		if err := m.log.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		tail, _, err := OpenReadOnly(m.o, m.meta, apply)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := tail.Next(); err != io.EOF {
+				t.Fatalf("%d bytes left: %v, want EOF", left, err)
+			}
+			m.reopen(t)
+			m.mustAppend(t, 4096-recordSize-left)
+			rec, err := tail.Next()
+			if err == nil {
+				err = apply(rec)
+			}
+			if err != nil {
+				t.Fatalf("%d bytes left: %v", left, err)
+			}
+		}
+	}
+}
+
 // Half of a record is not there yet; the other half comes later.
 func TestTail_HalfWrittenRecord(t *testing.T) {
 	mem := vfs.NewMem()

@@ -127,6 +127,9 @@ func (t *Tail) suspect() (*CorruptError, error) {
 // that is nil.
 func (t *Tail) again(damage *CorruptError) (Record, error) {
 	for {
+		// A writer that has died meanwhile, and come back, may go on at the end
+		// of the last record, though there was a next segment.
+		t.w.rewind()
 		changed, err := t.refresh()
 		if err != nil {
 			return Record{}, err

@@ -1,0 +1,82 @@
+# Everything a contributor runs. `make` alone lists the targets.
+#
+# Only Go and make are needed; `make race` also needs a C compiler.
+
+GO      ?= go
+BINARY  := bin/lightning
+# The stripped program stays below this many bytes: a promise of the product.
+MAXSIZE := 5000000
+
+TOOL := $(GO) tool -modfile=tools/go.mod
+GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
+
+.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross bench clean check
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/lightning
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BINARY) ./cmd/lightning
+
+demo: build ## build, and do the main job on real data: import, scan, verify, export, compare
+	@sh testdata/demo.sh $(BINARY)
+
+test: ## run all tests
+	$(GO) test ./...
+
+race: ## run all tests under the race detector (needs a C compiler)
+	@command -v $${CC:-gcc} >/dev/null || { echo "make race: the race detector needs a C compiler (gcc, or CC=...)" >&2; exit 1; }
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## staticcheck, at the version in tools/go.mod
+	$(TOOL) staticcheck ./...
+
+fmt: ## format all Go files
+	$(TOOL) gofumpt -w $(GOFILES)
+
+fmt-check:
+	@files="$$($(TOOL) gofumpt -l $(GOFILES))" || exit 1; \
+	if [ -n "$$files" ]; then echo "not formatted (make fmt):"; echo "$$files"; exit 1; fi
+
+generate: ## write man/ and completions/ anew
+	$(GO) test ./cmd/lightning -count=1 -run '^TestDocs_AreFresh$$' -update
+
+generate-check:
+	$(GO) test ./cmd/lightning -count=1 -run '^TestDocs_AreFresh$$'
+
+fuzz: ## run every fuzz test for a while (FUZZTIME=10s each)
+	@for pkg in $$($(GO) list ./...); do \
+		for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$name"; \
+			$(GO) test $$pkg -run '^$$' -fuzz "^$$name\$$" -fuzztime $${FUZZTIME:-10s} || exit 1; \
+		done; \
+	done
+
+size: build deps ## fail when the stripped binary has 5,000,000 bytes or more
+	@size=$$(wc -c < $(BINARY)); \
+	echo "$(BINARY): $$size bytes, $$(($(MAXSIZE) - size)) below the limit"; \
+	test $$size -lt $(MAXSIZE) || { echo "make size: the limit is $(MAXSIZE) bytes" >&2; exit 1; }
+
+# A call of reflect's Method or MethodByName keeps every exported method of
+# every type in the program: about a megabyte.
+deps:
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
+	@if grep ReflectMethod $(BINARY).dumpdep; then echo "make size: the functions above call reflect methods by name" >&2; exit 1; fi
+	@rm -f $(BINARY).deps $(BINARY).dumpdep
+
+cross: ## build for linux, darwin and windows, amd64 and arm64
+	@for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "$$os/$$arch"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./... || exit 1; \
+	done; done
+
+bench: ## run the benchmarks (BENCH=regexp)
+	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin
+
+check: fmt-check vet lint generate-check test size cross ## all that CI runs

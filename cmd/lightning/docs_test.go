@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/lightning-db/lightning/internal/gendocs"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+var update = flag.Bool("update", false, "write man/ and completions/ anew")
+
+// TestDocs_AreFresh: the manual pages and completion scripts in the repository
+// are those of the commands. `make generate` writes them.
+func TestDocs_AreFresh(t *testing.T) {
+	a := &app{Streams: &ui.Streams{Out: io.Discard, Err: io.Discard}, ctx: context.Background(), out: bufio.NewWriter(io.Discard)}
+	files, err := gendocs.Files(a.root())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository := filepath.Join("..", "..")
+	for _, dir := range []string{"man", "completions"} {
+		old, err := filepath.Glob(filepath.Join(repository, dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range old {
+			if files[dir+"/"+filepath.Base(path)] != nil {
+				continue
+			}
+			if !*update {
+				t.Errorf("%s is of no command: make generate", path)
+			} else if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for name, want := range files {
+		path := filepath.Join(repository, filepath.FromSlash(name))
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		have, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(have, want) {
+			t.Errorf("%s is stale (%v): make generate", name, err)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lightning-db/lightning/engine"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"lightning": main})
+}
+
+// TestScripts runs the program itself through the scripts in testdata/script.
+// Beside testscript's own commands they have:
+//
+//	exits N command...   run a command, which must exit with status N
+//	bytes FILE HEX       write bytes to a file
+//	fill FILE SIZE       write a file of that size
+//	flip FILE OFFSET     flip a byte; a negative offset counts from the end
+//	hold DB              keep a database open for writing, until release
+//	release
+//	terminal INPUT command...  run a command on a terminal, in a script of Linux
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Condition: func(name string) (bool, error) {
+			return name == "unprivileged" && os.Geteuid() > 0, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"terminal": terminal, "exits": exits, "bytes": writeBytes, "fill": fill, "flip": flip, "hold": hold, "release": release,
+		},
+		Setup: func(env *testscript.Env) error {
+			// One database may be held by a script at a time.
+			env.Values[holdKey{}] = new(holder)
+			cities, err := os.ReadFile("../../testdata/cities/cities.jsonl.gz")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(env.WorkDir+"/cities.jsonl.gz", cities, 0o644)
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits status command...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	have := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Check(err)
+		}
+		have = exit.ExitCode()
+	}
+	if have != want {
+		ts.Fatalf("exit status %d, want %d", have, want)
+	}
+}
+
+func writeBytes(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := hex.DecodeString(strings.Join(args[1:], ""))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+func fill(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	pattern := []byte("The quick brown fox jumps over the lazy dog. \x00\xff\r\n")
+	b := bytes.Repeat(pattern, size/len(pattern)+1)[:size]
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(b)
+	}
+	b[at] ^= 0xff
+	ts.Check(os.WriteFile(path, b, 0o644))
+}
+
+type holdKey struct{}
+
+type holder struct{ db *engine.DB }
+
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	h := ts.Value(holdKey{}).(*holder)
+	db, err := engine.Open(ts.MkAbs(args[0]), &engine.Options{Holder: "the test"})
+	ts.Check(err)
+	h.db = db
+	ts.Defer(func() { release(ts, false, nil) })
+}
+
+func release(ts *testscript.TestScript, _ bool, _ []string) {
+	h := ts.Value(holdKey{}).(*holder)
+	if h.db != nil {
+		ts.Check(h.db.Close())
+		h.db = nil
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/verify"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "verify DB",
+		Aliases: []string{"check"},
+		GroupID: groupSafe,
+		Short:   "Look for damage",
+		Long: `Read every node of the tree and every record of the log, and check all that
+docs/FORMAT.md promises. Nothing is changed, and the database may be in use.
+
+The exit status is 0 where all is well and 10 where there is damage; each
+finding names the promise that is broken, the place, and the keys affected.`,
+		Example: `  lightning verify my.db
+  lightning verify my.db --json | jq '.findings[].reason'`,
+		Args: arguments(1, 1),
+	}
+	f := cmd.Flags()
+	quick := f.Bool("quick", false, "look only at the metas, the catalog, the free list and the headers of the log")
+	workers := f.IntP("jobs", "j", 0, "how many to read with at once; 0: one a processor")
+	mode := f.String("progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+		if err != nil {
+			return err
+		}
+		path, err := a.path(args[0])
+		if err != nil {
+			return err
+		}
+		var state atomic.Pointer[verify.Progress]
+		state.Store(&verify.Progress{})
+		bar, err := a.StartProgress(*mode, func() ui.State { return verifyState(state.Load()) })
+		if err != nil {
+			return usageError{err.Error()}
+		}
+		report, err := verify.Run(cmd.Context(), path, verify.Options{
+			Quick: *quick, Workers: *workers,
+			Progress: func(p verify.Progress) { state.Store(&p) },
+		})
+		bar.Stop()
+		if err != nil {
+			return err
+		}
+		if format == formatText {
+			err = a.printReport(report)
+		} else {
+			err = a.printJSON(reportJSON(report))
+		}
+		if err == nil && !report.OK {
+			return hintError{fmt.Errorf("%s: %w", path, errDamage), "what is not damaged stays readable: export it, or restore a backup"}
+		}
+		return err
+	}
+	return cmd
+}
+
+func verifyState(p *verify.Progress) ui.State {
+	return ui.State{
+		Done: p.Bytes, Total: p.Total,
+		Text: fmt.Sprintf("%s  %s  %s", ui.Plural(p.Nodes, "node"), ui.Bytes(p.Bytes), ui.Plural(int64(p.Findings), "finding")),
+		JSON: fmt.Sprintf(`{"message_type":"status","nodes":%d,"bytes":%d,"bytes_total":%d,"findings":%d}`, p.Nodes, p.Bytes, p.Total, p.Findings),
+	}
+}
+
+func (a *app) printReport(r verify.Report) error {
+	line := func(format string, args ...any) error {
+		_, err := fmt.Fprintf(a.out, format+"\n", args...)
+		return err
+	}
+	for _, f := range r.Findings {
+		if err := line("damage %s: %s", f.Invariant, findingText(f)); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Notes {
+		if err := line("note: %s", findingText(f)); err != nil {
+			return err
+		}
+	}
+	what := fmt.Sprintf("%s, %s, log %s with %s", ui.Plural(r.Keys, "key"), ui.Plural(r.Nodes, "node"),
+		ui.Plural(int64(r.Segments), "segment"), ui.Plural(r.LogOps, "operation"))
+	if r.TornBytes > 0 {
+		what += fmt.Sprintf(" and an unfinished end of %s", ui.Bytes(r.TornBytes))
+	}
+	if r.OK {
+		return line("ok: %s", what)
+	}
+	n := uint64(len(r.Findings)) + r.Omitted
+	return line("damaged: %s, %s lost; readable: %s", ui.Plural(n, "finding"), ui.Plural(r.Lost(), "key"), what)
+}
+
+func findingText(f verify.Finding) string {
+	text := fmt.Sprintf("%s at offset %d: %s: %s", f.Path, f.Offset, f.Kind, f.Reason)
+	if f.Start != nil || f.End != nil || f.Keys > 0 {
+		text += fmt.Sprintf("; keys %s … %s", boundText(f.Start, "first"), boundText(f.End, "last"))
+	}
+	if f.Keys > 0 {
+		text += fmt.Sprintf(" (%s lost)", ui.Plural(f.Keys, "key"))
+	}
+	if f.Keyspace != "" {
+		text += " in keyspace " + dump.Printable([]byte(f.Keyspace))
+	}
+	return text
+}
+
+func boundText(key []byte, none string) string {
+	if key == nil {
+		return none
+	}
+	return dump.Printable(key)
+}
+
+func reportJSON(r verify.Report) ui.Object {
+	list := func(findings []verify.Finding) []ui.Object {
+		objects := []ui.Object{}
+		for _, f := range findings {
+			objects = append(objects, findingJSON(f))
+		}
+		return objects
+	}
+	return ui.Object{
+		{Name: "ok", Value: r.OK},
+		{Name: "keys", Value: r.Keys},
+		{Name: "findings", Value: list(r.Findings)},
+		{Name: "notes", Value: list(r.Notes)},
+		{Name: "omitted_findings", Value: r.Omitted},
+		{Name: "lost_keys", Value: r.Lost()},
+		{Name: "nodes", Value: r.Nodes},
+		{Name: "bytes_read", Value: r.Bytes},
+		{Name: "file_bytes", Value: r.FileBytes},
+		{Name: "log_segments", Value: r.Segments},
+		{Name: "log_records", Value: r.LogRecords},
+		{Name: "log_operations", Value: r.LogOps},
+		{Name: "log_torn_bytes", Value: r.TornBytes},
+		{Name: "generation", Value: r.Generation},
+		{Name: "seq", Value: r.Seq},
+		{Name: "quick", Value: r.Quick},
+		{Name: "seconds", Value: r.Duration.Seconds()},
+	}
+}
+
+func findingJSON(f verify.Finding) ui.Object {
+	o := ui.Object{
+		{Name: "invariant", Value: f.Invariant},
+		{Name: "kind", Value: f.Kind},
+		{Name: "path", Value: f.Path},
+		{Name: "offset", Value: f.Offset},
+		{Name: "reason", Value: f.Reason},
+	}
+	if f.Keyspace != "" {
+		o = append(o, ui.Member{Name: "keyspace", Value: f.Keyspace})
+	}
+	bound := func(name string, key []byte) {
+		switch {
+		case key == nil:
+		case utf8.Valid(key):
+			o = append(o, ui.Member{Name: name, Value: string(key)})
+		default:
+			o = append(o, ui.Member{Name: name + "_base64", Value: string(dump.Base64.Append(nil, key))})
+		}
+	}
+	bound("start", f.Start)
+	bound("end", f.End)
+	return append(o, ui.Member{Name: "keys", Value: f.Keys})
+}

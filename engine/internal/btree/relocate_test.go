@@ -1,0 +1,157 @@
+package btree
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/node"
+)
+
+// TestRelocate empties the end of a file whose first half has become free, so
+// that it can be cut.
+func TestRelocate(t *testing.T) {
+	for _, codec := range []compress.Codec{compress.None, compress.Zstd} {
+		r := rand.New(rand.NewPCG(1, 13))
+		s := newStore(t, 1<<10, codec, 1<<20)
+		s.merge(overflowScript(r, 4000))
+		var sc script // leaves a third
+		for _, e := range s.model {
+			if r.IntN(3) > 0 {
+				sc.delete(e.key)
+			}
+		}
+		s.merge(sc)
+		s.merge(script{}) // what the merge freed becomes usable
+		s.check()
+		before := s.p.Meta()
+		for range 6 {
+			limit := 8192 + s.p.Meta().BytesUsed + s.p.Meta().BytesUsed/16
+			w := s.begin()
+			tree, moved, err := Relocate(w, s.tree, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.commit(w, tree, true)
+			s.check()
+			if moved == 0 && tree.Root().Off+tree.Root().Size() > limit {
+				t.Fatal("nothing moved, and yet the root is past the limit")
+			}
+		}
+		after := s.p.Meta()
+		if after.FileSize > 8192+after.BytesUsed*5/4 {
+			t.Errorf("the file takes %d bytes, %d are in use; before %d", after.FileSize, after.BytesUsed, before.FileSize)
+		}
+		s.reopen(1 << 20)
+		s.check()
+	}
+}
+
+// TestRelocate_WithoutRoom moves what it can and leaves the tree whole.
+func TestRelocate_WithoutRoom(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 14))
+	s := newStore(t, 1<<10, compress.None, 1<<20)
+	s.merge(overflowScript(r, 2000))
+	for _, limit := range []uint64{0, 8192, 9000, s.p.Meta().FileSize / 2} {
+		w := s.begin()
+		tree, _, err := Relocate(w, s.tree, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.commit(w, tree, true)
+		s.check()
+	}
+	if tree, moved, err := Relocate(nil, Open(s.p, node.Ref{}, s.cfg), 0); tree.Len() != 0 || moved != 0 || err != nil {
+		t.Errorf("of an empty tree %d bytes moved: %v", moved, err)
+	}
+}
+
+// TestFreeAll leaves nothing in use.
+func TestFreeAll(t *testing.T) {
+	s := newStore(t, 1<<10, compress.None, 1<<20)
+	for range 2 {
+		w := s.begin()
+		if err := FreeAll(w, s.tree); err != nil {
+			t.Fatal(err)
+		}
+		s.commit(w, Open(s.p, node.Ref{}, s.cfg), false)
+		s.model = nil
+		s.check()
+		s.merge(overflowScript(rand.New(rand.NewPCG(1, 15)), 2000))
+		s.check()
+	}
+}
+
+// overflowScript is a load with some values in overflow extents.
+func overflowScript(r *rand.Rand, n int) script {
+	sc := loadScript(r, n)
+	for i := range sc.edits {
+		if i%50 == 7 {
+			sc.edits[i].value = bytes.Repeat([]byte{byte(i), byte(r.Uint32())}, 300+r.IntN(3000))
+		}
+	}
+	return sc
+}
+
+// TestWalk meets every node once, in order, within its bounds, and goes on
+// behind one that cannot be read.
+func TestWalk(t *testing.T) {
+	s := newStore(t, 1<<10, compress.None, 1<<20)
+	s.merge(loadScript(rand.New(rand.NewPCG(1, 16)), 3000))
+	var nodes, entries int
+	var broken node.Ref
+	var last []byte
+	visit := func(v Visit) error {
+		nodes++
+		if v.Err != nil {
+			if v.Ref != broken || v.Node != nil || v.Level < 0 {
+				t.Errorf("visit of %+v: %v", v.Ref, v.Err)
+			}
+			return nil
+		}
+		if v.Level != v.Node.Level() {
+			t.Errorf("level %d, want %d", v.Node.Level(), v.Level)
+		}
+		if v.Level > 0 {
+			return nil
+		}
+		if bytes.Compare(v.Lower, last) < 0 {
+			t.Errorf("the leaf of %q comes after that of %q", v.Lower, last)
+		}
+		last = append(last[:0], v.Lower...)
+		first := append(bytes.Clone(v.Node.Prefix()), v.Node.Cell(0).Suffix...)
+		if bytes.Compare(first, v.Lower) < 0 || v.Upper != nil && bytes.Compare(first, v.Upper) >= 0 {
+			t.Errorf("%q outside [%q, %q)", first, v.Lower, v.Upper)
+		}
+		entries += v.Node.Count()
+		broken = v.Ref
+		return nil
+	}
+	if err := Walk(s.tree, visit); err != nil {
+		t.Fatal(err)
+	}
+	sh := s.check()
+	if nodes != sh.leaves+sh.branches || entries != len(s.model) {
+		t.Errorf("%d nodes with %d entries", nodes, entries)
+	}
+
+	flip(t, s.fs, broken) // the last leaf
+	all := entries
+	nodes, entries, last = 0, 0, nil
+	was := broken
+	if err := Walk(s.tree, func(v Visit) error { broken = was; return visit(v) }); err != nil {
+		t.Fatal(err)
+	}
+	if nodes != sh.leaves+sh.branches || entries != all-int(was.Count) {
+		t.Errorf("with a broken leaf, %d nodes with %d entries", nodes, entries)
+	}
+	stop := errors.New("stop")
+	if err := Walk(s.tree, func(Visit) error { return stop }); err != stop {
+		t.Errorf("Walk returned %v", err)
+	}
+	if err := Walk(Open(s.p, node.Ref{}, s.cfg), visit); err != nil {
+		t.Error(err)
+	}
+}

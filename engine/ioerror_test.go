@@ -1,0 +1,409 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+)
+
+const leastFaults = 10_000 // cases in one run of TestIOError
+
+// Make every call of every scenario fail, reads too, once or from then on,
+// because the device fails or the disk is full, and whole or half way.
+//
+//  1. Nothing panics or waits for ever. Every step gives an error or the right
+//     answer.
+//  2. The fault gone, all that was acknowledged can be read. A full disk leaves
+//     a database that takes writes again; another failure one that either does,
+//     or refuses them all with ErrFailed.
+//  3. Opened again, it holds every acknowledged commit, and of those whose
+//     outcome is unknown whole ones, in their order. The same after a power
+//     cut, for what was durable; and what was shown then is never lost.
+//  4. No file stays open, and no failed sync is tried again.
+func TestIOError(t *testing.T) {
+	warmUp()
+	var cases, played counter
+	wanted := 0
+	t.Run("in", func(t *testing.T) {
+		for i := range scenarios {
+			sc := &scenarios[i]
+			if sc.crashOnly {
+				continue
+			}
+			wanted++
+			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				n := faultScenario(t, sc)
+				cases.add(n)
+				played.add(1)
+				t.Logf("%d cases", n)
+			})
+		}
+	})
+	cases.report(t, "input/output errors", int(played.n.Load()) == wanted, leastFaults)
+}
+
+// fault is one way to fail at one call.
+type fault struct {
+	call    int // from which it strikes
+	err     error
+	forever bool
+	half    bool // a write writes half of its bytes
+}
+
+func (f fault) String() string {
+	s := fmt.Sprintf("%v at call %d", f.err, f.call)
+	if f.forever {
+		s += " and for ever"
+	}
+	if f.half {
+		s += ", half way"
+	}
+	return s
+}
+
+// faultsAt are the faults that a call can meet.
+func faultsAt(call int, kind faultfs.Kind) []fault {
+	list := []fault{{call: call, err: faultfs.ErrIO}, {call: call, err: faultfs.ErrIO, forever: true}}
+	if !takesSpace(kind) {
+		return list
+	}
+	list = append(list, fault{call: call, err: vfs.ErrNoSpace}, fault{call: call, err: vfs.ErrNoSpace, forever: true})
+	if kind == faultfs.OpWrite {
+		list = append(list, fault{call: call, err: faultfs.ErrIO, half: true}, fault{call: call, err: vfs.ErrNoSpace, half: true},
+			fault{call: call, err: vfs.ErrNoSpace, half: true, forever: true})
+	}
+	return list
+}
+
+// takesSpace reports whether a call of the kind can meet a full disk.
+func takesSpace(kind faultfs.Kind) bool {
+	switch kind {
+	case faultfs.OpCreate, faultfs.OpMkdir, faultfs.OpRename, faultfs.OpLock, faultfs.OpSetHolder,
+		faultfs.OpWrite, faultfs.OpTruncate, faultfs.OpAllocate, faultfs.OpSync, faultfs.OpSyncDir:
+		return true
+	}
+	return false
+}
+
+// faultScenario plays a scenario once for each fault, and returns how often.
+func faultScenario(t *testing.T, sc *scenario) int {
+	disk, hist := sc.prepare(t)
+	kinds := (&faultRun{sc: sc, disk: disk, hist: hist.fork()}).play(t)
+	n := 0
+	for i, kind := range kinds {
+		for _, f := range faultsAt(i+1, kind) {
+			n++
+			r := &faultRun{sc: sc, disk: disk, hist: hist.fork(), fault: f}
+			r.play(t)
+			if t.Failed() || testing.Short() && n > 40 {
+				return n
+			}
+		}
+	}
+	return n
+}
+
+// faultRun is a scenario that is played with a fault.
+type faultRun struct {
+	t     *testing.T
+	sc    *scenario
+	disk  *vfs.Mem
+	hist  *history
+	fault fault // none, when call is 0
+
+	sim *faultfs.Sim
+	in  *faultfs.Injector
+	s   *session
+
+	mu     sync.Mutex
+	over   bool           // the fault is gone
+	struck []faultfs.Op   // the calls that failed
+	kinds  []faultfs.Kind // of all calls
+	// written is up to where a write that met a full disk came: what is
+	// written again there needs no more space.
+	written map[string]int64
+}
+
+// fail says what was found, and how to find it again.
+func (r *faultRun) fail(format string, args ...any) {
+	r.t.Helper()
+	r.mu.Lock()
+	struck := fmt.Sprint(r.struck)
+	r.mu.Unlock()
+	r.t.Errorf("%v, which struck %.300s: %s\nrepeat: go test ./engine -run '^%s$' -fault.seed=%d",
+		r.fault, struck, fmt.Sprintf(format, args...), r.t.Name(), *faultSeed)
+}
+
+// play plays the scenario and judges what came of it. It returns the kinds of
+// the calls that it made.
+func (r *faultRun) play(t *testing.T) []faultfs.Kind {
+	r.t = t
+	r.sim = faultfs.NewSimFrom(r.disk)
+	r.in = faultfs.Inject(r.sim)
+	r.in.SetHook(r.strike)
+	r.written = map[string]int64{}
+	defer func() {
+		if p := recover(); p != nil {
+			r.fail("panic: %v", p)
+			panic(p)
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		r.s = &session{t: t, fs: r.in, now: r.sim.Ops, opts: small(r.sc.opts), hist: r.hist, faulty: r.fault.call > 0}
+		r.sc.play(r.s)
+		r.s.settle()
+		r.end()
+		r.judge()
+	})
+	return r.kinds
+}
+
+// strike is the hook of the injector.
+func (r *faultRun) strike(op faultfs.Op) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return nil
+	}
+	r.kinds = append(r.kinds, op.Kind)
+	f := &r.fault
+	switch {
+	case f.call == 0 || op.N < f.call,
+		f.err == vfs.ErrNoSpace && (!takesSpace(op.Kind) || op.Kind == faultfs.OpWrite && op.Off+op.Len <= r.written[op.Name]),
+		!f.forever && len(r.struck) > 0:
+		return nil
+	}
+	r.struck = append(r.struck, op)
+	if f.half && op.Kind == faultfs.OpWrite {
+		r.written[op.Name] = op.Off + op.Len/2
+		return &faultfs.ShortWrite{Bytes: int(op.Len / 2), Err: f.err}
+	}
+	return f.err
+}
+
+// end takes the fault away.
+func (r *faultRun) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+}
+
+// mayFail reports whether the fault may have ended writing: whether it struck
+// anything but a call that can be made again on a full disk.
+func (r *faultRun) mayFail() bool {
+	return r.fault.err != vfs.ErrNoSpace || slices.ContainsFunc(r.struck, func(op faultfs.Op) bool {
+		return op.Kind == faultfs.OpSync || op.Kind == faultfs.OpSyncDir
+	})
+}
+
+func (r *faultRun) judge() {
+	s := r.s
+	if s.lied != nil {
+		r.fail("%v", s.lied)
+		return
+	}
+	if s.db != nil {
+		r.judgeOpen()
+	}
+	if open := r.in.OpenFiles(); len(open) > 0 {
+		r.fail("files left open: %v", open)
+	}
+	if v := append(r.in.Violations(), r.sim.Violations()...); len(v) > 0 {
+		r.fail("%v", v)
+	}
+	if r.t.Failed() {
+		return
+	}
+	ops, n := r.sim.Ops(), len(r.hist.commits)-1
+	r.openImage("a power cut", r.sim.Image(ops, faultfs.All), r.hist.durableBy(ops, s.opts.Sync), n)
+	r.reopen(n-s.unknown, n)
+}
+
+// judgeOpen looks at a database that the fault left open.
+func (r *faultRun) judgeOpen() {
+	s := r.s
+	n := len(r.hist.commits) - 1 - s.unknown
+	if _, err := r.hist.find(s.db, n, n); err != nil {
+		r.fail("read after the fault: %v", err)
+	}
+	begun := s.now0()
+	e := []edit{put("after the fault", "1")}
+	err := applyEdits(s.db, e)
+	s.outcome(e, begun, err)
+	switch {
+	case s.lied != nil:
+		r.fail("%v", s.lied)
+	case err == nil:
+	case !errors.Is(err, engine.ErrFailed):
+		r.fail("write after the fault: %v", err)
+	case !r.mayFail():
+		r.fail("a full disk ended writing: %v", err)
+	default:
+		r.judgeFailed()
+	}
+	closeErr := s.db.Close()
+	s.db = nil
+	if err == nil && closeErr != nil {
+		r.fail("close, after a write that succeeded: %v", closeErr)
+	}
+	if err != nil && closeErr == nil {
+		r.fail("close hides that the database had failed: %v", err)
+	}
+	if closeErr == nil {
+		s.promise()
+	}
+}
+
+// judgeFailed checks that nothing writes to a database that has failed.
+func (r *faultRun) judgeFailed() {
+	db := r.s.db
+	ops := r.sim.Ops()
+	_, ckpt := db.Checkpoint(r.t.Context())
+	_, compact := db.Compact(r.t.Context())
+	_, create := db.CreateKeyspace("after the fault", nil)
+	calls := map[string]error{
+		"put": db.Put([]byte("x"), nil), "apply": applyEdits(db, []edit{put("x", ""), del("y")}),
+		"sync": db.Sync(), "checkpoint": ckpt, "compact": compact, "create keyspace": create,
+	}
+	for name, err := range calls {
+		if !errors.Is(err, engine.ErrFailed) {
+			r.fail("%s on a failed database: %v", name, err)
+		}
+	}
+	if n := r.sim.Ops(); n != ops {
+		r.fail("a failed database still writes: %v", r.sim.Trace()[ops:])
+	}
+}
+
+// openImage opens a disk, without leaving a trace on the simulated one.
+func (r *faultRun) openImage(after string, disk *vfs.Mem, least, most int) {
+	o := small(r.sc.opts)
+	o.FS = disk
+	db, err := engine.Open(dbDir, &o)
+	if err != nil {
+		r.fail("open after %s: %v", after, err)
+		return
+	}
+	if _, err := r.hist.find(db, least, most); err != nil {
+		r.fail("read after %s: %v", after, err)
+	}
+	if err := db.Close(); err != nil {
+		r.fail("close after %s: %v", after, err)
+	}
+}
+
+// reopen opens what the fault left, as the next process does.
+func (r *faultRun) reopen(least, most int) {
+	o := small(r.sc.opts)
+	o.FS = r.sim
+	db, err := engine.Open(dbDir, &o)
+	if err != nil {
+		r.fail("reopen: %v", err)
+		return
+	}
+	k, err := r.hist.find(db, least, most)
+	if err != nil {
+		r.fail("read after reopening: %v", err)
+	}
+	r.openImage("a power cut after reopening", r.sim.Image(r.sim.Ops(), faultfs.All), k, k)
+	e := put("after the reopening", "1")
+	if err := db.Put([]byte(e.key), []byte(e.value)); err != nil {
+		r.fail("write after reopening: %v", err)
+	}
+	if r.sc.opts.Sync == engine.SyncFull {
+		after := &history{commits: r.hist.commits[:k+1], used: r.hist.used}
+		after.add([]edit{e}, 0, 0)
+		r.hist = after
+		r.openImage("a power cut after the next write", r.sim.Image(r.sim.Ops(), faultfs.All), k+1, k+1)
+	}
+	if err := db.Close(); err != nil {
+		r.fail("close after reopening: %v", err)
+	}
+	if err := checkDatabase(r.sim, dbDir); err != nil {
+		r.fail("check: %v", err)
+	}
+}
+
+// Let every sync of every scenario fail as Linux fails it: the error is told
+// once, what the file had unsynced stays in the page cache, marked clean, and
+// never reaches the disk. What the next process shows of it must be there even
+// after a power cut.
+func TestIOError_SyncFails(t *testing.T) {
+	warmUp()
+	var cases counter
+	t.Run("in", func(t *testing.T) {
+		for i := range scenarios {
+			sc := &scenarios[i]
+			if sc.crashOnly {
+				continue
+			}
+			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				disk, hist := sc.prepare(t)
+				for n := 1; ; n++ {
+					r := &faultRun{sc: sc, disk: disk, hist: hist.fork(), fault: fault{call: n, err: faultfs.ErrIO}}
+					if !r.failSync(t, n) || t.Failed() {
+						break
+					}
+					cases.add(1)
+				}
+			})
+		}
+	})
+	cases.report(t, "failed syncs", false, 0)
+}
+
+// failSync plays the scenario with the n-th sync failing, and reports whether
+// there was one.
+func (r *faultRun) failSync(t *testing.T, n int) (failed bool) {
+	r.t = t
+	r.sim = faultfs.NewSimFrom(r.disk)
+	r.sim.FailSync(n)
+	r.in = faultfs.Inject(r.sim) // which does no more than to look for open files
+	synctest.Test(t, func(t *testing.T) {
+		r.s = &session{t: t, fs: r.in, now: r.sim.Ops, opts: small(r.sc.opts), hist: r.hist, faulty: true}
+		r.sc.play(r.s)
+		r.s.settle()
+		r.sim.FailSync(0)
+		for _, op := range r.sim.Trace() {
+			if strings.HasSuffix(op, "failed") {
+				failed = true
+				r.struck = append(r.struck, faultfs.Op{Kind: faultfs.OpSync, Name: op})
+			}
+		}
+		r.judge()
+	})
+	return failed
+}
+
+// stop plays the scenario in a process that is killed after some operations,
+// and judges what the next one finds.
+func (r *faultRun) stop(t *testing.T) {
+	r.sim = faultfs.NewSimFrom(r.disk)
+	r.sim.StopAt(r.fault.call)
+	synctest.Test(t, func(t *testing.T) {
+		r.t = t
+		r.s = &session{t: t, fs: r.sim, now: r.sim.Ops, opts: small(r.sc.opts), hist: r.hist, faulty: true}
+		r.sc.play(r.s)
+		r.s.settle()
+		if r.s.db != nil {
+			_ = r.s.db.Close()
+		}
+		r.sim.StopAt(0)
+		if r.s.lied != nil {
+			r.fail("%v", r.s.lied)
+			return
+		}
+		n := len(r.hist.commits) - 1
+		r.reopen(n-r.s.unknown, n)
+	})
+}

@@ -1,0 +1,279 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/bits"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/inspect"
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/verify"
+)
+
+// A branch that is its own child, with checksums that all hold: the checksum
+// is not made to resist this, so the walk must.
+func TestRun_Cycle(t *testing.T) {
+	m := usual.build(t, 1)
+	list := m.extents()
+	e := root(list, 0)
+	// Room for a stripe behind the body, of which 8 bytes are free to choose.
+	grow := uint32(e.ref.Size()) - e.ref.Length
+	if grow < 40 {
+		t.Fatalf("%v has no room: choose another seed", e)
+	}
+	e.ref.Length += grow &^ 7
+	b := m.bytes(e)
+	le.PutUint32(b[28:], e.ref.Length)
+	le.PutUint32(b[40:], e.ref.Length-48)
+	const target = 0x0123456789ABCDEF
+	self := e.ref
+	self.Checksum, self.Overflow, self.Count = target, true, 1
+	for i := range int(le.Uint16(b[44:])) {
+		copy(b[48+24*i:], encodeRef(self))
+	}
+	free := len(b) - 8 - (len(b)-8)%8
+	if (len(b)-8)%32 < 8 {
+		free = len(b) - 8
+	}
+	steerXXH64(t, b[8:], free-8, target)
+	le.PutUint64(b, target)
+	copy(m.b[e.pos:], encodeRef(self))
+	m.sealParent(e)
+
+	r := m.verify(verify.Options{})
+	if f, ok := find(r, "X1", inspect.Structure, e.ref.Offset); !ok || f.Keyspace != "" {
+		t.Fatalf("have %s", show(r))
+	}
+}
+
+// steerXXH64 changes the 8 bytes of b at the offset at, which are a whole word
+// of what follows the last stripe of 32 bytes, so that XXH64(b) is target.
+func steerXXH64(t *testing.T, b []byte, at int, target uint64) {
+	t.Helper()
+	const p1, p2, p3, p4, p5 = 11400714785074694791, 14029467366897019727, 1609587929392839161, 9650029242287828579, 2870177450012600261
+	inverse := func(p uint64) uint64 { // modulo 2^64, by Newton
+		x := p
+		for range 6 {
+			x *= 2 - p*x
+		}
+		return x
+	}
+	round := func(k uint64) uint64 { return bits.RotateLeft64(k*p2, 31) * p1 }
+	unshift := func(h uint64, n uint) uint64 {
+		x := h
+		for range 64 / n {
+			x = h ^ x>>n
+		}
+		return x
+	}
+	tail := len(b) - len(b)%32
+	if at < tail || at%8 != tail%8 || at+8 > len(b) {
+		t.Fatalf("the word at %d of %d is in a stripe", at, len(b))
+	}
+	// Backwards from the end to behind the word.
+	h := unshift(target, 32) * inverse(p3)
+	h = unshift(h, 29) * inverse(p2)
+	h = unshift(h, 33)
+	words := tail + (len(b)-tail)/8*8
+	rest := b[words:]
+	for i := len(rest) - 1; i >= len(rest)/4*4; i-- {
+		h = bits.RotateLeft64(h*inverse(p1), -11) ^ uint64(rest[i])*p5
+	}
+	if len(rest) >= 4 {
+		h = bits.RotateLeft64((h-p3)*inverse(p2), -23) ^ uint64(le.Uint32(rest))*p1
+	}
+	for i := words - 8; i > at; i -= 8 {
+		h = bits.RotateLeft64((h-p4)*inverse(p1), -27) ^ round(le.Uint64(b[i:]))
+	}
+	h = bits.RotateLeft64((h-p4)*inverse(p1), -27)
+	// Forwards from the start to before it.
+	v := [4]uint64{0, p2, 0, 0}
+	v[0] = p1
+	v[0] += p2
+	v[3] -= p1
+	for i := 0; i < tail; i += 8 {
+		k := i / 8 % 4
+		v[k] = bits.RotateLeft64(v[k]+le.Uint64(b[i:])*p2, 31) * p1
+	}
+	before := bits.RotateLeft64(v[0], 1) + bits.RotateLeft64(v[1], 7) + bits.RotateLeft64(v[2], 12) + bits.RotateLeft64(v[3], 18)
+	for _, x := range v {
+		before = (before^round(x))*p1 + p4
+	}
+	before += uint64(len(b))
+	for i := tail; i < at; i += 8 {
+		before = bits.RotateLeft64(before^round(le.Uint64(b[i:])), 27)*p1 + p4
+	}
+	word := bits.RotateLeft64((before^h)*inverse(p1), -31) * inverse(p2)
+	le.PutUint64(b[at:], word)
+	if have := xxhash.Sum64(b); have != target {
+		t.Fatalf("have the checksum %x, want %x", have, uint64(target))
+	}
+}
+
+// However much is damaged, the report stays of a bounded size, and tells what
+// it leaves out.
+func TestRun_BoundsItsReport(t *testing.T) {
+	s := shape{options: engine.Options{PageSize: 1024}, rounds: 1, keys: 200_000}
+	m := s.build(t, 1)
+	leaves := 0
+	for _, e := range m.extents() {
+		if e.kind == inspect.Leaf && e.keyspace == 0 {
+			m.bytes(e)[50]++
+			leaves++
+		}
+	}
+	m.save()
+	m.b = nil
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r := verifyFS(t, m.fs, verify.Options{})
+	runtime.ReadMemStats(&after)
+	if uint64(len(r.Findings))+r.Omitted != uint64(leaves) || len(r.Findings) > 10_000 || r.OK || r.Keys != 0 {
+		t.Fatalf("have %d findings and %d omitted of %d leaves, %d keys", len(r.Findings), r.Omitted, leaves, r.Keys)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Fatalf("allocated %d bytes", n)
+	}
+}
+
+// A file of holes does not make it take memory for what is not there.
+func TestRun_SparseFile(t *testing.T) {
+	m := usual.build(t, 1)
+	list := m.extents()
+	at := m.meta()
+	le.PutUint64(m.b[at+48:], 1<<35) // file size
+	e := pick(list, inspect.Overflow, 0)[0]
+	le.PutUint32(m.b[e.pos+12:], 1<<30)
+	m.seal(e.parent)
+	m.save()
+	f, err := m.fs.Open(treePath, vfs.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(1 << 35); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := verifyFS(t, m.fs, verify.Options{})
+	runtime.ReadMemStats(&after)
+	if _, ok := find(r, "R2", inspect.Structure, e.ref.Offset); !ok {
+		t.Fatalf("have %s", show(r))
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
+		t.Fatalf("allocated %d bytes", n)
+	}
+}
+
+// badSectors is a file system whose disk does not give some bytes.
+type badSectors struct {
+	vfs.FS
+	name     string
+	from, to int64
+}
+
+var errBadSector = errors.New("bad sector")
+
+func (fs *badSectors) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	f, err := fs.FS.Open(name, mode)
+	if err == nil && name == fs.name {
+		f = &badFile{f, fs}
+	}
+	return f, err
+}
+
+type badFile struct {
+	vfs.File
+	fs *badSectors
+}
+
+func (f *badFile) ReadAt(b []byte, off int64) (int, error) {
+	if off < f.fs.to && off+int64(len(b)) > f.fs.from {
+		n, _ := f.File.ReadAt(b[:max(0, f.fs.from-off)], off)
+		return n, errBadSector
+	}
+	return f.File.ReadAt(b, off)
+}
+
+// What the disk does not give is a finding, and all the rest is read. Only
+// when it gives nothing is there nothing to say.
+func TestRun_UnreadableSectors(t *testing.T) {
+	m := usual.build(t, 1)
+	clean := m.verify(verify.Options{})
+	list := m.extents()
+	for _, e := range []*extent{
+		pick(list, inspect.Leaf, 0)[7], pick(list, inspect.Branch, 1)[1],
+		pick(list, inspect.Overflow, 2)[0], list[0], catalog(list),
+	} {
+		bad := &badSectors{m.fs, treePath, int64(e.ref.Offset), int64(e.ref.Offset) + 512}
+		r := verifyFS(t, bad, verify.Options{})
+		if _, ok := find(r, "R2", inspect.IO, e.ref.Offset); !ok || len(r.Findings) != 1 {
+			t.Fatalf("%v: have %s", e, show(r))
+		}
+	}
+	r := verifyFS(t, &badSectors{m.fs, treePath, 4096 - int64(m.meta()), 4096 - int64(m.meta()) + 100}, verify.Options{})
+	if _, ok := find(r, "M1", inspect.IO, 4096-m.meta()); !ok || r.Keys != clean.Keys {
+		t.Fatalf("have %s", show(r))
+	}
+	names, err := m.fs.List(dbDir + "/wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	segment := names[slices.IndexFunc(names, func(s string) bool { return s[0] == '0' })]
+	r = verifyFS(t, &badSectors{m.fs, dbDir + "/wal/" + segment, 0, 100}, verify.Options{})
+	if r.OK || r.Findings[0].Kind != inspect.IO || r.Keys != clean.Keys {
+		t.Fatalf("have %s", show(r))
+	}
+	if r, err := verify.Run(context.Background(), dbDir, verify.Options{FS: &badSectors{m.fs, treePath, 0, 1 << 40}}); err == nil || r.OK {
+		t.Fatalf("have %s, %v", show(r), err)
+	}
+}
+
+// Verifying needs no right to write, and leaves no file.
+type readOnlyFS struct{ vfs.FS }
+
+func (readOnlyFS) Lock(string, string) (vfs.Lock, error) { return nil, errors.New("read-only") }
+
+func (fs readOnlyFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	if mode != vfs.ReadOnly {
+		return nil, errors.New("read-only")
+	}
+	return fs.FS.Open(name, mode)
+}
+
+func TestRun_OnAReadOnlyDirectory(t *testing.T) {
+	m := usual.build(t, 1)
+	if r := verifyFS(t, readOnlyFS{m.fs}, verify.Options{}); !r.OK {
+		t.Fatalf("have %s", show(r))
+	}
+	m.bytes(m.extents()[5])[60]++
+	m.save()
+	if r := verifyFS(t, readOnlyFS{m.fs}, verify.Options{}); r.OK {
+		t.Fatalf("have %s", show(r))
+	}
+}
+
+func TestReport_JSON(t *testing.T) {
+	r := verify.Report{Keys: 3, Findings: []verify.Finding{{
+		Invariant: "L1", Kind: "order", Path: "db/btree.db", Offset: 8192, Reason: "why",
+		Start: []byte{}, End: []byte{0xff, 0}, Keyspace: "k", Keys: 2,
+	}, {Start: []byte("a\x00")}}}
+	have, err := json.Marshal(r.JSON())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"ok":false,"keys":3,"findings":[{"invariant":"L1","kind":"order","path":"db/btree.db","offset":8192,"reason":"why","keyspace":"k","start":"","end_base64":"/wA=","keys":2},` +
+		`{"invariant":"","kind":"","path":"","offset":0,"reason":"","start":"a\u0000","keys":0}],"notes":[],"lost_keys":2,`
+	if !bytes.HasPrefix(have, []byte(want)) {
+		t.Fatalf("have %s\nwant %s…", have, want)
+	}
+}

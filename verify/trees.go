@@ -1,0 +1,154 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/lightning-db/lightning/engine/inspect"
+)
+
+// checkTrees judges the catalog, the trees, the free list, and that together
+// they cover the file.
+func (v *verifier) checkTrees() error {
+	spaces, err := v.checkCatalog()
+	if err != nil {
+		return err
+	}
+	if v.quick {
+		for _, k := range spaces {
+			v.keys.Add(k.Root.Count)
+		}
+	} else if err := v.checkKeyspaces(spaces); err != nil {
+		return err
+	}
+	return v.run(func(r *reader) { v.checkSpace(r) })
+}
+
+// checkCatalog walks the catalog and returns the keyspaces that it lists.
+func (v *verifier) checkCatalog() ([]inspect.Keyspace, error) {
+	var mu sync.Mutex
+	var spaces []inspect.Keyspace
+	t := &tree{v: v, id: inspect.CatalogKeyspace, page: inspect.CatalogPageSize, catalog: true}
+	t.entry = func(leaf uint64, key []byte, e inspect.Entry) {
+		k, err := inspect.DecodeKeyspace(key, e.Value)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil:
+			v.addAt(leaf, "C2", inspect.Structure, "catalog: %v", err)
+			t.broken.Store(true)
+			v.incomplete.Store(true)
+			return
+		case k.ID >= v.db.Meta.NextKeyspace:
+			v.addAt(leaf, "C1", inspect.Structure, "catalog: keyspace %d, the next id is %d", k.ID, v.db.Meta.NextKeyspace)
+		case k.Root.IsZero() && k.Root != inspect.Ref{}:
+			v.addAt(leaf, "R1", inspect.Structure, "catalog: the reference of keyspace %d to nothing tells something", k.ID)
+		}
+		spaces = append(spaces, k)
+	}
+	root := v.db.Meta.Catalog
+	err := v.run(func(r *reader) { t.root(r, root) })
+	slices.SortFunc(spaces, func(a, b inspect.Keyspace) int { return cmp.Compare(a.ID, b.ID) })
+	names := make(map[string]uint32)
+	for _, k := range spaces {
+		if other, ok := names[k.Name]; ok {
+			v.addAt(root.Offset, "C1", inspect.Structure, "catalog: keyspaces %d and %d have the same name %q", other, k.ID, k.Name)
+		}
+		names[k.Name] = k.ID
+	}
+	if !t.broken.Load() && (len(spaces) == 0 || spaces[0].ID != 0) {
+		v.addAt(root.Offset, "C1", inspect.Structure, "catalog: keyspace 0 is not listed")
+	}
+	return spaces, err
+}
+
+// checkKeyspaces walks the trees of all keyspaces.
+func (v *verifier) checkKeyspaces(spaces []inspect.Keyspace) error {
+	trees := make([]*tree, len(spaces))
+	err := v.run(func(r *reader) {
+		for i, k := range spaces {
+			trees[i] = &tree{v: v, id: k.ID, name: k.Name, page: int(k.PageSize)}
+			v.fork(r, func(r *reader) { trees[i].root(r, k.Root) })
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i, k := range spaces {
+		if t := trees[i]; !t.broken.Load() && t.bytes.Load() != k.Bytes {
+			f := Finding{Invariant: "C2", Path: v.db.Path(), Offset: int64(v.db.Meta.Catalog.Offset), Kind: inspect.Count, Keyspace: k.Name}
+			f.Reason = fmt.Sprintf("catalog: keyspace %d has %d bytes of keys and values, the catalog tells %d", k.ID, t.bytes.Load(), k.Bytes)
+			v.add(f)
+		}
+	}
+	return nil
+}
+
+// checkSpace judges the free list (F1) and who has which unit (M3).
+func (v *verifier) checkSpace(r *reader) {
+	m := &v.db.Meta
+	free, ok := v.checkFreeList(r)
+	if !ok {
+		v.incomplete.Store(true)
+	}
+	var list []span
+	var freeBytes uint64
+	for _, e := range free {
+		list = append(list, spanOf(e.Offset, e.Size))
+		freeBytes += e.Size
+	}
+	if ok && freeBytes+m.BytesUsed != m.FileSize-inspect.FirstExtent {
+		v.addAt(m.FreeList.Offset, "M3", inspect.Count, "%d bytes are free and %d in use in a file of %d", freeBytes, m.BytesUsed, m.FileSize)
+	}
+	whole := !v.incomplete.Load() && !v.quick
+	if used := v.used.count * inspect.Unit; whole && used != m.BytesUsed {
+		v.addAt(m.FreeList.Offset, "M3", inspect.Count, "the extents take %d bytes, the meta tells %d", used, m.BytesUsed)
+	}
+	at := uint64(inspect.FirstExtent / inspect.Unit)
+	gap := func(end uint64) {
+		if whole && at < end {
+			v.addAt(at*inspect.Unit, "M3", inspect.Space, "%d bytes are neither in use nor free", (end-at)*inspect.Unit)
+		}
+	}
+	for s := range merge(v.used.spans(), list) {
+		gap(s.start)
+		if s.start < at {
+			v.addAt(s.start*inspect.Unit, "M3", inspect.Space, "%d bytes are in use and free", (min(at, s.end)-s.start)*inspect.Unit)
+		}
+		at = max(at, s.end)
+	}
+	gap(m.FileSize / inspect.Unit)
+}
+
+func (v *verifier) checkFreeList(r *reader) (list []inspect.FreeExtent, ok bool) {
+	ref := v.db.Meta.FreeList
+	if ref.IsZero() {
+		return nil, true
+	}
+	list, h, err := r.FreeList()
+	if err != nil {
+		v.add(findingOf(inspect.AsDamage(err)))
+		return nil, false
+	}
+	v.nodes.Add(1)
+	if uint64(len(list)) != ref.Count {
+		v.addAt(ref.Offset, "R3", inspect.Count, "%d free extents, the reference tells %d", len(list), ref.Count)
+	}
+	v.checkPadding(ref, h, "")
+	if !v.used.take(spanOf(ref.Offset, ref.Size())) {
+		v.addAt(ref.Offset, "M3", inspect.Space, "the free list stands where another extent is")
+	}
+	return list, true
+}
+
+// checkPadding judges what follows an extent in its last unit.
+func (v *verifier) checkPadding(ref inspect.Ref, h inspect.Header, keyspace string) {
+	if h.Padded {
+		return
+	}
+	f := Finding{Invariant: "X3", Path: v.db.Path(), Offset: int64(ref.Offset), Kind: inspect.Structure, Keyspace: keyspace}
+	f.Reason = "something else than zeros follows in the last unit of the extent"
+	v.add(f)
+}
