@@ -75,7 +75,7 @@ func (v *verifier) checkSlots() {
 		case s.Damage == nil:
 		case s.Damage.Kind == inspect.Checksum && torn:
 			f := findingOf(s.Damage)
-			f.Reason += "; a crash leaves this that meets the writing of a meta, and one of the next checkpoints writes it anew"
+			f.Reason += "; a crash that meets the writing of a meta leaves this"
 			v.notes.add(func() Finding { return f })
 		default:
 			v.add(findingOf(s.Damage))

@@ -355,12 +355,12 @@ func TestCheck_ReportsEveryDamage(t *testing.T) {
 	for _, i := range []int{1, 3, 6, 8} { // the last has nothing but the meta's word behind it
 		s := m.log.segments[slices.IndexFunc(m.log.segments, func(s *segment) bool { return m.entries[i].end <= s.end })]
 		off := s.offset(m.entries[i].end) - 952
-		data, err := mem.ReadFile(s.path2())
+		data, err := mem.ReadFile(m.o.path(segmentName(s.number)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		data[off+100] ^= 4
-		if err := mem.WriteFile(s.path2(), data); err != nil {
+		if err := mem.WriteFile(m.o.path(segmentName(s.number)), data); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, off)
@@ -382,5 +382,43 @@ func TestCheck_ReportsEveryDamage(t *testing.T) {
 	}
 }
 
-// path2 is the name that the segment's file has now.
-func (s *segment) path2() string { return "wal/" + segmentName(s.number) }
+// Behind a missing segment Check begins anew: what the records there say of
+// each other counts.
+func TestCheck_BehindAMissingSegment(t *testing.T) {
+	mem := vfs.NewMem()
+	m := create(t, small(mem))
+	for range 3 {
+		for range 4 { // a segment
+			m.mustAppend(t, 1024-recordSize)
+			m.mustSync(t)
+		}
+	}
+	for _, number := range []uint64{1, 3} {
+		path := m.o.path(segmentName(number))
+		data, err := mem.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[dataOffset+1024+100] ^= 1
+		if err := mem.WriteFile(path, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := mem.Remove(m.o.path(segmentName(2))); err != nil {
+		t.Fatal(err)
+	}
+	_, damages, err := Check(m.o, m.meta, func(Record) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range damages {
+		if d.Invariant != "W5" { // these payloads are no operations
+			got = append(got, fmt.Sprint(d.Invariant, " ", d.LSN, " ", errors.Is(d, ErrMissing)))
+		}
+	}
+	want := []string{"W3 1024 false", "W1 4096 true", "W3 9216 false"}
+	if !slices.Equal(got, want) {
+		t.Fatalf("damages %q, want %q", got, want)
+	}
+}

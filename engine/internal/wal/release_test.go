@@ -344,14 +344,16 @@ func TestTail_FollowsAWriter(t *testing.T) {
 	}
 }
 
-// The writer dies when the next segment is there and the last is full, and
-// goes on at the end of the last record.
+// The writer dies when the next segment is there and the last one is as good as
+// full, and recovery starts a new one at the end of the last record.
 func TestTail_WriterComesBackAtAFullSegment(t *testing.T) {
 	for _, left := range []int{0, 8, 32} {
-		m := create(t, small(vfs.NewMem()))
+		mem := vfs.NewMem()
+		m := create(t, small(mem))
 		n := 0
 		apply := func(r Record) error { return matcher(m.entries, &n)(r) }
 		m.mustAppend(t, 4096-recordSize-left)
+		m.mustSync(t)
 		if err := m.log.Prepare(); err != nil {
 			t.Fatal(err)
 		}
@@ -359,19 +361,29 @@ func TestTail_WriterComesBackAtAFullSegment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 3 {
-			if _, err := tail.Next(); err != io.EOF {
-				t.Fatalf("%d bytes left: %v, want EOF", left, err)
-			}
-			m.reopen(t)
-			m.mustAppend(t, 4096-recordSize-left)
-			rec, err := tail.Next()
-			if err == nil {
-				err = apply(rec)
-			}
-			if err != nil {
-				t.Fatalf("%d bytes left: %v", left, err)
-			}
+		torn := m.o.path(segmentName(2)) // of the next record there are a few bytes
+		data, err := mem.ReadFile(torn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[dataOffset] = 1
+		if err := mem.WriteFile(torn, data); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tail.Next(); err != io.EOF {
+			t.Fatalf("%d bytes left: %v, want EOF", left, err)
+		}
+		m.reopen(t)
+		if start := m.log.active.start; start != m.entries[0].end {
+			t.Fatalf("%d bytes left: recovery starts a segment at %d, want %d", left, start, m.entries[0].end)
+		}
+		m.mustAppend(t, 2000)
+		rec, err := tail.Next()
+		if err == nil {
+			err = apply(rec)
+		}
+		if err != nil {
+			t.Fatalf("%d bytes left: %v", left, err)
 		}
 	}
 }
