@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -78,7 +78,7 @@ func (s *spaces) list() []*space {
 	for _, sp := range s.byID {
 		list = append(list, sp)
 	}
-	slices.SortFunc(list, func(a, b *space) int { return int(int64(a.id) - int64(b.id)) })
+	sort.Slice(list, func(i, j int) bool { return list[i].id < list[j].id })
 	return list
 }
 

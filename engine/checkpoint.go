@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
@@ -287,7 +287,7 @@ func mergeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen []*mem) 
 // union returns the ranges that d covers, sorted and apart from each other, for
 // a tree whose entries are all older.
 func union(d kv.RangeDeletes) kv.RangeDeletes {
-	slices.SortFunc(d, func(a, b kv.RangeDelete) int { return bytes.Compare(a.Start, b.Start) })
+	sort.Slice(d, func(i, j int) bool { return bytes.Compare(d[i].Start, d[j].Start) < 0 })
 	var out kv.RangeDeletes
 	for _, r := range d {
 		last := len(out) - 1

@@ -377,7 +377,7 @@ func playPages(s *session) {
 // crashedCreate is a disk where a crash left half of a new database.
 func crashedCreate(t *testing.T) *vfs.Mem {
 	sim := faultfs.NewSim()
-	db, err := engine.Open(dbDir, &engine.Options{FS: sim})
+	db, err := engine.Open(dbDir, &engine.Options{FS: sim, SegmentBytes: 8 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,11 @@
 package engine
 
 import (
-	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,15 +102,13 @@ func (db *DB) create() error {
 		return err
 	}
 	meta := pager.Meta{
+		UUID:         newUUID(),
 		PageSize:     uint32(db.opts.PageSize),
 		LogStart:     firstLSN,
 		LogSegment:   1,
 		LogEnd:       firstLSN,
 		NextKeyspace: 1,
 		Created:      time.Now().Unix(),
-	}
-	if _, err := rand.Read(meta.UUID[:]); err != nil {
-		return err
 	}
 	tmp := db.path(treeName + newSuffix)
 	if err := db.fs.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -137,6 +136,14 @@ func (db *DB) create() error {
 		return err
 	}
 	return db.fs.SyncDir(db.dir)
+}
+
+// newUUID draws the UUID of a database. The generator is one that the operating
+// system seeds at the start of the process: it need not be unguessable.
+func newUUID() (u [16]byte) {
+	binary.LittleEndian.PutUint64(u[:], rand.Uint64())
+	binary.LittleEndian.PutUint64(u[8:], rand.Uint64())
+	return u
 }
 
 // firstLSN is where a new log begins. It is not 0, which in a meta stands for

@@ -1,12 +1,12 @@
 package engine
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/lightning-db/lightning/engine/internal/wal"
@@ -35,6 +35,20 @@ func (r readerPlace) text() string {
 	return fmt.Sprintf("reader gen %d lsn %d pid %d", r.gen, uint64(r.lsn), os.Getpid())
 }
 
+// parsePlace reads what text wrote. A text that cannot be read needs everything.
+func parsePlace(text string) readerPlace {
+	f := strings.Fields(text)
+	if len(f) < 5 || f[1] != "gen" || f[3] != "lsn" {
+		return readerPlace{}
+	}
+	gen, errGen := strconv.ParseUint(f[2], 10, 64)
+	lsn, errLSN := strconv.ParseUint(f[4], 10, 64)
+	if errGen != nil || errLSN != nil {
+		return readerPlace{}
+	}
+	return readerPlace{gen, wal.LSN(lsn)}
+}
+
 // place is a reader's own place in the table.
 type place struct {
 	fs   vfs.FS
@@ -47,11 +61,7 @@ type place struct {
 // been replaced, which its checksums tell.
 func (db *DB) takePlace(r readerPlace) (*place, error) {
 	for {
-		var id [8]byte
-		if _, err := rand.Read(id[:]); err != nil {
-			return nil, err
-		}
-		name := db.path(readerName + hex.EncodeToString(id[:]))
+		name := db.path(fmt.Sprintf("%s%016x", readerName, rand.Uint64()))
 		lock, err := db.fs.Lock(name, r.text())
 		if err != nil {
 			if errors.As(err, new(*vfs.LockedError)) {
@@ -109,12 +119,7 @@ func (db *DB) readers() []readerPlace {
 		var r readerPlace
 		var locked *vfs.LockedError
 		if errors.As(err, &locked) {
-			var lsn uint64
-			if n, _ := fmt.Sscanf(locked.Holder, "reader gen %d lsn %d", &r.gen, &lsn); n == 2 {
-				r.lsn = wal.LSN(lsn)
-			} else {
-				r = readerPlace{}
-			}
+			r = parsePlace(locked.Holder)
 		}
 		list = append(list, r)
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -93,15 +92,13 @@ func removeDatabase(fsys vfs.FS, dir string) error {
 
 func restoreInto(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupInfo, error) {
 	meta := pager.Meta{
+		UUID:         newUUID(),
 		PageSize:     4096,
 		LogStart:     firstLSN,
 		LogSegment:   1,
 		LogEnd:       firstLSN,
 		NextKeyspace: 1,
 		Created:      time.Now().Unix(),
-	}
-	if _, err := rand.Read(meta.UUID[:]); err != nil {
-		return BackupInfo{}, err
 	}
 	p, err := pager.Create(fsys, filepath.Join(dir, treeName), meta, pager.Options{CacheBytes: 1 << 20})
 	if err != nil {

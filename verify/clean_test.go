@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -115,6 +116,108 @@ func TestRun_BesideAWriter(t *testing.T) {
 	stop.Store(true)
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hookFS calls after when a part of a file was read that begins at or behind
+// from. It is of files whose names end in suffix.
+type hookFS struct {
+	vfs.FS
+	suffix string
+	from   int64
+	after  func()
+}
+
+func (fs *hookFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	f, err := fs.FS.Open(name, mode)
+	if err == nil && strings.HasSuffix(name, fs.suffix) {
+		f = &hookFile{f, fs}
+	}
+	return f, err
+}
+
+type hookFile struct {
+	vfs.File
+	fs *hookFS
+}
+
+func (f *hookFile) ReadAt(b []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(b, off)
+	if off >= f.fs.from {
+		f.fs.after()
+	}
+	return n, err
+}
+
+// A reader that cannot take a place among the readers, or whose place held back
+// more log than the options allow, is overtaken by a writer and starts again:
+// what it found was no damage.
+func TestRun_Overtaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		from   int64 // behind the metas, or among the extents
+		pinned bool
+	}{"in the log": {3 * 2048, true}, "in the log, without a place": {3 * 2048, false}, "in the trees": {8192, false}} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			s := shape{options: engine.Options{PageSize: 1024, SegmentBytes: 8 << 10, MaxHeldBytes: 1}}
+			db := s.open(t, fs)
+			write := func() {
+				for i := range 40 {
+					if err := db.Put(fmt.Appendf(nil, "key %d", i), make([]byte, 400)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := db.Checkpoint(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write()
+			hooks := 0
+			under := vfs.FS(fs)
+			if !c.pinned {
+				under = readOnlyFS{fs}
+			}
+			r := verifyFS(t, &hookFS{under, "btree.db", c.from, func() {
+				if hooks++; hooks == 1 {
+					for range 4 {
+						write()
+					}
+				}
+			}}, verify.Options{Workers: 1})
+			if !r.OK || r.Keys != 40 || hooks < 2 {
+				t.Fatalf("after %d hooks have %s", hooks, show(r))
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// A record that is appended just after its place was read, and synced before
+// what follows is read, is no damage.
+func TestRun_BesideAnAppend(t *testing.T) {
+	fs := vfs.NewMem()
+	var s shape
+	db := s.open(t, fs)
+	put := func() {
+		if err := db.Put([]byte("key"), []byte("value")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put()
+	reads := 0
+	r := verifyFS(t, &hookFS{fs, ".log", 4096, func() {
+		if reads++; reads <= 6 {
+			put()
+			put()
+		}
+	}}, verify.Options{})
+	if !r.OK || r.LogRecords < 13 || reads <= 6 {
+		t.Fatalf("after %d reads have %s", reads, show(r))
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

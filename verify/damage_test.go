@@ -285,6 +285,12 @@ var damages = map[string]func(m *image, list []*extent) []want{
 		_, end := m.moveFree(list[0], 0, -1)
 		return []want{{"M3", inspect.Space, end - 512}, {"M3", inspect.Count, list[0].ref.Offset}}
 	},
+	"a unit that the meta counts and nobody has": func(m *image, list []*extent) []want {
+		_, end := m.moveFree(list[0], 0, -1)
+		le.PutUint64(m.b[m.meta()+144:], le.Uint64(m.b[m.meta()+144:])+512)
+		m.sealMeta()
+		return []want{{"M3", inspect.Space, end - 512}, {"M3", inspect.Count, list[0].ref.Offset}}
+	},
 	"an empty extent that is free": func(m *image, list []*extent) []want {
 		body := m.bytes(list[0])[48:]
 		_, a := binary.Uvarint(body)

@@ -3,7 +3,7 @@ package verify
 import (
 	"bytes"
 	"cmp"
-	"slices"
+	"sort"
 	"sync"
 )
 
@@ -43,9 +43,10 @@ func (s *findings) count() int {
 
 // sorted returns the findings by file, offset and key.
 func (s *findings) sorted() []Finding {
-	slices.SortStableFunc(s.list, func(a, b Finding) int {
+	sort.SliceStable(s.list, func(i, j int) bool {
+		a, b := &s.list[i], &s.list[j]
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Offset, b.Offset),
-			cmp.Compare(a.Keyspace, b.Keyspace), bytes.Compare(a.Start, b.Start), cmp.Compare(a.Reason, b.Reason))
+			cmp.Compare(a.Keyspace, b.Keyspace), bytes.Compare(a.Start, b.Start), cmp.Compare(a.Reason, b.Reason)) < 0
 	})
 	return s.list
 }

@@ -2,15 +2,18 @@ package verify_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/bits"
 	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/klauspost/compress/zstd"
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -120,8 +123,19 @@ func steerXXH64(t *testing.T, b []byte, at int, target uint64) {
 // However much is damaged, the report stays of a bounded size, and tells what
 // it leaves out.
 func TestRun_BoundsItsReport(t *testing.T) {
-	s := shape{options: engine.Options{PageSize: 1024}, rounds: 1, keys: 200_000}
-	m := s.build(t, 1)
+	s := shape{options: engine.Options{PageSize: 1024}}
+	fs := vfs.NewMem()
+	db := s.open(t, fs)
+	batch := db.NewBatch()
+	for i := range 24_000 { // two to a leaf
+		if err := batch.Put(fmt.Appendf(nil, "%06d", i), make([]byte, 400)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(db.Apply(t.Context(), batch), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	m := newImage(t, fs)
 	leaves := 0
 	for _, e := range m.extents() {
 		if e.kind == inspect.Leaf && e.keyspace == 0 {
@@ -136,11 +150,55 @@ func TestRun_BoundsItsReport(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	r := verifyFS(t, m.fs, verify.Options{})
 	runtime.ReadMemStats(&after)
-	if uint64(len(r.Findings))+r.Omitted != uint64(leaves) || len(r.Findings) > 10_000 || r.OK || r.Keys != 0 {
+	if uint64(len(r.Findings))+r.Omitted != uint64(leaves) || leaves <= 10_000 || len(r.Findings) > 10_000 || r.OK || r.Keys != 0 {
 		t.Fatalf("have %d findings and %d omitted of %d leaves, %d keys", len(r.Findings), r.Omitted, leaves, r.Keys)
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
 		t.Fatalf("allocated %d bytes", n)
+	}
+}
+
+// A few bytes that unpack to many are not unpacked.
+func TestRun_Bombs(t *testing.T) {
+	s := shape{rounds: 1, keys: 300, longest: 60_000}
+	base := s.build(t, 1)
+	list := base.extents()
+	values := pick(list, inspect.Overflow, 0)
+	slices.SortFunc(values, func(a, b *extent) int { return cmp.Compare(b.ref.Length, a.ref.Length) })
+	pack, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pack.Close()
+	for _, c := range []struct {
+		e     *extent
+		plain int
+	}{{values[0], 80 << 20}, {pick(list, inspect.Leaf, 0)[0], 12 << 20}} {
+		m := base.clone(t)
+		b := m.bytes(c.e)
+		body := pack.EncodeAll(make([]byte, c.plain), nil)
+		if 48+len(body) > len(b) {
+			t.Fatalf("%v has no room for %d bytes: choose another seed", c.e, len(body))
+		}
+		clear(b[48+copy(b[48:], body):])
+		e := *c.e
+		e.ref.Length = uint32(48 + len(body))
+		m.b[e.ref.Offset+13] = 2
+		le.PutUint32(b[28:], e.ref.Length)
+		le.PutUint32(b[40:], uint32(c.plain))
+		le.PutUint32(m.b[e.pos+12:], e.ref.Length|le.Uint32(m.b[e.pos+12:])&(1<<31))
+		m.seal(&e)
+		m.save()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := verifyFS(t, m.fs, verify.Options{Workers: 1})
+		runtime.ReadMemStats(&after)
+		if _, ok := find(r, "X3", inspect.Structure, e.ref.Offset); !ok {
+			t.Errorf("%v: have %s", c.e, show(r))
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 8<<20 {
+			t.Errorf("%v: allocated %d bytes", c.e, n)
+		}
 	}
 }
 

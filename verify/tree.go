@@ -2,9 +2,8 @@ package verify
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
@@ -183,7 +182,7 @@ func (t *tree) leaves(r *reader, n *inspect.Node, s spot) {
 	for i := range order {
 		refs[i], order[i] = n.Child(i), i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(refs[a].Offset, refs[b].Offset) })
+	sort.Slice(order, func(i, j int) bool { return refs[order[i]].Offset < refs[order[j]].Offset })
 	for len(order) > 0 {
 		from := refs[order[0]].Offset
 		end := from + refs[order[0]].Size()

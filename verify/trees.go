@@ -1,9 +1,8 @@
 package verify
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"sync"
 
 	"github.com/lightning-db/lightning/engine/inspect"
@@ -50,7 +49,7 @@ func (v *verifier) checkCatalog() ([]inspect.Keyspace, error) {
 	}
 	root := v.db.Meta.Catalog
 	err := v.run(func(r *reader) { t.root(r, root) })
-	slices.SortFunc(spaces, func(a, b inspect.Keyspace) int { return cmp.Compare(a.ID, b.ID) })
+	sort.Slice(spaces, func(i, j int) bool { return spaces[i].ID < spaces[j].ID })
 	names := make(map[string]uint32)
 	for _, k := range spaces {
 		if other, ok := names[k.Name]; ok {

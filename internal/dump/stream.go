@@ -84,10 +84,48 @@ func Compress(w io.Writer, c Compression) (io.WriteCloser, error) {
 	case Gzip:
 		return gzip.NewWriter(w), nil
 	case Zstd:
-		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+		return newZstdWriter(w)
 	}
 	return nopCloser{w}, nil
 }
+
+// zstdWriter writes a stream of frames, each of them whole. That is as valid as
+// a single frame, and leaves the library's stream writer out of the program.
+type zstdWriter struct {
+	w      io.Writer
+	encode func(src, dst []byte) []byte // of a zstd.Encoder, whose other methods are not linked then
+	plain  []byte
+	packed []byte
+}
+
+// zstdFrameSize is how many bytes a frame holds before compression.
+const zstdFrameSize = 1 << 20
+
+func newZstdWriter(w io.Writer) (*zstdWriter, error) {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+	if err != nil {
+		return nil, err
+	}
+	return &zstdWriter{w: w, encode: e.EncodeAll}, nil
+}
+
+func (z *zstdWriter) Write(p []byte) (int, error) {
+	z.plain = append(z.plain, p...)
+	if len(z.plain) < zstdFrameSize {
+		return len(p), nil
+	}
+	return len(p), z.flush()
+}
+
+func (z *zstdWriter) flush() error {
+	z.packed = z.encode(z.plain, z.packed[:0])
+	z.plain = z.plain[:0]
+	_, err := z.w.Write(z.packed)
+	return err
+}
+
+// Close writes the last frame; an empty stream is one empty frame.
+func (z *zstdWriter) Close() error { return z.flush() }
 
 type nopCloser struct{ io.Writer }
 

@@ -363,7 +363,7 @@ func check(t testing.TB, tree *Tree, m model) shape {
 func (s *store) check() shape {
 	s.Helper()
 	sh := check(s, s.tree, s.model)
-	extents := sh.extents
+	extents := slices.Clone(sh.extents)
 	if free := s.p.Meta().FreeList; !free.IsZero() {
 		extents = append(extents, free)
 	}

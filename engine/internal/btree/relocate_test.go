@@ -3,7 +3,9 @@ package btree
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/internal/compress"
@@ -27,8 +29,9 @@ func TestRelocate(t *testing.T) {
 		s.merge(script{}) // what the merge freed becomes usable
 		s.check()
 		before := s.p.Meta()
+		var limit uint64
 		for range 6 {
-			limit := 8192 + s.p.Meta().BytesUsed + s.p.Meta().BytesUsed/16
+			limit = 8192 + s.p.Meta().BytesUsed + s.p.Meta().BytesUsed/16
 			w := s.begin()
 			tree, moved, err := Relocate(w, s.tree, limit)
 			if err != nil {
@@ -36,8 +39,13 @@ func TestRelocate(t *testing.T) {
 			}
 			s.commit(w, tree, true)
 			s.check()
-			if moved == 0 && tree.Root().Off+tree.Root().Size() > limit {
-				t.Fatal("nothing moved, and yet the root is past the limit")
+			if moved == 0 {
+				break
+			}
+		}
+		for _, ref := range s.check().extents {
+			if ref.Off+ref.Size() > limit {
+				t.Errorf("an extent at %d is left past %d", ref.Off, limit)
 			}
 		}
 		after := s.p.Meta()
@@ -49,16 +57,58 @@ func TestRelocate(t *testing.T) {
 	}
 }
 
+// TestRelocate_MovesValuesOfLeavesThatStay: only a value is past the limit.
+func TestRelocate_MovesValuesOfLeavesThatStay(t *testing.T) {
+	s := newStore(t, 1<<10, compress.None, 1<<20)
+	key := func(i int) []byte { return fmt.Appendf(nil, "key%03d", i) }
+	var load, drop, touch script
+	load.set(key(0), make([]byte, 60<<10))
+	for i := 1; i < 100; i++ {
+		load.set(key(i), make([]byte, 50))
+		touch.set(key(i), make([]byte, 51))
+	}
+	load.edits[50].value = make([]byte, 40<<10)
+	touch.edits = slices.Delete(touch.edits, 49, 50)
+	drop.delete(key(0))
+	for _, sc := range []script{load, drop, touch} { // now the nodes are where the first value was
+		s.merge(sc)
+	}
+	const limit = 8192 + 60<<10
+	past := func() (n int) {
+		for _, ref := range s.check().extents {
+			if ref.Off+ref.Size() > limit {
+				n++
+			}
+		}
+		return n
+	}
+	if n := past(); n != 1 {
+		t.Fatalf("%d extents are past the limit", n)
+	}
+	w := s.begin()
+	tree, _, err := Relocate(w, s.tree, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.commit(w, tree, true)
+	if n := past(); n != 0 {
+		t.Errorf("%d extents are still past the limit", n)
+	}
+}
+
 // TestRelocate_WithoutRoom moves what it can and leaves the tree whole.
 func TestRelocate_WithoutRoom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 14))
 	s := newStore(t, 1<<10, compress.None, 1<<20)
 	s.merge(overflowScript(r, 2000))
-	for _, limit := range []uint64{0, 8192, 9000, s.p.Meta().FileSize / 2} {
+	for _, limit := range []uint64{512, 8192, 9000, s.p.Meta().FileSize / 2} {
 		w := s.begin()
-		tree, _, err := Relocate(w, s.tree, limit)
+		tree, moved, err := Relocate(w, s.tree, limit)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if limit <= 8192 && (moved != 0 || w.WrittenBytes() != 0) {
+			t.Errorf("%d bytes moved to below %d", moved, limit)
 		}
 		s.commit(w, tree, true)
 		s.check()
@@ -106,7 +156,7 @@ func TestWalk(t *testing.T) {
 	visit := func(v Visit) error {
 		nodes++
 		if v.Err != nil {
-			if v.Ref != broken || v.Node != nil || v.Level < 0 {
+			if v.Ref != broken || v.Node != nil {
 				t.Errorf("visit of %+v: %v", v.Ref, v.Err)
 			}
 			return nil
@@ -137,15 +187,22 @@ func TestWalk(t *testing.T) {
 		t.Errorf("%d nodes with %d entries", nodes, entries)
 	}
 
-	flip(t, s.fs, broken) // the last leaf
 	all := entries
-	nodes, entries, last = 0, 0, nil
-	was := broken
-	if err := Walk(s.tree, func(v Visit) error { broken = was; return visit(v) }); err != nil {
-		t.Fatal(err)
-	}
-	if nodes != sh.leaves+sh.branches || entries != all-int(was.Count) {
-		t.Errorf("with a broken leaf, %d nodes with %d entries", nodes, entries)
+	leaf, root := broken, s.tree.Root()
+	for _, ref := range []node.Ref{leaf, root} {
+		undo := flip(t, s.fs, ref)
+		nodes, entries, last = 0, 0, nil
+		if err := Walk(s.tree, func(v Visit) error { broken = ref; return visit(v) }); err != nil {
+			t.Fatal(err)
+		}
+		want := sh.leaves + sh.branches
+		if ref == root {
+			want = 1
+		}
+		if nodes != want || entries != all-int(ref.Count) {
+			t.Errorf("with a broken node, %d nodes with %d entries", nodes, entries)
+		}
+		undo()
 	}
 	stop := errors.New("stop")
 	if err := Walk(s.tree, func(Visit) error { return stop }); err != stop {

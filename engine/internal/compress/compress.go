@@ -50,7 +50,7 @@ func Encode(c Codec, dst, src []byte) []byte {
 		dst = slices.Grow(dst, s2.MaxEncodedLen(len(src)))
 		return dst[:n+len(s2.Encode(dst[n:cap(dst)], src))]
 	case Zstd:
-		return zstdEncoder().EncodeAll(src, dst)
+		return zstdEncode()(src, dst)
 	}
 	panic("compress: encode: unknown " + c.String())
 }
@@ -71,7 +71,7 @@ func Decode(c Codec, dst, src []byte, plainLen int) ([]byte, error) {
 	case S2:
 		out, err = s2.Decode(dst[n:n+plainLen], src)
 	case Zstd:
-		out, err = zstdDecoder().DecodeAll(src, dst[n:n:n+plainLen])
+		out, err = zstdDecode()(src, dst[n:n:n+plainLen])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decode %v: %w", c, err)
@@ -121,22 +121,23 @@ func checkLen(c Codec, src []byte, plainLen int) error {
 // The encoder serves one caller at a time, as checkpoints have one writer, and
 // leaves out the frame's checksum, since the extent has one. The decoder
 // serves as many callers as there are processors, without goroutines of its
-// own, and never fills more than the capacity it is given.
+// own, and never fills more than the capacity it is given. They are kept
+// as functions, so that their stream methods are not linked.
 var (
-	zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
+	zstdEncode = sync.OnceValue(func() func(src, dst []byte) []byte {
 		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1),
 			zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
 			zstd.WithSingleSegment(true)) // which makes every frame tell its size
 		if err != nil {
 			panic(err) // only a bad option fails
 		}
-		return e
+		return e.EncodeAll
 	})
-	zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
+	zstdDecode = sync.OnceValue(func() func(src, dst []byte) ([]byte, error) {
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			panic(err)
 		}
-		return d
+		return d.DecodeAll
 	})
 )

@@ -126,8 +126,10 @@ func (r *recovery) replay(from Start, apply func(Record) error) error {
 	r.report.TornBytes = behind.bytes
 	// Going on in place needs an end that is durable and behind which this
 	// use of the segment has never written: else a record that a crash left
-	// there in parts, or whole, could line up with new ones.
-	r.resuming = r.synced == r.end && !behind.used && r.alive.find(r.end) >= len(r.alive)-2
+	// there in parts, or whole, could line up with new ones. Nor may it write
+	// over an end-of-segment record: a crash that kept the old one and lost the
+	// new ones would lead past them into the next segment.
+	r.resuming = r.synced == r.end && !behind.used && !w.marked && r.alive.find(r.end) >= len(r.alive)-2
 	return nil
 }
 

@@ -30,6 +30,7 @@ type walker struct {
 	seq    kv.Seq // the next sequence number; 0: any
 	end    LSN    // of the last record: place, or before it at a segment's end
 	synced LSN    // the largest synced mark of the records read
+	marked bool   // an end-of-segment record stands between end and place
 	win    window
 }
 
@@ -62,6 +63,7 @@ func (w *walker) next() (Record, error) {
 		}
 		w.synced = max(w.synced, h.synced)
 		if h.count == 0 {
+			w.marked = true
 			if !w.advance() {
 				c := s.corrupt(s.end, "W1", "the segment was finished, and the next one is missing")
 				c.Cause = ErrMissing
@@ -77,7 +79,7 @@ func (w *walker) next() (Record, error) {
 			LSN: w.place, End: w.place + LSN(h.size()), Segment: s.number, Seq: h.seq, Count: h.count,
 			Payload: b[recordSize : recordSize+int64(h.length)],
 		}
-		w.place, w.end, w.seq = r.End, r.End, next
+		w.place, w.end, w.seq, w.marked = r.End, r.End, next, false
 		return r, nil
 	}
 }

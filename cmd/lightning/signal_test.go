@@ -1,0 +1,153 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// An importProcess is an import that reads from a pipe that the test writes.
+type importProcess struct {
+	*exec.Cmd
+	in       io.WriteCloser
+	messages *bufio.Scanner
+}
+
+func startImport(t *testing.T, db string, flags ...string) *importProcess {
+	t.Helper()
+	args := append([]string{"import", db, "-", "--from", "jsonl", "--key", "{id}", "--progress", "json"}, flags...)
+	p := &importProcess{Cmd: exec.Command("lightning", args...)}
+	var err error
+	if p.in, err = p.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	messages, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.messages = bufio.NewScanner(messages)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *importProcess) feed(t *testing.T, from, to int) {
+	t.Helper()
+	w := bufio.NewWriter(p.in)
+	for i := from; i < to; i++ {
+		fmt.Fprintf(w, "{\"id\":%d}\n", i)
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var committedField = regexp.MustCompile(`"committed":(\d+)`)
+
+// waitCommitted returns the number of a report once it is at least that large.
+func (p *importProcess) waitCommitted(t *testing.T, least int) int {
+	t.Helper()
+	for p.messages.Scan() {
+		if m := committedField.FindStringSubmatch(p.messages.Text()); m != nil {
+			if n, err := strconv.Atoi(m[1]); err == nil && n >= least {
+				return n
+			}
+		}
+	}
+	t.Fatal("the import ended before it reported")
+	return 0
+}
+
+// rest returns what is left of standard error, and waits for the end.
+func (p *importProcess) rest() (string, int) {
+	var lines []string
+	for p.messages.Scan() {
+		lines = append(lines, p.messages.Text())
+	}
+	_ = p.Wait()
+	return strings.Join(lines, "\n"), p.ProcessState.ExitCode()
+}
+
+func count(t *testing.T, db string) int {
+	t.Helper()
+	out, err := exec.Command("lightning", "count", db).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Ctrl-C while the import waits for input: what was read is committed, the
+// message says how many records that is, and the status is 130.
+func TestImport_Interrupted(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "my.db")
+	p := startImport(t, db)
+	p.feed(t, 0, 20_500)
+	p.waitCommitted(t, 20_000)
+	if err := p.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	text, status := p.rest()
+	m := regexp.MustCompile(`lightning: standard input: interrupted; (\d+) records committed`).FindStringSubmatch(text)
+	if status != 130 || m == nil {
+		t.Fatalf("status %d, want 130; standard error:\n%s", status, text)
+	}
+	if have := strconv.Itoa(count(t, db)); have != m[1] {
+		t.Errorf("the database has %s records, the message says %s", have, m[1])
+	}
+}
+
+// A killed import: every record that was reported committed is there, in every
+// sync mode, and what is there is a prefix of the input.
+func TestImport_Killed(t *testing.T) {
+	for _, mode := range []string{"full", "normal", "off"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			db := filepath.Join(t.TempDir(), "my.db")
+			p := startImport(t, db, "--sync", mode, "--batch", "1000")
+			go func() { // ends when the process is killed
+				w := bufio.NewWriter(p.in)
+				for i := 0; ; i++ {
+					if _, err := fmt.Fprintf(w, "{\"id\":%d}\n", i); err != nil {
+						return
+					}
+				}
+			}()
+			committed := p.waitCommitted(t, 1000)
+			if err := p.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			p.rest()
+			n := count(t, db)
+			if n < committed || n%1000 != 0 {
+				t.Fatalf("the database has %d records, %d were reported committed in batches of 1000", n, committed)
+			}
+			if n == 0 {
+				return
+			}
+			for _, id := range []int{0, n - 1} {
+				if err := exec.Command("lightning", "get", db, strconv.Itoa(id)).Run(); err != nil {
+					t.Errorf("record %d of %d: %v", id, n, err)
+				}
+			}
+			if out, err := exec.Command("lightning", "verify", db).CombinedOutput(); err != nil {
+				t.Errorf("verify: %v\n%s", err, out)
+			}
+		})
+	}
+}
