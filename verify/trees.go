@@ -63,7 +63,9 @@ func (v *verifier) checkCatalog() ([]inspect.Keyspace, error) {
 	return spaces, err
 }
 
-// checkKeyspaces walks the trees of all keyspaces.
+// checkKeyspaces walks the trees of all keyspaces. That a keyspace has other
+// bytes than the catalog tells is a note: the engine drops whole subtrees of a
+// deleted range without reading them, and then only estimates what they held.
 func (v *verifier) checkKeyspaces(spaces []inspect.Keyspace) error {
 	trees := make([]*tree, len(spaces))
 	err := v.run(func(r *reader) {
@@ -79,7 +81,7 @@ func (v *verifier) checkKeyspaces(spaces []inspect.Keyspace) error {
 		if t := trees[i]; !t.broken.Load() && t.bytes.Load() != k.Bytes {
 			f := Finding{Invariant: "C2", Path: v.db.Path(), Offset: int64(v.db.Meta.Catalog.Offset), Kind: inspect.Count, Keyspace: k.Name}
 			f.Reason = fmt.Sprintf("catalog: keyspace %d has %d bytes of keys and values, the catalog tells %d", k.ID, t.bytes.Load(), k.Bytes)
-			v.add(f)
+			v.notes.add(func() Finding { return f })
 		}
 	}
 	return nil

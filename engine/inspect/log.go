@@ -81,7 +81,7 @@ type LogReport struct {
 // damage of their headers.
 func (db *DB) Segments() ([]Segment, []*Damage, error) {
 	infos, damages, err := wal.Headers(db.walOptions(), db.logStart())
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, wal.ErrMissing) {
 		return nil, []*Damage{db.noLog()}, nil
 	}
 	list := make([]Segment, len(infos))
@@ -101,7 +101,7 @@ func (db *DB) Log(visit func(Record) error) (LogReport, []*Damage, error) {
 	report, damages, err := wal.Check(db.walOptions(), db.logStart(), func(r wal.Record) error {
 		return visit(Record{uint64(r.LSN), uint64(r.End), r.Segment, uint64(r.Seq), r.Count, r.Payload})
 	})
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, wal.ErrMissing) {
 		return LogReport{}, []*Damage{db.noLog()}, nil
 	}
 	return LogReport{

@@ -110,3 +110,8 @@ func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte) ([]byte, error) 
 	}
 	return value, nil
 }
+
+// corrupt says what is wrong with an extent whose checksum holds.
+func (t *Tree) corrupt(ref node.Ref, reason string) error {
+	return &pager.CorruptError{Offset: ref.Off, Kind: pager.Structure, Reason: reason}
+}
