@@ -146,6 +146,7 @@ func readStream(ctx context.Context, r io.Reader, begin func(streamHeader) error
 	}
 	kind, block, err := s.next()
 	lastID := int64(-1)
+	names := map[string]bool{}
 	for err == nil && kind == blockKeyspace {
 		sp, e := decodeStreamSpace(block)
 		if e != nil {
@@ -157,6 +158,10 @@ func readStream(ctx context.Context, r io.Reader, begin func(streamHeader) error
 		if lastID = int64(sp.id); info.Keyspaces == 0 && sp.id != kv.DefaultKeyspace {
 			return info, streamDamage(s.offset, "the default keyspace is missing")
 		}
+		if names[sp.name] {
+			return info, streamDamage(s.offset, "two keyspaces have one name")
+		}
+		names[sp.name] = true
 		info.Keyspaces++
 		entries := &entryReader{ctx: ctx, stream: s}
 		if err := visit(sp, entries); err != nil {

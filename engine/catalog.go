@@ -34,6 +34,9 @@ func openCatalog(p *pager.Pager, m pager.Meta) *btree.Tree {
 // loadSpaces reads the catalog.
 func loadSpaces(p *pager.Pager, m pager.Meta) (*spaces, error) {
 	s := &spaces{byID: map[kv.Keyspace]*space{}, byName: map[string]*space{}, next: m.NextKeyspace}
+	if m.Seq >= maxDiskSeq || m.NextKeyspace == 0 {
+		return nil, &CorruptError{Path: treeName, Kind: "structure", Reason: fmt.Sprintf("meta: sequence number %d, next keyspace %d", m.Seq, m.NextKeyspace)}
+	}
 	c := openCatalog(p, m).NewCursor()
 	for ok := c.First(); ok; ok = c.Next() {
 		value, err := c.Value()

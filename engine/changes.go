@@ -55,6 +55,7 @@ func (db *DB) Changes(from uint64) (*Changes, error) {
 	if db.opts.ReadOnly {
 		return nil, fmt.Errorf("changes: %w", ErrReadOnly)
 	}
+	from = max(from, 1) // that of the first operation
 	if db.closing() {
 		return nil, ErrClosed
 	}

@@ -131,21 +131,29 @@ func (db *DB) checkpointForClose() error {
 func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, error) {
 	began := time.Now()
 	frozen := db.version.Load().frozen
+	if meta := db.version.Load().pager.Meta(); len(frozen) == 0 && closing && meta.LogEnd != meta.LogStart {
+		_, err := db.writeTrees(generation{ // to say that it was closed
+			wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
+			change: func(_ *pager.Writer, sp *space) (*space, error) { return sp, nil },
+			meta:   func(m *pager.Meta) { m.LogEnd = m.LogStart },
+		})
+		return CheckpointInfo{Seq: uint64(meta.Seq)}, err
+	}
 	if len(frozen) == 0 {
 		return CheckpointInfo{Seq: uint64(db.version.Load().pager.Meta().Seq)}, nil
 	}
 	newest := frozen[0]
-	if db.opts.Sync == SyncFull {
-		if err := db.waitDurable(newest.end); err != nil {
-			return CheckpointInfo{}, err
-		}
+	// Under SyncFull nothing may be in a tree that is not visible yet; in every
+	// mode only what is durable of the log is recycled.
+	if err := db.waitDurable(newest.end); err != nil {
+		return CheckpointInfo{}, err
 	}
 	disk, err := db.writeTrees(generation{
 		wanted: newest.spaces,
 		change: func(w *pager.Writer, sp *space) (*space, error) { return mergeSpace(ctx, w, sp, frozen) },
 		meta: func(m *pager.Meta) {
 			m.Seq, m.LogStart, m.LogSegment = newest.seq, uint64(newest.end), newest.segment
-			if closing {
+			if m.LogEnd = 0; closing {
 				m.LogEnd = m.LogStart
 			}
 		},
@@ -281,6 +289,12 @@ func mergeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen []*mem) 
 	next := *sp
 	next.tree = tree
 	next.bytes += uint64(stats.KeyBytes + stats.ValueBytes)
+	switch {
+	case tree.Len() == 0:
+		next.bytes = 0
+	case stats.Unread > 0: // how long those were is not known
+		next.bytes = uint64(float64(next.bytes) * float64(tree.Len()) / float64(tree.Len()+stats.Unread))
+	}
 	return &next, nil
 }
 

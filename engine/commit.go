@@ -9,7 +9,6 @@ import (
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/wal"
-	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // The path of a commit. Under commitMu it gets its sequence numbers, is
@@ -359,12 +358,12 @@ func (db *DB) preparer() {
 		case <-db.prepare:
 		}
 		err := db.log.Prepare()
-		if err != nil && !vfs.IsNoSpace(err) {
+		if errors.Is(err, wal.ErrFailed) {
 			db.fail(fmt.Errorf("next log segment: %w", err))
 			return
 		}
-		// On a full disk the commit that needs the segment tries again, and
-		// reports it.
+		// Any other error left the log as it was: the commit that needs the
+		// segment tries again, and reports it.
 	}
 }
 

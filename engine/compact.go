@@ -72,7 +72,7 @@ func (db *DB) compactPass(ctx context.Context) (int64, error) {
 			next.tree = tree
 			return &next, nil
 		},
-		meta:    func(*pager.Meta) {},
+		meta:    func(m *pager.Meta) { m.LogEnd = 0 },
 		ceiling: ceiling,
 	})
 	if err != nil {

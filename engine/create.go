@@ -48,7 +48,7 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 	foreign := ""
 	for _, name := range names {
 		if name == treeName {
-			return present, nil
+			return present, isTree(fsys, filepath.Join(dir, treeName))
 		}
 		if !ours(name) {
 			foreign = name
@@ -58,6 +58,9 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 		return 0, fmt.Errorf("%w: the directory has no %s but holds %s", ErrFormat, treeName, foreign)
 	}
 	used, err := wal.Used(fsys, filepath.Join(dir, walName))
+	if errors.Is(err, wal.ErrForeign) {
+		return 0, fmt.Errorf("%w: the directory has no %s, and in %s %w", ErrFormat, treeName, walName, err)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -65,6 +68,19 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 		return 0, &CorruptError{Path: filepath.Join(dir, treeName), Kind: "missing", Reason: "the file is missing, and the log holds commits"}
 	}
 	return empty, nil
+}
+
+// isTree returns ErrFormat when the file name is nothing of ours. Damage is for
+// whoever opens it to tell.
+func isTree(fsys vfs.FS, name string) error {
+	info, err := fsys.Stat(name)
+	if err == nil && !info.Regular {
+		return fmt.Errorf("%w: %s is not a regular file", ErrFormat, treeName)
+	}
+	if _, err := pager.ReadMeta(fsys, name); errors.Is(err, pager.ErrFormat) {
+		return err
+	}
+	return nil
 }
 
 func ours(name string) bool {

@@ -3,9 +3,11 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -54,12 +56,12 @@ type DB struct {
 	disk         map[kv.Keyspace]*space // guarded by checkpointMu: the keyspaces of the newest generation
 
 	mu      sync.Mutex
-	pins    map[uint64]int // guarded by mu: generation → readers
-	room    *sync.Cond     // on mu: a frozen memtable was merged, or cannot be
-	chain   []*mem         // guarded by mu: the newest memtables, whose links are kept
-	ckptErr error          // guarded by mu: what the last checkpoint in the background met
-	follow  *follower      // guarded by mu: when read-only
-	marks   []mark         // guarded by mu: where commits stand in the log
+	pins    map[uint64]int      // guarded by mu: generation → readers
+	room    *sync.Cond          // on mu: a frozen memtable was merged, or cannot be
+	chain   []weak.Pointer[mem] // guarded by mu: the newest memtables, whose links are kept; only views keep merged ones
+	ckptErr error               // guarded by mu: what the last checkpoint in the background met
+	follow  *follower           // guarded by mu: when read-only
+	marks   []mark              // guarded by mu: where commits stand in the log
 
 	failure atomic.Pointer[error] // set once: no more writes
 	lock    vfs.Lock
@@ -226,13 +228,15 @@ func (db *DB) publish(v *version) {
 	old := db.version.Load()
 	db.version.Store(v)
 	if old == nil || old.active != v.active {
-		db.chain = append(db.chain, v.active)
+		db.chain = append(db.chain, weak.Make(v.active))
 		if old != nil {
 			old.active.next.Store(v.active)
 		}
 		if len(db.chain) > maxChain {
-			db.chain[0].next.Store(severed)
-			db.chain = append(db.chain[:0], db.chain[1:]...)
+			if m := db.chain[0].Value(); m != nil {
+				m.next.Store(severed)
+			}
+			db.chain = slices.Delete(db.chain, 0, 1)
 		}
 	}
 }
@@ -374,6 +378,9 @@ func (r *replay) apply(rec wal.Record) error {
 		r.applyOp(&op, seq)
 		p = rest
 		seq++
+	}
+	if seq > maxDiskSeq {
+		return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: "the sequence number is out of range"}
 	}
 	r.seq = seq - 1
 	r.lsn = rec.End

@@ -105,6 +105,8 @@ func public(err error) error {
 	switch {
 	case errors.Is(err, ErrNoSpace), errors.Is(err, ErrFormat):
 		return err
+	case errors.Is(err, pager.ErrVersion):
+		return fmt.Errorf("%w: %w", ErrVersion, err)
 	case errors.Is(err, pager.ErrFormat):
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	case vfs.IsNoSpace(err):

@@ -16,7 +16,19 @@ type follower struct {
 	replay *replay
 	tail   *wal.Tail
 	place  *place
-	old    []*pager.Pager // of generations that views may still read
+	old    map[uint64]*pager.Pager // of generations that views still read
+}
+
+// closeOld closes the pagers of generations that no view reads any more. A get
+// without a view that still uses one fails, and looks again (DB.outdated). The
+// caller holds mu.
+func (f *follower) closeOld(pins map[uint64]int) {
+	for gen, p := range f.old {
+		if pins[gen] == 0 {
+			delete(f.old, gen)
+			_ = p.Close() // it was only read
+		}
+	}
 }
 
 // maxOpenTries bounds how often a reader starts again because the writer made
@@ -31,7 +43,7 @@ func (db *DB) openReadOnly() error {
 	if state != present {
 		return ErrNotExist
 	}
-	db.follow = &follower{}
+	db.follow = &follower{old: map[uint64]*pager.Pager{}}
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if err := db.reload(); err != nil {
@@ -69,9 +81,9 @@ func (db *DB) tryReload() error {
 	if err != nil {
 		return err
 	}
-	at := readerPlace{gen: meta.Gen, lsn: wal.LSN(meta.LogStart)}
-	for gen := range db.pins {
-		at.gen = min(at.gen, gen)
+	at := db.needed(meta)
+	if v := db.version.Load(); v != nil { // shown until there is another
+		at.gen = min(at.gen, v.gen)
 	}
 	if f.place == nil {
 		f.place, err = db.takePlace(at)
@@ -89,7 +101,19 @@ func (db *DB) tryReload() error {
 		p.Close()
 		return err
 	}
+	f.closeOld(db.pins)
+	_ = f.place.move(db.needed(meta)) // the next Refresh tries again
 	return nil
+}
+
+// needed is what a reader that shows the generation of meta needs, with its
+// views. The caller holds mu.
+func (db *DB) needed(meta pager.Meta) readerPlace {
+	at := readerPlace{gen: meta.Gen, lsn: wal.LSN(meta.LogStart)}
+	for gen := range db.pins {
+		at.gen = min(at.gen, gen)
+	}
+	return at
 }
 
 func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
@@ -110,12 +134,13 @@ func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
 		f.tail.Close()
 	}
 	if v := db.version.Load(); v != nil {
-		f.old = append(f.old, v.pager)
+		f.old[v.gen] = v.pager
+	} else {
+		db.noteReplay(meta, report)
 	}
 	f.replay, f.tail = r, tail
 	db.publish(r.version())
 	db.visible.Store(uint64(r.seq))
-	db.noteReplay(meta, report)
 	return nil
 }
 
@@ -173,7 +198,7 @@ func (db *DB) closeReadOnly() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	v := db.version.Swap(nil)
-	db.follow.old = append(db.follow.old, v.pager)
+	db.follow.old[v.gen] = v.pager
 	return db.follow.close()
 }
 

@@ -114,7 +114,7 @@ func (it *Iterator) ready() bool {
 		it.valid = false
 		return false
 	}
-	if it.closed || it.view.closed.Load() {
+	if it.closed || it.view.over() {
 		it.err, it.valid = ErrClosed, false
 		return false
 	}
@@ -181,8 +181,5 @@ func (it *Iterator) Close() error {
 		return nil
 	}
 	it.closed, it.valid = true, false
-	if it.err == ErrClosed {
-		return nil
-	}
 	return it.err
 }

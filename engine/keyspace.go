@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
-	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 )
 
@@ -85,6 +84,9 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 	err := db.commitOps(&create, func(*version) error {
 		if db.spaces.byName[name] != nil {
 			return fmt.Errorf("%w: %q", ErrKeyspaceExists, name)
+		}
+		if db.spaces.next >= uint32(kv.CatalogKeyspace) {
+			return fmt.Errorf("no more keyspaces can be made: %w", ErrTooLarge)
 		}
 		op.Keyspace = kv.Keyspace(db.spaces.next) // known only now
 		create.payload = wal.AppendOp(create.payload[:0], op)
@@ -226,12 +228,11 @@ func (ks *Keyspace) latest() (*version, *space, error) {
 	return v, sp, nil
 }
 
-// outdated reports whether a read that found damage may only have been too
-// slow: it had no pin, and an extent of its version may have been used again.
-// It then looks again in the newest version.
+// outdated reports whether a read that failed may only have been too slow: it
+// had no pin, so an extent of its version may have been used again, or, when
+// read-only, its file closed. It then looks again in the newest version.
 func (db *DB) outdated(v *version, err error) bool {
-	var c *pager.CorruptError
-	return errors.As(err, &c) && db.version.Load() != v
+	return err != nil && db.version.Load() != v
 }
 
 func (db *DB) readFailed(err error) error {

@@ -75,7 +75,11 @@ func (db *DB) Stats() Stats {
 	if db.log != nil {
 		s.LogBytes = uint64(db.log.End()) - v.pager.Meta().LogStart
 	} else {
-		s.LogBytes = uint64(db.report.LogBytes)
+		db.mu.Lock()
+		if r := db.follow.replay; r.lsn > 0 {
+			s.LogBytes = uint64(r.lsn) - r.pager.Meta().LogStart
+		}
+		db.mu.Unlock()
 	}
 	return s
 }

@@ -77,6 +77,9 @@ func (h *streamHeader) decode(b []byte) error {
 	}
 	copy(h.uuid[:], b[16:32])
 	h.seq = binary.LittleEndian.Uint64(b[32:])
+	if kv.Seq(h.seq) >= maxDiskSeq {
+		return streamDamage(32, "the sequence number is out of range")
+	}
 	h.time = int64(binary.LittleEndian.Uint64(b[40:]))
 	return nil
 }

@@ -43,6 +43,10 @@ type Tx struct {
 // transaction's own writes lie over everything else.
 const ownSeq kv.Seq = 1 << 62
 
+// maxDiskSeq bounds the sequence numbers that files may name: from there to
+// ownSeq there are enough for any future.
+const maxDiskSeq kv.Seq = 1 << 61
+
 // writes are a transaction's writes, in the order they were made, and what it
 // must find unchanged when it commits.
 type writes struct {
@@ -226,6 +230,10 @@ func (tx *Tx) Rollback() { tx.view.release() }
 // conflicts is called under commitMu, when nobody else commits: it compares
 // what the transaction relies on with what was committed since it began.
 func (w *view) conflicts(*version) error {
+	if w.own.dropped(w.db.spaces) {
+		w.db.counters.conflicts.Add(1)
+		return ErrConflict
+	}
 	for _, m := range w.v.frozen {
 		// It may have been frozen before all in it was visible.
 		if w.own.changedIn(m.table, w.seq) {
@@ -244,6 +252,21 @@ func (w *view) conflicts(*version) error {
 		}
 	}
 	return nil
+}
+
+// dropped reports whether a keyspace that the transaction read has gone since.
+func (w *writes) dropped(now *spaces) bool {
+	for _, k := range w.keys {
+		if now.byID[k.ks] == nil {
+			return true
+		}
+	}
+	for _, r := range w.ranges {
+		if now.byID[r.ks] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *writes) changedIn(t *memtable.Table, since kv.Seq) bool {

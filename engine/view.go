@@ -42,12 +42,18 @@ func (w *view) release() {
 	defer db.mu.Unlock()
 	if db.pins[w.v.gen]--; db.pins[w.v.gen] == 0 {
 		delete(db.pins, w.v.gen)
+		if db.follow != nil {
+			db.follow.closeOld(db.pins)
+		}
 	}
 }
 
+// over reports whether the view, or the database, is closed.
+func (w *view) over() bool { return w.closed.Load() || w.db.version.Load() == nil }
+
 // space returns a keyspace as of the view.
 func (w *view) space(ks kv.Keyspace) (*space, error) {
-	if w.closed.Load() {
+	if w.over() {
 		return nil, ErrClosed
 	}
 	return w.v.space(ks)
@@ -113,7 +119,7 @@ func (w *view) multiGet(ks kv.Keyspace, keys [][]byte) ([][]byte, error) {
 
 // failed turns an error of reading into a public one.
 func (w *view) failed(err error) error {
-	if err != nil && w.closed.Load() {
+	if err != nil && w.over() {
 		return ErrClosed
 	}
 	return public(err)

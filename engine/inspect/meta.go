@@ -129,7 +129,7 @@ func readSlot(f vfs.File, path string, i int) (Slot, error) {
 		return wrong(Truncated, fmt.Sprintf("the file ends at %d", s.Offset+int64(n)))
 	case string(b[:8]) != metaMagic || xxhash.Sum64(b[:504]) != binary.LittleEndian.Uint64(b[504:]):
 		return wrong(Checksum, err.Error())
-	case errors.Is(err, pager.ErrFormat):
+	case errors.Is(err, pager.ErrVersion):
 		return s, fmt.Errorf("%s: format version %d, this program knows %d: %w",
 			path, binary.LittleEndian.Uint32(b[8:]), metaVersion, engine.ErrVersion)
 	}

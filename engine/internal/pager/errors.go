@@ -6,9 +6,11 @@ import (
 )
 
 var (
-	// ErrFormat is wrapped by the error for a file that is no btree.db, or is
-	// one of a format version that this program does not know.
-	ErrFormat = errors.New("not a database of a known format")
+	// ErrFormat is wrapped by the error for a file that is no btree.db.
+	ErrFormat = errors.New("not a database")
+	// ErrVersion is wrapped by the error for a btree.db of a format version that
+	// this program does not know.
+	ErrVersion = errors.New("unknown format version")
 	// ErrNoRoom is returned when nothing fits below the ceiling that
 	// Writer.SetCeiling set. The writer goes on as before.
 	ErrNoRoom = errors.New("no room below the ceiling")

@@ -73,8 +73,8 @@ func EncodeMeta(m *Meta) [metaSize]byte {
 }
 
 // DecodeMeta decodes a slot. An error that wraps ErrFormat means that the slot
-// holds no meta, or one of another format version; any other that it is one
-// and damaged.
+// holds no meta, ErrVersion that it holds one of another format version; any
+// other that it is one and damaged.
 func DecodeMeta(b []byte) (Meta, error) {
 	if len(b) < metaSize || string(b[:8]) != metaMagic {
 		return Meta{}, fmt.Errorf("no meta here: %w", ErrFormat)
@@ -83,7 +83,7 @@ func DecodeMeta(b []byte) (Meta, error) {
 		return Meta{}, fmt.Errorf("its checksum is %016x, its bytes give %016x", want, have)
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != metaVersion {
-		return Meta{}, fmt.Errorf("format version %d, this program knows %d: %w", v, metaVersion, ErrFormat)
+		return Meta{}, fmt.Errorf("format version %d, this program knows %d: %w", v, metaVersion, ErrVersion)
 	}
 	m := Meta{
 		UUID:         [16]byte(b[16:32]),
@@ -183,7 +183,7 @@ func readPlace(f vfs.File, place uint64) (Meta, error) {
 	}
 	m, err := DecodeMeta(b[:n])
 	if err != nil {
-		if string(b[:8]) == metaMagic && errors.Is(err, ErrFormat) {
+		if errors.Is(err, ErrVersion) {
 			return Meta{}, &slotError{err}
 		}
 		return Meta{}, err

@@ -116,6 +116,7 @@ func TestReadMeta_ChoosesTheSlot(t *testing.T) {
 		}
 	}
 	format := func(err error) bool { return errors.Is(err, ErrFormat) }
+	version := func(err error) bool { return errors.Is(err, ErrVersion) }
 	for name, c := range map[string]struct {
 		slot0, slot1 []byte
 		gen          uint64
@@ -129,7 +130,7 @@ func TestReadMeta_ChoosesTheSlot(t *testing.T) {
 		"wrong slot":             {enc(9, nil), enc(7, nil), 7, nil},
 		"both torn":              {torn(enc(8, nil)), torn(enc(7, nil)), 0, corrupt(Structure)},
 		"no database":            {[]byte("something else"), nil, 0, format},
-		"newer version":          {newer(enc(8, nil)), enc(7, nil), 0, format},
+		"newer version":          {newer(enc(8, nil)), enc(7, nil), 0, version},
 		"two databases":          {enc(8, func(m *Meta) { m.UUID[3]++ }), enc(7, nil), 0, corrupt(Foreign)},
 		"extent past the file":   {enc(8, func(m *Meta) { m.Catalog.Off = 1 << 30 }), nil, 0, corrupt(Structure)},
 		"length past the file":   {enc(8, func(m *Meta) { m.Catalog.Len = 1 << 30 }), nil, 0, corrupt(Structure)},

@@ -26,6 +26,8 @@ var (
 	ErrGone = errors.New("that part of the log is gone")
 	// ErrHoldBroken says that a hold kept more than Options.MaxHeld bytes.
 	ErrHoldBroken = errors.New("the hold on the log kept too much and was broken")
+	// ErrForeign says that a directory holds a file that is not a log's.
+	ErrForeign = errors.New("not a file of a log")
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("the log is closed")
 )

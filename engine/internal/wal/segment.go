@@ -194,6 +194,9 @@ type listing struct {
 
 func (o *Options) list() (listing, error) {
 	names, err := o.FS.List(o.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return listing{}, &CorruptError{Path: o.Dir, Invariant: "W4", Reason: "the log's directory is missing", Cause: ErrMissing}
+	}
 	if err != nil {
 		return listing{}, fmt.Errorf("list the log's directory: %w", err)
 	}

@@ -2,15 +2,17 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // Used reports whether the log in dir may hold commits: whether there is
 // anything but a first segment without a record, which is what an interrupted
-// creation leaves. It changes nothing.
+// creation leaves. It changes nothing. ErrForeign: it holds what no log does.
 func Used(fsys vfs.FS, dir string) (bool, error) {
 	names, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -22,6 +24,9 @@ func Used(fsys vfs.FS, dir string) (bool, error) {
 	o := Options{FS: fsys, Dir: dir}
 	for _, name := range names {
 		number, ok := parseSegmentName(name)
+		if !ok && !strings.HasPrefix(name, sparePrefix) && !strings.HasSuffix(name, tempSuffix) {
+			return false, fmt.Errorf("%w: %s", ErrForeign, name)
+		}
 		if !ok {
 			continue
 		}
