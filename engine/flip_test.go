@@ -74,13 +74,13 @@ func settledSpecimen(t testing.TB) *specimen {
 // group share so much that few separators fit a branch.
 func specimenEdits() []edit {
 	var edits []edit
-	for g := range 10 {
+	for g := range 8 {
 		shared := strings.Repeat(string(rune('a'+g)), 220)
 		for i := range 5 {
 			edits = append(edits, put(fmt.Sprintf("%s%02d", shared, i), valueOf("x", i, 60)))
 		}
 	}
-	for i := range 25 {
+	for i := range 16 {
 		edits = append(edits, put(keyOf("c", i), strings.Repeat(fmt.Sprint("text ", i), 30)).in("s2"),
 			put(keyOf("z", i), strings.Repeat(fmt.Sprint("more text ", i), 30)).in("zstd"))
 	}

@@ -358,6 +358,11 @@ var damages = map[string]func(m *image, list []*extent) []want{
 		m.sealSlot(at)
 		return []want{{"M1", inspect.Structure, at}}
 	},
+	"a sequence number that no commit has": func(m *image, list []*extent) []want {
+		le.PutUint64(m.b[m.meta()+56:], 1<<62)
+		m.sealMeta()
+		return []want{{"M1", inspect.Structure, m.meta()}}
+	},
 	"metas of two databases": func(m *image, list []*extent) []want {
 		at := 4096 - m.meta()
 		m.b[at+20]++
@@ -687,7 +692,7 @@ func TestRun_Log(t *testing.T) {
 
 // A slot that a crash tore while a meta was written is no damage, and not
 // silent either. Where the log that the other meta needs is gone, it was not
-// torn by a crash.
+// torn by a crash; where it is there, all keys are.
 func TestRun_TornMeta(t *testing.T) {
 	m := usual.build(t, 1)
 	keys := m.verify(verify.Options{}).Keys
@@ -698,12 +703,34 @@ func TestRun_TornMeta(t *testing.T) {
 		d := m.clone(t)
 		clear(d.b[c.at+100 : c.at+512])
 		r := d.verify(verify.Options{})
-		switch _, found := find(r, "M1", inspect.Checksum, c.at); {
-		case c.was == "older" && (!r.OK || r.Keys != keys || len(r.Notes) != 1 || uint64(r.Notes[0].Offset) != c.at):
-			t.Fatalf("%s: have %s", c.was, show(r))
-		case c.was == "newest" && !found:
+		if _, found := find(r, "M1", inspect.Checksum, c.at); found && c.was == "newest" {
+			continue
+		}
+		if !r.OK || r.Keys != keys || len(r.Notes) != 1 || uint64(r.Notes[0].Offset) != c.at {
 			t.Fatalf("%s: have %s", c.was, show(r))
 		}
+	}
+}
+
+// A meta that no crash can have torn, as the log that the other one needs is
+// gone, is a finding.
+func TestRun_LostNewestMeta(t *testing.T) {
+	m := usual.build(t, 1)
+	at := m.meta()
+	clear(m.b[at : at+512])
+	clear(m.b[at+2048 : at+2560])
+	names, err := m.fs.List(dbDir + "/wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := m.fs.Remove(dbDir + "/wal/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := m.verify(verify.Options{})
+	if _, ok := find(r, "M1", inspect.Checksum, at); !ok || len(r.Notes) > 0 {
+		t.Fatalf("have %s", show(r))
 	}
 }
 

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/lightning-db/lightning/engine/inspect"
@@ -15,6 +16,12 @@ func (v *verifier) checkLog() error {
 		}
 		var found []*inspect.Damage // those of the headers again, and those of the records
 		v.log, found, err = v.db.Log(func(inspect.Record) error { return v.ctx.Err() })
+		if v.log.Records > 0 && v.log.Seq >= inspect.MaxSeq {
+			found = append(found, &inspect.Damage{
+				Invariant: "W2", Path: v.db.LogDir(), Kind: inspect.Log,
+				Reason: fmt.Sprintf("the last record has sequence number %d", v.log.Seq),
+			})
+		}
 		return segments, found, err
 	})
 	if v.ctx.Err() != nil {

@@ -89,6 +89,9 @@ func (v *verifier) checkSlots() {
 		v.addAt(uint64(other[0].Offset), "M1", inspect.Stale, "generation %d stands beside generation %d: a write was lost",
 			older, v.db.Meta.Generation)
 	}
+	if m := &v.db.Meta; m.Seq >= inspect.MaxSeq || m.NextKeyspace == 0 {
+		v.addAt(m.Generation%2*4096, "M1", inspect.Structure, "the meta tells sequence number %d and next keyspace %d", m.Seq, m.NextKeyspace)
+	}
 	if m := &v.db.Meta; uint64(v.db.Size) < m.FileSize {
 		v.addAt(uint64(v.db.Size), "M2", inspect.Truncated, "the file ends here, its meta tells a size of %d", m.FileSize)
 	}

@@ -40,11 +40,13 @@ type DB struct {
 // this is a database and has no valid meta; those of the file system.
 func Open(fsys vfs.FS, dir string) (*DB, error) {
 	pin, err := engine.NewPin(fsys, dir)
-	if err != nil {
-		var damage *engine.CorruptError
-		if errors.As(err, &damage) {
-			return nil, &Damage{"M1", damage.Path, damage.Offset, damage.Kind, damage.Reason}
-		}
+	var damage *engine.CorruptError
+	switch {
+	case errors.As(err, &damage):
+		return nil, &Damage{"M1", damage.Path, damage.Offset, damage.Kind, damage.Reason}
+	case errors.Is(err, engine.ErrFormat):
+		return nil, lostMetas(fsys, dir, err)
+	case err != nil:
 		return nil, err
 	}
 	db := &DB{fs: fsys, dir: dir, pin: pin}
@@ -52,6 +54,18 @@ func Open(fsys vfs.FS, dir string) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// lostMetas tells a database that lost its metas, which is damage, from a
+// directory that holds none, of which err speaks.
+func lostMetas(fsys vfs.FS, dir string, err error) error {
+	db := &DB{fs: fsys, dir: dir, pin: &engine.Pin{}}
+	openErr := db.open()
+	_ = db.Close()
+	if AsDamage(openErr) != nil || errors.Is(openErr, engine.ErrVersion) {
+		return openErr
+	}
+	return err
 }
 
 // Path is the name of the file of the trees.

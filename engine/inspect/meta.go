@@ -23,6 +23,9 @@ const (
 	placeDistance = 2048
 )
 
+// MaxSeq is the first sequence number that no commit has.
+const MaxSeq = 1 << 61
+
 // Ref says where an extent is and what it must be. Its fields are those of
 // docs/FORMAT.md, section Reference, in bytes.
 type Ref struct {

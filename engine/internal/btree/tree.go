@@ -113,5 +113,5 @@ func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte) ([]byte, error) 
 
 // corrupt says what is wrong with an extent whose checksum holds.
 func (t *Tree) corrupt(ref node.Ref, reason string) error {
-	return &pager.CorruptError{Offset: ref.Off, Kind: pager.Structure, Reason: reason}
+	return &pager.CorruptError{Path: t.p.Path(), Offset: ref.Off, Kind: pager.Structure, Reason: reason}
 }

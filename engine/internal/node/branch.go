@@ -151,7 +151,8 @@ func (n Node) Search(key []byte) int {
 	for size > 1 {
 		half := size >> 1
 		size -= half
-		i += half & -atMost(load32(heads, i+half), h)
+		behind := int64(load32(heads, i+half)) - int64(h) - 1 // negative unless it is
+		i += half & int(behind>>63)
 	}
 	if i == 0 || load32(heads, i) != h {
 		return i
@@ -172,9 +173,6 @@ func (n Node) Search(key []byte) int {
 	}
 	return lo - 1
 }
-
-// atMost is 1 if a is at most b, else 0.
-func atMost(a, b uint32) int { return int((uint64(a) - uint64(b) - 1) >> 63) }
 
 func load32(heads []byte, i int) uint32 {
 	return binary.BigEndian.Uint32(heads[4*i : 4*i+4])

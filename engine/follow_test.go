@@ -1,0 +1,239 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+)
+
+func TestRefresh_ClosesWhatItReplaced(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	w, err := engine.Open("db", &engine.Options{FS: in, SegmentBytes: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	w.Put([]byte("k"), []byte("v"))
+	r, err := engine.Open("db", &engine.Options{FS: in, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	before := len(in.OpenFiles())
+	for i := range 100 {
+		w.Put([]byte("k"), fmt.Appendf(nil, "%d", i))
+		if _, err := w.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(in.OpenFiles()) - before; n > 10 {
+		t.Errorf("100 Refreshes, no view open: %d more open files", n)
+	}
+}
+
+func TestRefresh_BesideGets(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	w, err := engine.Open(dir, &engine.Options{Sync: engine.SyncOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	write := func(i int) {
+		for k := range 300 {
+			w.Put(fmt.Appendf(nil, "key%05d", k), fmt.Appendf(make([]byte, 200), "%d", i))
+		}
+		if _, err := w.Checkpoint(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	write(0)
+	r, err := engine.Open(dir, &engine.Options{ReadOnly: true, CacheBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	loop := func(f func(i int)) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					f(i)
+				}
+			}
+		}()
+	}
+	loop(write)
+	loop(func(i int) {
+		if _, err := r.Get(fmt.Appendf(nil, "key%05d", i%300)); err != nil {
+			t.Errorf("Get: %v", err)
+			runtime.Goexit()
+		}
+	})
+	loop(func(i int) {
+		err := r.View(func(tx *engine.Tx) error {
+			n := 0
+			var first string
+			for _, v := range tx.Scan(nil, nil) {
+				if n++; n == 1 {
+					first = string(v)
+				}
+				_ = first
+			}
+			if n != 300 && tx.Err() == nil {
+				return fmt.Errorf("%d entries", n)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("View: %v", err)
+			runtime.Goexit()
+		}
+	})
+	loop(func(i int) { r.Stats(); r.OpenReport() })
+	for range 200 {
+		if err := r.Refresh(); err != nil {
+			t.Errorf("Refresh: %v", err)
+			break
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestRefresh_KeepsItsPlaceWhenItFails(t *testing.T) {
+	mem := vfs.NewMem()
+	w, err := engine.Open("db", &engine.Options{FS: mem, Sync: engine.SyncOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	write := func(i int) {
+		for k := range 300 {
+			w.Put(fmt.Appendf(nil, "key%05d", k), fmt.Appendf(make([]byte, 200), "%d", i))
+		}
+		if _, err := w.Checkpoint(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	write(0)
+	in := faultfs.Inject(mem)
+	r, err := engine.Open("db", &engine.Options{FS: in, ReadOnly: true, CacheBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	write(1)
+	moved := false
+	in.SetHook(func(op faultfs.Op) error {
+		moved = moved || op.Kind == faultfs.OpSetHolder
+		if moved && op.Kind == faultfs.OpOpen && strings.HasSuffix(op.Name, "btree.db") {
+			return errors.New("too many open files")
+		}
+		return nil
+	})
+	if err := r.Refresh(); err == nil {
+		t.Fatal("Refresh worked")
+	}
+	for i := range 5 {
+		write(2 + i)
+	}
+	for k := range 300 {
+		v, err := r.Get(fmt.Appendf(nil, "key%05d", k))
+		if err != nil {
+			t.Fatalf("after a failed Refresh, which shows what it showed before: Get: %v", err)
+		}
+		if !bytes.HasSuffix(v, []byte("0")) {
+			t.Fatalf("Get = %q", v)
+		}
+	}
+	in.SetHook(nil)
+	if err := r.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Get([]byte("key00000")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSyncOff_RecyclesTheLog(t *testing.T) {
+	fs := vfs.NewMem()
+	db, err := engine.Open("db", &engine.Options{FS: fs, Sync: engine.SyncOff, SegmentBytes: 64 << 10, MemtableBytes: 64 << 10, MaxWALBytes: 256 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		if err := db.Put(fmt.Appendf(nil, "%d", i%100), make([]byte, 4000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.Checkpoint(context.Background())
+	names, _ := fs.List("db/wal")
+	if len(names) > 12 {
+		t.Errorf("8 MB written with MaxWALBytes 256 KiB: %d log segments of 64 KiB on disk after a checkpoint", len(names))
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestF13_ForeignLogIsNotTouched(t *testing.T) {
+	dir := t.TempDir()
+	os.Mkdir(filepath.Join(dir, "wal"), 0o700)
+	file := filepath.Join(dir, "wal", "000000010000000000000001")
+	os.WriteFile(file, []byte("somebody's log"), 0o600)
+	db, err := engine.Open(dir, nil)
+	if err == nil {
+		db.Close()
+	}
+	if _, e := os.Stat(file); e != nil {
+		t.Errorf("Open = %v, and the foreign file is gone: %v", err, e)
+	}
+}
+
+func TestF13_ForeignTreeIsNotTouched(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "btree.db"), make([]byte, 20000), 0o600)
+	os.WriteFile(filepath.Join(dir, "btree.db.new"), []byte("theirs"), 0o600)
+	_, err := engine.Open(dir, nil)
+	if !errors.Is(err, engine.ErrFormat) {
+		t.Errorf("Open = %v", err)
+	}
+	names, _ := vfs.OS().List(dir)
+	if !slices.Equal(names, []string{"btree.db", "btree.db.new"}) {
+		t.Errorf("the foreign directory holds %v", names)
+	}
+}
+
+func TestF13_TreeIsADirectory(t *testing.T) {
+	dir := t.TempDir()
+	os.Mkdir(filepath.Join(dir, "btree.db"), 0o700)
+	_, err := engine.Open(dir, nil)
+	if !errors.Is(err, engine.ErrFormat) {
+		t.Errorf("Open = %v", err)
+	}
+	names, _ := vfs.OS().List(dir)
+	if !slices.Equal(names, []string{"btree.db"}) {
+		t.Errorf("the foreign directory holds %v", names)
+	}
+}
