@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"sort"
 	"time"
@@ -43,7 +42,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	info := BackupInfo{Seq: s.Seq(), Time: began}
 	out, err := newStreamWriter(w, streamHeader{uuid: s.view.v.pager.Meta().UUID, seq: info.Seq, time: began.Unix()})
 	if err != nil {
-		return info, fmt.Errorf("backup: %w", err)
+		return info, errorf("backup: %w", err)
 	}
 	step := func() error {
 		info.Bytes, info.Duration = out.written, time.Since(began)
@@ -54,7 +53,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	}
 	for _, sp := range s.view.v.spaces.list() {
 		if err := out.put(blockKeyspace, encodeStreamSpace(sp)); err != nil {
-			return info, fmt.Errorf("backup: %w", err)
+			return info, errorf("backup: %w", err)
 		}
 		info.Keyspaces++
 		if err := backupSpace(s, sp, out, &info.Entries, step); err != nil {
@@ -64,10 +63,10 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	end := binary.LittleEndian.AppendUint64(nil, info.Entries)
 	end = binary.LittleEndian.AppendUint64(end, uint64(info.Keyspaces))
 	if err := out.put(blockEnd, end); err != nil {
-		return info, fmt.Errorf("backup: %w", err)
+		return info, errorf("backup: %w", err)
 	}
 	if err := out.w.Flush(); err != nil {
-		return info, fmt.Errorf("backup: %w", err)
+		return info, errorf("backup: %w", err)
 	}
 	return info, step()
 }
@@ -110,6 +109,8 @@ func backupSpace(s *Snapshot, sp *space, out *streamWriter, entries *uint64, ste
 
 // encodeStreamSpace is the block of a keyspace: id (4), page size (4), codec
 // (1), zeros (3), name.
+//
+//go:noinline // called in many places, none of them hot
 func encodeStreamSpace(sp *space) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, uint32(sp.id))
 	b = binary.LittleEndian.AppendUint32(b, sp.config.PageSize)

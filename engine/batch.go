@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 )
@@ -68,10 +66,10 @@ func (b *Batch) Reset() {
 // checkSizes refuses a key and a value over their limits.
 func checkSizes(key, value []byte) error {
 	if len(key) > MaxKeySize {
-		return fmt.Errorf("key of %d bytes, the limit is %d: %w", len(key), MaxKeySize, ErrTooLarge)
+		return errorf("key of %d bytes, the limit is %d: %w", len(key), MaxKeySize, ErrTooLarge)
 	}
 	if len(value) > MaxValueSize {
-		return fmt.Errorf("value of %d bytes, the limit is %d: %w", len(value), MaxValueSize, ErrTooLarge)
+		return errorf("value of %d bytes, the limit is %d: %w", len(value), MaxValueSize, ErrTooLarge)
 	}
 	return nil
 }
@@ -80,7 +78,7 @@ func checkSizes(key, value []byte) error {
 // one byte for the bound that follows the longest key.
 func checkBounds(start, end []byte) error {
 	if n := max(len(start), len(end)); n > MaxKeySize+1 {
-		return fmt.Errorf("bound of %d bytes, the limit is %d: %w", n, MaxKeySize, ErrTooLarge)
+		return errorf("bound of %d bytes, the limit is %d: %w", n, MaxKeySize, ErrTooLarge)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func decodeSpace(p *pager.Pager, key, b []byte) (*space, error) {
 		return nil, errors.New("entry of a wrong size")
 	}
 	if b[0] != catalogVersion {
-		return nil, fmt.Errorf("entry of version %d", b[0])
+		return nil, errorf("entry of version %d", b[0])
 	}
 	id := kv.Keyspace(binary.BigEndian.Uint32(key))
 	o := KeyspaceOptions{PageSize: int(binary.LittleEndian.Uint32(b[4:])), Compression: Compression(b[1])}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -53,7 +52,7 @@ type Changes struct {
 // Snapshot.Seq. ErrGone when the log no longer reaches back so far.
 func (db *DB) Changes(from uint64) (*Changes, error) {
 	if db.opts.ReadOnly {
-		return nil, fmt.Errorf("changes: %w", ErrReadOnly)
+		return nil, errorf("changes: %w", ErrReadOnly)
 	}
 	from = max(from, 1) // that of the first operation
 	if db.closing() {
@@ -65,13 +64,13 @@ func (db *DB) Changes(from uint64) (*Changes, error) {
 	start, ok := db.logBefore(kv.Seq(from))
 	c.read = start.seq
 	if !ok {
-		return nil, fmt.Errorf("changes from %d: %w", from, ErrGone)
+		return nil, errorf("changes from %d: %w", from, ErrGone)
 	}
 	var err error
 	c.hold = db.log.Hold(start.lsn)
 	if c.reader, err = db.log.NewReader(start.lsn); err != nil {
 		c.hold.Close()
-		return nil, fmt.Errorf("changes from %d: %w", from, public(err))
+		return nil, errorf("changes from %d: %w", from, public(err))
 	}
 	return c, nil
 }
@@ -101,7 +100,7 @@ func (db *DB) logBefore(seq kv.Seq) (mark, bool) {
 func (c *Changes) Next() (Change, error) {
 	for {
 		if err := c.hold.Err(); err != nil {
-			return Change{}, fmt.Errorf("changes: %w", ErrGone)
+			return Change{}, errorf("changes: %w", ErrGone)
 		}
 		if c.read >= kv.Seq(c.db.visible.Load()) {
 			return Change{}, io.EOF
@@ -111,9 +110,9 @@ func (c *Changes) Next() (Change, error) {
 		case errors.Is(err, io.EOF):
 			return Change{}, io.EOF
 		case errors.Is(err, wal.ErrGone):
-			return Change{}, fmt.Errorf("changes: %w", ErrGone)
+			return Change{}, errorf("changes: %w", ErrGone)
 		case err != nil:
-			return Change{}, fmt.Errorf("changes: %w", public(err))
+			return Change{}, errorf("changes: %w", public(err))
 		}
 		c.hold.Advance(rec.End)
 		c.read = rec.Seq + kv.Seq(rec.Count) - 1

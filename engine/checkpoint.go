@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"sort"
 	"time"
 
@@ -69,7 +68,7 @@ func wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", doing, public(err))
+	return errorf("%s: %w", doing, public(err))
 }
 
 // freezeAll freezes the active memtable if anything was committed since it
@@ -105,7 +104,7 @@ func (db *DB) checkpointer() {
 		db.checkpointMu.Unlock()
 		if err != nil && !db.closing() {
 			db.mu.Lock()
-			db.ckptErr = fmt.Errorf("checkpoint: %w", public(err))
+			db.ckptErr = errorf("checkpoint: %w", public(err))
 			db.room.Broadcast()
 			db.mu.Unlock()
 		}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -63,7 +62,7 @@ func (db *DB) commitOps(o *ops, check func(*version) error) error {
 		return db.checkWritable()
 	}
 	if len(o.payload) > MaxCommitSize {
-		return fmt.Errorf("commit of %d bytes, the limit is %d: %w", len(o.payload), int64(MaxCommitSize), ErrTooLarge)
+		return errorf("commit of %d bytes, the limit is %d: %w", len(o.payload), int64(MaxCommitSize), ErrTooLarge)
 	}
 	if err := db.beginCommit(); err != nil {
 		return err
@@ -219,9 +218,9 @@ func (v *version) frozenOrNil() []*mem {
 func (db *DB) appendFailed(err error) error {
 	db.commitMu.Unlock()
 	if errors.Is(err, wal.ErrFailed) {
-		return fmt.Errorf("%w: %w", ErrCommitUnknown, db.fail(err))
+		return errorf("%w: %w", ErrCommitUnknown, db.fail(err))
 	}
-	return fmt.Errorf("commit: %w", public(err))
+	return errorf("commit: %w", public(err))
 }
 
 // endCommit makes the operations visible, now or when they are durable, and
@@ -247,7 +246,7 @@ func (db *DB) endCommit(count kv.Seq, end wal.LSN) error {
 		signal(db.prepare)
 	}
 	if err := db.waitDurable(end); err != nil {
-		return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+		return errorf("%w: %w", ErrCommitUnknown, err)
 	}
 	return nil
 }
@@ -309,7 +308,7 @@ func (db *DB) syncLog() (wal.LSN, error) {
 	seq, spaces, lsn := db.lastSeq, db.spaces, db.log.End()
 	db.commitMu.Unlock()
 	if _, err := db.log.Sync(); err != nil {
-		return 0, db.fail(fmt.Errorf("sync of the log: %w", err))
+		return 0, db.fail(errorf("sync of the log: %w", err))
 	}
 	if db.opts.Sync == SyncFull {
 		db.show(seq, spaces)
@@ -359,7 +358,7 @@ func (db *DB) preparer() {
 		}
 		err := db.log.Prepare()
 		if errors.Is(err, wal.ErrFailed) {
-			db.fail(fmt.Errorf("next log segment: %w", err))
+			db.fail(errorf("next log segment: %w", err))
 			return
 		}
 		// Any other error left the log as it was: the commit that needs the

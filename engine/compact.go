@@ -85,4 +85,5 @@ func (db *DB) compactPass(ctx context.Context) (int64, error) {
 // extentsStart is where the first extent of btree.db may stand.
 const extentsStart = 8192
 
+//go:noinline // called in many places, none of them hot
 func (db *DB) fileBytes() int64 { return int64(db.version.Load().pager.Meta().FileSize) }

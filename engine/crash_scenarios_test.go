@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +39,9 @@ type scenario struct {
 // trees grow and caches overflow.
 func small(o engine.Options) engine.Options {
 	o.SegmentBytes = max(o.SegmentBytes, 8<<10)
-	o.CacheBytes = 64 << 10
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 10
+	}
 	if o.PageSize == 0 {
 		o.PageSize = 1 << 10
 	}
@@ -339,7 +342,7 @@ var scenarios = []scenario{
 	}},
 	{name: "reader in another process", setup: filled(30, 40), play: playWithReader},
 	{name: "changes are held", setup: filled(10, 20), play: playChanges},
-	{name: "snapshots held over checkpoints", setup: filled(60, 40), play: playSnapshots},
+	{name: "snapshots held over checkpoints", opts: engine.Options{CacheBytes: 1}, setup: filled(60, 40), play: playSnapshots},
 	{name: "group commit", setup: filled(5, 20), play: playGroup, crashOnly: true},
 	{name: "conflicts", setup: filled(5, 20), play: playConflict},
 }
@@ -525,27 +528,39 @@ func playChanges(s *session) {
 	s.checkpoint()
 }
 
-// playSnapshots keeps snapshots open over checkpoints, and reads them.
+// playSnapshots keeps snapshots open over several checkpoints, and reads all of
+// them after each.
 func playSnapshots(s *session) {
 	s.open()
-	for i := range 3 {
-		if s.db == nil {
-			return
-		}
+	if s.db == nil {
+		return
+	}
+	type held struct {
+		*engine.Snapshot
+		then *commit
+	}
+	var open []held
+	for i := range 4 {
 		snapshot, err := s.db.Snapshot()
 		s.check("snapshot", err)
-		then := s.hist.commits[len(s.hist.commits)-1-s.unknown]
-		s.apply(put(keyOf("k", i*7), fmt.Sprint("round ", i)), delRange(keyOf("k", 40+i), keyOf("k", 45+i)))
-		s.checkpoint()
 		if err == nil {
-			if err := compareScan(snapshot, then.contents[""], then.keys(""), false); errors.Is(err, errWrong) {
+			open = append(open, held{snapshot, s.hist.commits[len(s.hist.commits)-1-s.unknown]})
+		}
+		s.apply(put(keyOf("k", i*7), fmt.Sprint("round ", i)), put(keyOf("k", 59), fmt.Sprint(i)), delRange(keyOf("k", 40+i), keyOf("k", 45+i)))
+		s.checkpoint()
+		for _, h := range open {
+			err := compareScan(h.Snapshot, h.then.contents[""], h.then.keys(""), i%2 == 1)
+			if errors.Is(err, errWrong) || errors.Is(err, engine.ErrCorrupt) {
 				s.lie("snapshot: %w", err)
 			} else {
 				s.check("snapshot", err)
 			}
-			snapshot.Close()
 		}
 	}
+	for _, h := range open {
+		h.Close()
+	}
+	s.checkpoint()
 }
 
 // playGroup commits from several goroutines at once; the log tells afterwards
@@ -610,6 +625,39 @@ func playConflict(s *session) {
 				return nil
 			})
 		})
+	}
+}
+
+func everyScenario(*scenario) bool { return true }
+
+func tellsOrder(sc *scenario) bool { return !sc.crashOnly }
+
+// eachScenario runs the wanted scenarios, each in a test of its own, and counts
+// the cases that try came to. There must be least of them when all have run.
+func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) bool, try func(*testing.T, *scenario) int) {
+	warmUp()
+	var cases, done atomic.Int64
+	all := 0
+	t.Run("in", func(t *testing.T) {
+		for i := range scenarios {
+			sc := &scenarios[i]
+			if !wanted(sc) {
+				continue
+			}
+			all++
+			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
+				t.Parallel()
+				n := try(t, sc)
+				cases.Add(int64(n))
+				done.Add(1)
+				t.Logf("%d %s", n, what)
+			})
+		}
+	})
+	n := int(cases.Load())
+	t.Logf("%d %s (seed %d)", n, what, *faultSeed)
+	if int(done.Load()) == all && n < least && !testing.Short() {
+		t.Errorf("%d %s, want at least %d", n, what, least)
 	}
 }
 

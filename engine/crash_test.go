@@ -26,7 +26,7 @@ const (
 //  2. What is there is what whole commits made, in their order, without holes.
 //  3. The database takes writes again and keeps them.
 func TestCrash(t *testing.T) {
-	eachScenario(t, "crash states", leastCrashes, everyScenario, func(c *crashRun) {
+	crashEach(t, "crash states", leastCrashes, everyScenario, func(c *crashRun) {
 		for n := c.first; n <= c.sim.Ops(); n++ {
 			for i, d := range faultfs.Damages(crashDamages, *faultSeed) {
 				if testing.Short() && i >= 3 {
@@ -42,8 +42,8 @@ func TestCrash(t *testing.T) {
 // Crash the recovery from a crash at each of its operations, and recover from
 // that. What the first recovery showed must be there for ever after.
 func TestCrash_InRecovery(t *testing.T) {
-	eachScenario(t, "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
-		step := max(1, (c.sim.Ops()-c.first)/6)
+	crashEach(t, "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
+		step := max(1, (c.sim.Ops()-c.first)/3)
 		for n := c.first + 1; n <= c.sim.Ops(); n += step {
 			for _, d := range []faultfs.Damage{faultfs.None, faultfs.Random(*faultSeed + int64(n))} {
 				c.moment, c.damage = n, d
@@ -57,7 +57,7 @@ func TestCrash_InRecovery(t *testing.T) {
 // still has everything, and cut the power then: what the second shows and what
 // it acknowledges must be there, although the first had left it unsynced.
 func TestCrash_KillThenPowerCut(t *testing.T) {
-	eachScenario(t, "kills before a power cut", leastKills, func(sc *scenario) bool { return !sc.crashOnly }, func(c *crashRun) {
+	crashEach(t, "kills before a power cut", leastKills, tellsOrder, func(c *crashRun) {
 		for n := c.first; n < c.sim.Ops(); n++ {
 			c.states++
 			c.killThenCut(n)
@@ -65,32 +65,13 @@ func TestCrash_KillThenPowerCut(t *testing.T) {
 	})
 }
 
-func everyScenario(*scenario) bool { return true }
-
-// eachScenario plays the scenarios, each in a test of its own, and has what
-// came of each crashed by crash.
-func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) bool, crash func(*crashRun)) {
-	warmUp()
-	var states, played counter
-	all := 0
-	t.Run("in", func(t *testing.T) {
-		for i := range scenarios {
-			sc := &scenarios[i]
-			if !wanted(sc) {
-				continue
-			}
-			all++
-			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
-				t.Parallel()
-				c := playForCrash(t, sc)
-				crash(c)
-				states.add(c.states)
-				played.add(1)
-				t.Logf("%d operations, %d states", c.sim.Ops()-c.first, c.states)
-			})
-		}
+// crashEach plays the scenarios and has each crashed by crash.
+func crashEach(t *testing.T, what string, least int, wanted func(*scenario) bool, crash func(*crashRun)) {
+	eachScenario(t, what, least, wanted, func(t *testing.T, sc *scenario) int {
+		c := playForCrash(t, sc)
+		crash(c)
+		return c.states
 	})
-	states.report(t, what, int(played.n.Load()) == all && all > 1, least)
 }
 
 // killThenCut plays the scenario again, up to an operation, and goes on from

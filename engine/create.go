@@ -39,7 +39,7 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 		return 0, err
 	}
 	if !info.IsDir {
-		return 0, fmt.Errorf("%w: it is a file; a database is a directory", ErrFormat)
+		return 0, errorf("%w: it is a file; a database is a directory", ErrFormat)
 	}
 	names, err := fsys.List(dir)
 	if err != nil {
@@ -55,11 +55,11 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 		}
 	}
 	if foreign != "" {
-		return 0, fmt.Errorf("%w: the directory has no %s but holds %s", ErrFormat, treeName, foreign)
+		return 0, errorf("%w: the directory has no %s but holds %s", ErrFormat, treeName, foreign)
 	}
 	used, err := wal.Used(fsys, filepath.Join(dir, walName))
 	if errors.Is(err, wal.ErrForeign) {
-		return 0, fmt.Errorf("%w: the directory has no %s, and in %s %w", ErrFormat, treeName, walName, err)
+		return 0, errorf("%w: the directory has no %s, and in %s %w", ErrFormat, treeName, walName, err)
 	}
 	if err != nil {
 		return 0, err
@@ -75,7 +75,7 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 func isTree(fsys vfs.FS, name string) error {
 	info, err := fsys.Stat(name)
 	if err == nil && !info.Regular {
-		return fmt.Errorf("%w: %s is not a regular file", ErrFormat, treeName)
+		return errorf("%w: %s is not a regular file", ErrFormat, treeName)
 	}
 	if _, err := pager.ReadMeta(fsys, name); errors.Is(err, pager.ErrFormat) {
 		return err

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -98,7 +97,7 @@ func Open(dir string, o *Options) (*DB, error) {
 	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", dir, err)
+		return nil, errorf("open %s: %w", dir, err)
 	}
 	db := &DB{
 		dir:     dir,
@@ -119,12 +118,13 @@ func Open(dir string, o *Options) (*DB, error) {
 		err = db.openForWriting()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", dir, public(err))
+		return nil, errorf("open %s: %w", dir, public(err))
 	}
 	db.report.Duration = time.Since(began)
 	return db, nil
 }
 
+//go:noinline // filepath.Join in all that names a file
 func (db *DB) path(name string) string { return filepath.Join(db.dir, name) }
 
 func (db *DB) openForWriting() (err error) {
@@ -154,7 +154,7 @@ func (db *DB) openForWriting() (err error) {
 	}
 	if state != present {
 		if err := db.create(); err != nil {
-			return fmt.Errorf("create: %w", err)
+			return errorf("create: %w", err)
 		}
 		db.report.Created = true
 	}
@@ -309,7 +309,7 @@ func (db *DB) Close() error {
 		err = e
 	}
 	if err != nil {
-		return fmt.Errorf("close %s: %w", db.dir, public(err))
+		return errorf("close %s: %w", db.dir, public(err))
 	}
 	return nil
 }
@@ -325,7 +325,7 @@ func (db *DB) closing() bool {
 
 // fail stops all further writes: what the disk holds is no longer known.
 func (db *DB) fail(cause error) error {
-	err := fmt.Errorf("%w: %w", ErrFailed, public(cause))
+	err := errorf("%w: %w", ErrFailed, public(cause))
 	db.failure.CompareAndSwap(nil, &err)
 	db.mu.Lock()
 	db.room.Broadcast()

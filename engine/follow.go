@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
@@ -166,7 +165,7 @@ func (db *DB) Refresh() error {
 		err = db.reload()
 	}
 	if err != nil {
-		return fmt.Errorf("refresh: %w", public(err))
+		return errorf("refresh: %w", public(err))
 	}
 	return nil
 }

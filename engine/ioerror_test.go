@@ -14,7 +14,10 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
 
-const leastFaults = 10_000 // cases in one run of TestIOError
+const (
+	leastFaults = 10_000 // in one run of TestIOError
+	leastSyncs  = 500    // in one run of TestIOError_SyncFails
+)
 
 // Make every call of every scenario fail, reads too, once or from then on,
 // because the device fails or the disk is full, and whole or half way.
@@ -29,26 +32,7 @@ const leastFaults = 10_000 // cases in one run of TestIOError
 //     cut, for what was durable; and what was shown then is never lost.
 //  4. No file stays open, and no failed sync is tried again.
 func TestIOError(t *testing.T) {
-	warmUp()
-	var cases, played counter
-	wanted := 0
-	t.Run("in", func(t *testing.T) {
-		for i := range scenarios {
-			sc := &scenarios[i]
-			if sc.crashOnly {
-				continue
-			}
-			wanted++
-			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
-				t.Parallel()
-				n := faultScenario(t, sc)
-				cases.add(n)
-				played.add(1)
-				t.Logf("%d cases", n)
-			})
-		}
-	})
-	cases.report(t, "input/output errors", int(played.n.Load()) == wanted, leastFaults)
+	eachScenario(t, "input/output errors", leastFaults, tellsOrder, faultScenario)
 }
 
 // fault is one way to fail at one call.
@@ -161,6 +145,7 @@ func (r *faultRun) play(t *testing.T) []faultfs.Kind {
 		r.s = &session{t: t, fs: r.in, now: r.sim.Ops, opts: small(r.sc.opts), hist: r.hist, faulty: r.fault.call > 0}
 		r.sc.play(r.s)
 		r.s.settle()
+		r.s.read() // while the fault lasts
 		r.end()
 		r.judge()
 	})
@@ -211,6 +196,8 @@ func (r *faultRun) judge() {
 		r.fail("%v", s.lied)
 		return
 	}
+	ops, n := r.sim.Ops(), len(r.hist.commits)-1
+	r.openImage("a power cut", r.sim.Image(ops, faultfs.All), r.hist.durableBy(ops, s.opts.Sync), n)
 	if s.db != nil {
 		r.judgeOpen()
 	}
@@ -223,8 +210,7 @@ func (r *faultRun) judge() {
 	if r.t.Failed() {
 		return
 	}
-	ops, n := r.sim.Ops(), len(r.hist.commits)-1
-	r.openImage("a power cut", r.sim.Image(ops, faultfs.All), r.hist.durableBy(ops, s.opts.Sync), n)
+	n = len(r.hist.commits) - 1
 	r.reopen(n-s.unknown, n)
 }
 
@@ -338,28 +324,15 @@ func (r *faultRun) reopen(least, most int) {
 // never reaches the disk. What the next process shows of it must be there even
 // after a power cut.
 func TestIOError_SyncFails(t *testing.T) {
-	warmUp()
-	var cases counter
-	t.Run("in", func(t *testing.T) {
-		for i := range scenarios {
-			sc := &scenarios[i]
-			if sc.crashOnly {
-				continue
+	eachScenario(t, "failed syncs", leastSyncs, tellsOrder, func(t *testing.T, sc *scenario) int {
+		disk, hist := sc.prepare(t)
+		for n := 1; ; n++ {
+			r := &faultRun{sc: sc, disk: disk, hist: hist.fork(), fault: fault{call: n, err: faultfs.ErrIO}}
+			if !r.failSync(t, n) || t.Failed() {
+				return n - 1
 			}
-			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
-				t.Parallel()
-				disk, hist := sc.prepare(t)
-				for n := 1; ; n++ {
-					r := &faultRun{sc: sc, disk: disk, hist: hist.fork(), fault: fault{call: n, err: faultfs.ErrIO}}
-					if !r.failSync(t, n) || t.Failed() {
-						break
-					}
-					cases.add(1)
-				}
-			})
 		}
 	})
-	cases.report(t, "failed syncs", false, 0)
 }
 
 // failSync plays the scenario with the n-th sync failing, and reports whether

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"sort"
 	"unicode"
 	"unicode/utf8"
@@ -39,7 +38,7 @@ func (db *DB) Keyspace(name string) (*Keyspace, error) {
 	}
 	sp := v.spaces.byName[name]
 	if sp == nil {
-		return nil, fmt.Errorf("%w: %q", ErrNoKeyspace, name)
+		return nil, errorf("%w: %q", ErrNoKeyspace, name)
 	}
 	return &Keyspace{db: db, id: sp.id, name: name}, nil
 }
@@ -83,10 +82,10 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 	create := ops{payload: wal.AppendOp(nil, op), count: 1}
 	err := db.commitOps(&create, func(*version) error {
 		if db.spaces.byName[name] != nil {
-			return fmt.Errorf("%w: %q", ErrKeyspaceExists, name)
+			return errorf("%w: %q", ErrKeyspaceExists, name)
 		}
 		if db.spaces.next >= uint32(kv.CatalogKeyspace) {
-			return fmt.Errorf("no more keyspaces can be made: %w", ErrTooLarge)
+			return errorf("no more keyspaces can be made: %w", ErrTooLarge)
 		}
 		op.Keyspace = kv.Keyspace(db.spaces.next) // known only now
 		create.payload = wal.AppendOp(create.payload[:0], op)
@@ -110,7 +109,7 @@ func (db *DB) DropKeyspace(name string) error {
 	return db.commitOps(&drop, func(*version) error {
 		sp := db.spaces.byName[name]
 		if sp == nil {
-			return fmt.Errorf("%w: %q", ErrNoKeyspace, name)
+			return errorf("%w: %q", ErrNoKeyspace, name)
 		}
 		op.Keyspace = sp.id
 		drop.payload = wal.AppendOp(drop.payload[:0], op)
@@ -120,14 +119,14 @@ func (db *DB) DropKeyspace(name string) error {
 
 func checkName(name string) error {
 	if name == "" || len(name) > maxNameSize {
-		return fmt.Errorf("keyspace name of %d bytes: use 1 to %d", len(name), maxNameSize)
+		return errorf("keyspace name of %d bytes: use 1 to %d", len(name), maxNameSize)
 	}
 	if !utf8.ValidString(name) {
-		return fmt.Errorf("keyspace name %q is not valid UTF-8", name)
+		return errorf("keyspace name %q is not valid UTF-8", name)
 	}
 	for _, r := range name {
 		if unicode.IsControl(r) {
-			return fmt.Errorf("keyspace name %q holds a control character", name)
+			return errorf("keyspace name %q holds a control character", name)
 		}
 	}
 	return nil

@@ -33,6 +33,9 @@ func TestModel(t *testing.T) {
 		runModel(t, *modelSeed)
 		return
 	}
+	if testing.Short() {
+		*modelOps /= 10
+	}
 	t.Logf("%d runs of %d operations", modelRuns, *modelOps)
 	for i := range modelRuns {
 		seed := uint64(i + 1)

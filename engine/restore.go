@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -242,4 +241,4 @@ func (c *entryReader) Prev() bool         { return c.fail(errOneWay) }
 func (c *entryReader) SeekGE([]byte) bool { return c.fail(errOneWay) }
 func (c *entryReader) SeekLT([]byte) bool { return c.fail(errOneWay) }
 
-var errOneWay = fmt.Errorf("a backup stream is read from its start to its end")
+var errOneWay = errorf("a backup stream is read from its start to its end")

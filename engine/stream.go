@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/cespare/xxhash/v2"
@@ -67,10 +66,10 @@ func (h *streamHeader) encode() []byte {
 
 func (h *streamHeader) decode(b []byte) error {
 	if string(b[:8]) != streamMagic {
-		return fmt.Errorf("%w: not a backup stream", ErrFormat)
+		return errorf("%w: not a backup stream", ErrFormat)
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != streamVersion {
-		return fmt.Errorf("backup stream of version %d: %w", v, ErrVersion)
+		return errorf("backup stream of version %d: %w", v, ErrVersion)
 	}
 	if binary.LittleEndian.Uint64(b[56:]) != xxhash.Sum64(b[:56]) || binary.LittleEndian.Uint32(b[12:]) != streamHeaderSize {
 		return streamDamage(0, "the header's checksum does not match")
@@ -84,6 +83,7 @@ func (h *streamHeader) decode(b []byte) error {
 	return nil
 }
 
+//go:noinline // called in many places, none of them hot
 func streamDamage(offset int64, reason string) error {
 	return &CorruptError{Path: "backup", Offset: offset, Kind: "structure", Reason: reason}
 }
@@ -113,9 +113,9 @@ func (h *blockHeader) decode(b []byte) error {
 	h.stored, h.plain = binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
 	switch {
 	case h.kind < blockKeyspace || h.kind > blockEnd, h.codec > byte(compress.Zstd), !bytes.Equal(b[2:8], make([]byte, 6)):
-		return fmt.Errorf("no block starts here")
+		return errorf("no block starts here")
 	case h.plain > maxBlockSize, h.codec == byte(compress.None) && h.stored != h.plain, h.codec != byte(compress.None) && (h.plain > maxPacked || h.stored >= h.plain):
-		return fmt.Errorf("a block of an impossible size")
+		return errorf("a block of an impossible size")
 	}
 	return nil
 }
@@ -129,6 +129,7 @@ type streamWriter struct {
 	packed  []byte
 }
 
+//go:noinline // called in many places, none of them hot
 func newStreamWriter(w io.Writer, h streamHeader) (*streamWriter, error) {
 	s := &streamWriter{w: bufio.NewWriterSize(w, 1<<16)}
 	head := h.encode()

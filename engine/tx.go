@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -244,7 +243,7 @@ func (w *view) conflicts(*version) error {
 	for m := w.v.active; m != nil; m = m.next.Load() {
 		if m == severed {
 			w.db.counters.conflicts.Add(1)
-			return fmt.Errorf("%w: it took too long", ErrConflict)
+			return errorf("%w: it took too long", ErrConflict)
 		}
 		if w.own.changedIn(m.table, w.seq) {
 			w.db.counters.conflicts.Add(1)

@@ -61,6 +61,7 @@ type space struct {
 	bytes  uint64 // of keys and values in the tree
 }
 
+//go:noinline // called in many places, none of them hot
 func (s *spaces) clone() *spaces {
 	c := &spaces{
 		byID:   make(map[kv.Keyspace]*space, len(s.byID)+1),
@@ -73,6 +74,7 @@ func (s *spaces) clone() *spaces {
 	return c
 }
 
+//go:noinline // called in many places, none of them hot
 func (s *spaces) put(sp *space) {
 	s.byID[sp.id] = sp
 	s.byName[sp.name] = sp

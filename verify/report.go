@@ -52,6 +52,7 @@ type Finding struct {
 	Keys uint64
 }
 
+//go:noinline // called in many places, none of them hot
 func findingOf(d *inspect.Damage) Finding {
 	return Finding{Invariant: d.Invariant, Path: d.Path, Offset: d.Offset, Kind: d.Kind, Reason: d.Reason}
 }

@@ -42,7 +42,7 @@ type spot struct {
 
 // bounds returns the range of the keys at s, in the buffers where it is not
 // that of the parent. nil has no bound.
-func (s spot) bounds(lower, upper []byte) (start, end []byte) {
+func (s *spot) bounds(lower, upper []byte) (start, end []byte) {
 	if s.key != nil {
 		return append(lower[:0], s.key...), append(append(upper[:0], s.key...), 0)
 	}
@@ -58,9 +58,9 @@ func (s spot) bounds(lower, upper []byte) (start, end []byte) {
 
 // find adds a finding about the node of ref at s, of which so many keys are
 // lost. Of the catalog, which has keyspaces for keys, no keys are told.
-func (t *tree) find(ref inspect.Ref, s spot, keys uint64, d inspect.Damage) {
+func (t *tree) find(ref inspect.Ref, s *spot, keys uint64, d *inspect.Damage) {
 	t.v.found.add(func() Finding {
-		f := findingOf(&d)
+		f := findingOf(d)
 		if t.catalog {
 			f.Reason = "catalog: " + f.Reason
 			return f
@@ -71,28 +71,28 @@ func (t *tree) find(ref inspect.Ref, s spot, keys uint64, d inspect.Damage) {
 	})
 }
 
-func (t *tree) findf(ref inspect.Ref, s spot, keys uint64, invariant, kind, format string, args ...any) {
-	t.find(ref, s, keys, inspect.Damage{
+func (t *tree) findf(ref inspect.Ref, s *spot, keys uint64, invariant, kind, format string, args ...any) {
+	t.find(ref, s, keys, &inspect.Damage{
 		Invariant: invariant, Path: t.v.db.Path(), Offset: int64(ref.Offset), Kind: kind, Reason: fmt.Sprintf(format, args...),
 	})
 }
 
 // lose says that the subtree of ref cannot be walked.
-func (t *tree) lose(ref inspect.Ref, s spot, err error) {
+func (t *tree) lose(ref inspect.Ref, s *spot, err error) {
 	t.broken.Store(true)
 	t.v.incomplete.Store(true)
-	t.find(ref, s, ref.Count, *inspect.AsDamage(err))
+	t.find(ref, s, ref.Count, inspect.AsDamage(err))
 }
 
 // root walks the tree whose root is ref, which may be zero.
 func (t *tree) root(r *reader, ref inspect.Ref) {
 	if !ref.IsZero() {
-		t.subtree(r, ref, inspect.AnyLevel, spot{})
+		t.subtree(r, ref, inspect.AnyLevel, new(spot))
 	}
 }
 
 // subtree walks the subtree of ref, which hangs at s.
-func (t *tree) subtree(r *reader, ref inspect.Ref, level int, s spot) {
+func (t *tree) subtree(r *reader, ref inspect.Ref, level int, s *spot) {
 	if t.v.ctx.Err() != nil {
 		return
 	}
@@ -108,7 +108,7 @@ func (t *tree) subtree(r *reader, ref inspect.Ref, level int, s spot) {
 }
 
 // node reads a node and counts it as used.
-func (t *tree) node(r *reader, ref inspect.Ref, level int, s spot) (inspect.Node, bool) {
+func (t *tree) node(r *reader, ref inspect.Ref, level int, s *spot) (inspect.Node, bool) {
 	n, err := r.Node(ref, t.id, level)
 	if err != nil {
 		t.lose(ref, s, err)
@@ -120,7 +120,7 @@ func (t *tree) node(r *reader, ref inspect.Ref, level int, s spot) (inspect.Node
 
 // take counts the extent of ref as used. It reports false when another extent
 // has some of its units.
-func (t *tree) take(ref inspect.Ref, s spot) bool {
+func (t *tree) take(ref inspect.Ref, s *spot) bool {
 	if !t.v.used.take(spanOf(ref.Offset, ref.Size())) {
 		t.broken.Store(true)
 		t.findf(ref, s, ref.Count, "M3", inspect.Space, "another reference leads to this extent or a part of it")
@@ -131,9 +131,9 @@ func (t *tree) take(ref inspect.Ref, s spot) bool {
 }
 
 // branch judges a branch (R3, B1, B3) and walks its children.
-func (t *tree) branch(r *reader, n *inspect.Node, ref inspect.Ref, s spot) {
-	s.start, s.end = s.bounds(nil, nil)
-	s.parent = nil
+func (t *tree) branch(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
+	start, end := s.bounds(nil, nil)
+	s = &spot{start: start, end: end}
 	if n.Size() > t.page && n.Len() > 3 {
 		t.findf(ref, s, 0, "B3", inspect.Structure, "a branch of %d bytes and %d children, the page size is %d", n.Size(), n.Len(), t.page)
 	}
@@ -155,13 +155,13 @@ func (t *tree) branch(r *reader, n *inspect.Node, ref inspect.Ref, s spot) {
 		return
 	}
 	for i := range n.Len() {
-		at := spot{parent: n, i: i, start: s.start, end: s.end}
+		at := &spot{parent: n, i: i, start: s.start, end: s.end}
 		t.v.fork(r, func(r *reader) { t.subtree(r, n.Child(i), int(n.Level)-1, at) })
 	}
 }
 
 // checkCount holds a reference to what is below it (R3).
-func (t *tree) checkCount(ref inspect.Ref, s spot, count uint64, overflow bool) {
+func (t *tree) checkCount(ref inspect.Ref, s *spot, count uint64, overflow bool) {
 	if ref.Count != count {
 		t.findf(ref, s, 0, "R3", inspect.Count, "%d entries, the reference tells %d", count, ref.Count)
 	}
@@ -176,7 +176,7 @@ const maxGap = 16 << 10
 
 // leaves judges the leaves below the branch n, in the order in which they lie
 // in the file.
-func (t *tree) leaves(r *reader, n *inspect.Node, s spot) {
+func (t *tree) leaves(r *reader, n *inspect.Node, s *spot) {
 	refs := make([]inspect.Ref, n.Len())
 	order := make([]int, n.Len())
 	for i := range order {
@@ -201,7 +201,7 @@ func (t *tree) leaves(r *reader, n *inspect.Node, s spot) {
 				r.Prefetch(from, end-from)
 			}
 			for _, i := range window {
-				t.subtree(r, refs[i], 0, spot{parent: n, i: i, start: s.start, end: s.end})
+				t.subtree(r, refs[i], 0, &spot{parent: n, i: i, start: s.start, end: s.end})
 			}
 			t.v.account(r)
 		})
@@ -209,7 +209,7 @@ func (t *tree) leaves(r *reader, n *inspect.Node, s spot) {
 }
 
 // leaf judges a leaf (R3, L1 to L4) and its overflow values.
-func (t *tree) leaf(r *reader, n *inspect.Node, ref inspect.Ref, s spot) {
+func (t *tree) leaf(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
 	if n.Size() > t.page && n.Len() > 1 {
 		t.findf(ref, s, 0, "L2", inspect.Structure, "a leaf of %d bytes and %d entries, the page size is %d", n.Size(), n.Len(), t.page)
 	}
@@ -252,7 +252,7 @@ func (t *tree) leaf(r *reader, n *inspect.Node, ref inspect.Ref, s spot) {
 
 // checkBounds holds the keys of a leaf to the separators above it. Among
 // themselves they are in order, or the leaf could not have been read.
-func (t *tree) checkBounds(r *reader, n *inspect.Node, ref inspect.Ref, s spot) {
+func (t *tree) checkBounds(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
 	start, end := s.bounds(r.lower, r.upper)
 	if s.parent != nil && s.i > 0 {
 		r.lower = start
@@ -278,7 +278,7 @@ func (t *tree) checkBounds(r *reader, n *inspect.Node, ref inspect.Ref, s spot) 
 
 // value judges the overflow extent of the entry e.
 func (t *tree) value(r *reader, e *inspect.Entry, key []byte) {
-	ref, s := e.Ref(), spot{key: key}
+	ref, s := e.Ref(), &spot{key: key}
 	count := ref.Count
 	ref.Count = 1 // what is lost with it, whatever it tells
 	h, err := r.Value(ref, t.id)

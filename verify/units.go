@@ -2,9 +2,8 @@ package verify
 
 import (
 	"iter"
-	"maps"
 	"math/bits"
-	"slices"
+	"sort"
 	"sync"
 
 	"github.com/lightning-db/lightning/engine/inspect"
@@ -67,10 +66,17 @@ func words(r span) iter.Seq2[uint64, uint64] {
 }
 
 // spans yields the units that are taken, in order, as spans that do not touch.
+//
+//go:noinline // once a run, and large when inlined
 func (u *units) spans() iter.Seq[span] {
 	return func(yield func(span) bool) {
 		var open span
-		for _, k := range slices.Sorted(maps.Keys(u.chunks)) {
+		keys := make([]uint64, 0, len(u.chunks))
+		for k := range u.chunks {
+			keys = append(keys, k)
+		}
+		sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
+		for _, k := range keys {
 			for i, word := range u.chunks[k] {
 				for base := k*chunkUnits + uint64(i)*64; word != 0; {
 					start := uint64(bits.TrailingZeros64(word))
@@ -98,6 +104,8 @@ func (u *units) spans() iter.Seq[span] {
 }
 
 // merge yields the spans of both, in order of their starts.
+//
+//go:noinline // once a run, and large when inlined
 func merge(a iter.Seq[span], b []span) iter.Seq[span] {
 	return func(yield func(span) bool) {
 		for r := range a {

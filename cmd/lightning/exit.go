@@ -80,6 +80,7 @@ type usageError struct{ message string }
 
 func (e usageError) Error() string { return e.message }
 
+//go:noinline // called in dozens of places, none of them hot
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Sprintf(format, args...)}
 }
@@ -177,7 +178,7 @@ func (a *app) complain(status int, message string) int {
 	message = strings.ReplaceAll(strings.TrimRight(message, "\n"), "\n", " ")
 	if a.json {
 		fmt.Fprintf(a.Err, "%s\n", ui.AppendJSON(nil, ui.Object{
-			{Name: "message_type", Value: "exit_error"}, {Name: "code", Value: status}, {Name: "message", Value: strings.ToValidUTF8(message, "\ufffd")},
+			{Name: "message_type", Value: "exit_error"}, {Name: "code", Value: status}, {Name: "message", Value: string([]rune(message))},
 		}))
 		return status
 	}

@@ -39,6 +39,8 @@ func (a *app) read(arg string, fn func(*engine.DB, *engine.Keyspace) error) erro
 }
 
 // snapshot is read, of one moment.
+//
+//go:noinline // or its closure is compiled for each command
 func (a *app) snapshot(arg string, fn func(*engine.Snapshot) error) error {
 	return a.read(arg, func(db *engine.DB, ks *engine.Keyspace) error {
 		s, err := db.Snapshot()

@@ -139,6 +139,8 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 
 // arguments returns a check of the number of arguments, which says what a
 // command wants. most < 0 is any number.
+//
+//go:noinline // once for every command, or the closure is compiled for each
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) >= least && (most < 0 || len(args) <= most) {

@@ -55,9 +55,9 @@ finding names the promise that is broken, the place, and the keys affected.`,
 			return err
 		}
 		if format == formatText {
-			err = a.printReport(report)
+			err = a.printReport(&report)
 		} else {
-			err = a.printJSON(reportJSON(report))
+			err = a.printJSON(reportJSON(&report))
 		}
 		if err == nil && !report.OK {
 			return hintError{fmt.Errorf("%s: %w", path, errDamage), "what is not damaged stays readable: export it, or restore a backup"}
@@ -75,18 +75,19 @@ func verifyState(p *verify.Progress) ui.State {
 	}
 }
 
-func (a *app) printReport(r verify.Report) error {
+func (a *app) printReport(r *verify.Report) error {
 	line := func(format string, args ...any) error {
 		_, err := fmt.Fprintf(a.out, format+"\n", args...)
 		return err
 	}
-	for _, f := range r.Findings {
+	for i := range r.Findings {
+		f := &r.Findings[i]
 		if err := line("damage %s: %s", f.Invariant, findingText(f)); err != nil {
 			return err
 		}
 	}
-	for _, f := range r.Notes {
-		if err := line("note: %s", findingText(f)); err != nil {
+	for i := range r.Notes {
+		if err := line("note: %s", findingText(&r.Notes[i])); err != nil {
 			return err
 		}
 	}
@@ -102,7 +103,7 @@ func (a *app) printReport(r verify.Report) error {
 	return line("damaged: %s, %s lost; readable: %s", ui.Plural(n, "finding"), ui.Plural(r.Lost(), "key"), what)
 }
 
-func findingText(f verify.Finding) string {
+func findingText(f *verify.Finding) string {
 	text := fmt.Sprintf("%s at offset %d: %s: %s", f.Path, f.Offset, f.Kind, f.Reason)
 	if f.Start != nil || f.End != nil || f.Keys > 0 {
 		text += fmt.Sprintf("; keys %s … %s", boundText(f.Start, "first"), boundText(f.End, "last"))
@@ -123,11 +124,11 @@ func boundText(key []byte, none string) string {
 	return dump.Printable(key)
 }
 
-func reportJSON(r verify.Report) ui.Object {
+func reportJSON(r *verify.Report) ui.Object {
 	list := func(findings []verify.Finding) []ui.Object {
 		objects := []ui.Object{}
-		for _, f := range findings {
-			objects = append(objects, findingJSON(f))
+		for i := range findings {
+			objects = append(objects, findingJSON(&findings[i]))
 		}
 		return objects
 	}
@@ -152,7 +153,7 @@ func reportJSON(r verify.Report) ui.Object {
 	}
 }
 
-func findingJSON(f verify.Finding) ui.Object {
+func findingJSON(f *verify.Finding) ui.Object {
 	o := ui.Object{
 		{Name: "invariant", Value: f.Invariant},
 		{Name: "kind", Value: f.Kind},

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -19,36 +18,16 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			rev := revision()
 			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if a.output != "" {
 				return a.object(ui.Object{
-					{Name: "version", Value: version}, {Name: "revision", Value: rev}, {Name: "go", Value: runtime.Version()}, {Name: "platform", Value: platform},
+					{Name: "version", Value: version}, {Name: "go", Value: runtime.Version()}, {Name: "platform", Value: platform},
 				}, [][2]string{
-					{"version", version}, {"revision", rev}, {"go", runtime.Version()}, {"platform", platform},
+					{"version", version}, {"go", runtime.Version()}, {"platform", platform},
 				})
 			}
-			text := "lightning " + version
-			if rev != "" {
-				text += " (" + rev + ")"
-			}
-			_, err := fmt.Fprintf(a.out, "%s %s %s\n", text, runtime.Version(), platform)
+			_, err := fmt.Fprintf(a.out, "lightning %s %s %s\n", version, runtime.Version(), platform)
 			return err
 		},
 	}
-}
-
-// revision is the commit that the program was built from, where go build
-// recorded it.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return ""
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
@@ -25,10 +26,11 @@ type DB struct {
 	Meta  Meta  // the newest valid one
 	Size  int64 // of btree.db as it is: it may be longer than the meta says, never shorter
 
-	fs   vfs.FS
-	dir  string
-	file vfs.File
-	pin  *engine.Pin
+	fs    vfs.FS
+	dir   string
+	file  vfs.File
+	pin   *engine.Pin
+	judge *pager.Pager // of extents; it has no cache
 
 	large sync.Mutex // held by who has a large value in memory
 }
@@ -69,15 +71,19 @@ func lostMetas(fsys vfs.FS, dir string, err error) error {
 }
 
 // Path is the name of the file of the trees.
+//
+//go:noinline // called in many places, none of them hot
 func (db *DB) Path() string { return filepath.Join(db.dir, treeName) }
 
 func (db *DB) open() (err error) {
 	if db.file, err = db.fs.Open(db.Path(), vfs.ReadOnly); err != nil {
 		return err
 	}
-	if db.Slots, err = readSlots(db.file, db.Path()); err != nil {
+	slots, err := readSlots(db.file, db.Path())
+	if err != nil {
 		return err
 	}
+	db.Slots = *slots
 	if db.Size, err = db.file.Size(); err != nil {
 		return err
 	}
@@ -86,7 +92,9 @@ func (db *DB) open() (err error) {
 		return db.noMeta()
 	}
 	db.Meta = db.Slots[i].Meta
-	for _, s := range db.Slots {
+	db.judge = pager.NewJudge(db.file, &db.Slots[i].meta)
+	for i := range db.Slots {
+		s := &db.Slots[i]
 		if s.Valid() && s.Meta.UUID != db.Meta.UUID {
 			return &Damage{"M1", db.Path(), s.Offset, Foreign, "the metas belong to different databases"}
 		}
@@ -113,7 +121,8 @@ func (db *DB) noMeta() error {
 
 // magic reports whether any place begins as a meta does.
 func (db *DB) magic() bool {
-	for _, s := range db.Slots {
+	for i := range db.Slots {
+		s := &db.Slots[i]
 		var b [len(metaMagic)]byte
 		if n, _ := readFull(db.file, b[:], s.Offset); string(b[:n]) == metaMagic {
 			return true
@@ -123,6 +132,8 @@ func (db *DB) magic() bool {
 }
 
 // LogDir is the directory of the log.
+//
+//go:noinline // called in many places, none of them hot
 func (db *DB) LogDir() string { return filepath.Join(db.dir, walName) }
 
 // Moved reports whether the database has a newer generation by now.

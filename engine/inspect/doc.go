@@ -15,6 +15,6 @@
 //     and its place (R2, X1, X2) and can be read to its end. What breaks a
 //     promise of docs/FORMAT.md is a *Damage that cites its number.
 //
-// It shares no code with the pager's reading of extents, on purpose: it judges
-// what that made.
+// Extents, metas, nodes and records are judged by the functions that the
+// engine itself reads with, so that no damage is seen by one and not the other.
 package inspect

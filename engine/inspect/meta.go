@@ -72,6 +72,8 @@ type Slot struct {
 	Meta   Meta    // zero where there is none
 	Damage *Damage // why it cannot be used, or nil
 	Empty  bool    // of a copy: it was never written
+
+	meta pager.Meta // Meta as the engine has it
 }
 
 // Valid reports whether a meta stands there.
@@ -81,21 +83,20 @@ func (s *Slot) Valid() bool { return s.Damage == nil && !s.Empty }
 type Slots [4]Slot
 
 // readSlots reads all places. The error is engine.ErrVersion.
-func readSlots(f vfs.File, path string) (Slots, error) {
-	var slots Slots
+func readSlots(f vfs.File, path string) (*Slots, error) {
+	slots := new(Slots)
 	for i := range slots {
-		var err error
-		if slots[i], err = readSlot(f, path, i); err != nil {
+		if err := slots[i].read(f, path, i); err != nil {
 			return slots, err
 		}
 	}
 	return slots, nil
 }
 
-// readSlot reads place i until it reads the same twice, as a writer may be at
-// work in it.
-func readSlot(f vfs.File, path string, i int) (Slot, error) {
-	s := Slot{Offset: int64(i) * placeDistance, Copy: i%2 != 0}
+// read reads place i until it reads the same twice, as a writer may be at work
+// in it.
+func (s *Slot) read(f vfs.File, path string, i int) error {
+	s.Offset, s.Copy = int64(i)*placeDistance, i%2 != 0
 	var b, again [metaSize]byte
 	n, err := readFull(f, b[:], s.Offset)
 	for range maxSlotReads {
@@ -106,47 +107,53 @@ func readSlot(f vfs.File, path string, i int) (Slot, error) {
 			break
 		}
 	}
-	what := fmt.Sprintf("meta slot %d", i/2)
-	if s.Copy {
-		what = "the copy in " + what
-	}
-	wrong := func(kind, reason string) (Slot, error) {
-		s.Damage = &Damage{"M1", path, s.Offset, kind, what + ": " + reason}
-		return s, nil
-	}
 	if err != nil {
-		return wrong(IO, err.Error())
+		s.wrong(path, i, IO, err.Error())
+		return nil
 	}
 	if s.Copy && allZero(b[:]) {
 		s.Empty = true
-		return s, nil
+		return nil
 	}
 	m, err := pager.DecodeMeta(b[:n])
 	switch {
 	case err == nil && m.Gen%2 != uint64(i/2):
-		return wrong(Misdirected, fmt.Sprintf("generation %d does not belong here", m.Gen))
+		s.wrong(path, i, Misdirected, fmt.Sprintf("generation %d does not belong here", m.Gen))
 	case err == nil:
-		s.Meta = metaOf(m)
-		return s, nil
+		s.meta = m
+		s.Meta.set(&m)
 	case n < metaSize:
-		return wrong(Truncated, fmt.Sprintf("the file ends at %d", s.Offset+int64(n)))
+		s.wrong(path, i, Truncated, fmt.Sprintf("the file ends at %d", s.Offset+int64(n)))
 	case string(b[:8]) != metaMagic || xxhash.Sum64(b[:504]) != binary.LittleEndian.Uint64(b[504:]):
-		return wrong(Checksum, err.Error())
+		s.wrong(path, i, Checksum, err.Error())
 	case errors.Is(err, pager.ErrVersion):
-		return s, fmt.Errorf("%s: format version %d, this program knows %d: %w",
+		return fmt.Errorf("%s: format version %d, this program knows %d: %w",
 			path, binary.LittleEndian.Uint32(b[8:]), metaVersion, engine.ErrVersion)
+	default:
+		s.wrong(path, i, Structure, err.Error())
 	}
-	return wrong(Structure, err.Error())
+	return nil
+}
+
+// wrong says why there is no meta at place i.
+//
+//go:noinline // called in many places, none of them hot
+func (s *Slot) wrong(path string, i int, kind, reason string) {
+	what := fmt.Sprintf("meta slot %d: ", i/2)
+	if s.Copy {
+		what = "the copy in " + what
+	}
+	s.Damage = &Damage{"M1", path, s.Offset, kind, what + reason}
 }
 
 const maxSlotReads = 8
 
-func metaOf(m pager.Meta) Meta {
-	return Meta{
-		UUID: m.UUID, Generation: m.Gen, PageSize: m.PageSize, FileSize: m.FileSize, Seq: uint64(m.Seq),
-		LogStart: m.LogStart, LogSegment: m.LogSegment, LogEnd: m.LogEnd,
-		Catalog: refOf(m.Catalog), FreeList: refOf(m.FreeList),
-		NextKeyspace: m.NextKeyspace, BytesUsed: m.BytesUsed, Created: m.Created,
+func (m *Meta) set(p *pager.Meta) {
+	*m = Meta{
+		UUID: p.UUID, Generation: p.Gen, PageSize: p.PageSize, FileSize: p.FileSize, Seq: uint64(p.Seq),
+		LogStart: p.LogStart, LogSegment: p.LogSegment, LogEnd: p.LogEnd,
+		Catalog: refOf(p.Catalog), FreeList: refOf(p.FreeList),
+		NextKeyspace: p.NextKeyspace, BytesUsed: p.BytesUsed, Created: p.Created,
 	}
 }
 

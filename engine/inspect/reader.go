@@ -10,6 +10,7 @@ import (
 	"github.com/lightning-db/lightning/engine/internal/compress"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/pager"
 )
 
 // Reader reads extents. It belongs to one goroutine; what it returns is valid
@@ -42,13 +43,6 @@ func (db *DB) NewReader() *Reader { return &Reader{db: db} }
 // AnyLevel as a level lets a node be of any.
 const AnyLevel = -1
 
-// place is what the place of a reference says of its extent.
-type place struct {
-	kind     uint8 // Leaf stands for a leaf or a branch
-	keyspace uint32
-	level    int
-}
-
 // MaxPrefetch is how much Prefetch reads.
 const MaxPrefetch = 1 << 20
 
@@ -67,7 +61,7 @@ func (r *Reader) Prefetch(off, n uint64) {
 // Node returns the node of ref, which is at that level of the tree of that
 // keyspace. The error is a *Damage.
 func (r *Reader) Node(ref Ref, keyspace uint32, level int) (Node, error) {
-	stored, h, err := r.extent(ref, place{Leaf, keyspace, level}, node.MaxSize)
+	stored, h, err := r.extent(ref, pager.Expect{Kind: Leaf, Keyspace: kv.Keyspace(keyspace), Level: level}, node.MaxSize)
 	if err != nil {
 		return Node{}, err
 	}
@@ -113,14 +107,17 @@ type FreeExtent struct{ Offset, Size uint64 }
 // FreeList returns the free list and its header. The error is a *Damage.
 func (r *Reader) FreeList() ([]FreeExtent, Header, error) {
 	ref := r.db.Meta.FreeList
-	stored, h, err := r.extent(ref, place{FreeList, CatalogKeyspace, 0}, maxStored)
+	stored, h, err := r.extent(ref, pager.Expect{Kind: FreeList, Keyspace: kv.CatalogKeyspace}, maxStored)
 	if err != nil {
 		return nil, h, err
 	}
 	if h.Codec != uint8(compress.None) {
 		return nil, h, r.damage(ref, "X3", Structure, "a free list with %v", compress.Codec(h.Codec))
 	}
-	list, err := decodeFreeList(stored[node.HeaderSize:], r.db.Meta.FileSize)
+	var list []FreeExtent
+	err = pager.FreeExtents(stored[node.HeaderSize:], r.db.Meta.FileSize/Unit, func(off, n uint64) {
+		list = append(list, FreeExtent{off * Unit, n * Unit})
+	})
 	if err != nil {
 		return nil, h, r.damage(ref, "F1", Structure, "%v", err)
 	}
@@ -157,7 +154,7 @@ func (r *Reader) Value(ref Ref, keyspace uint32) (Header, error) {
 		}
 		sum.Write(b)
 	}
-	h, d := r.judge(ref, place{Overflow, keyspace, 0}, head[:], sum.Sum64())
+	h, d := r.judge(ref, pager.Expect{Kind: Overflow, Keyspace: kv.Keyspace(keyspace)}, head[:], sum.Sum64())
 	h.Padded = padded
 	if d != nil {
 		return h, d
@@ -199,7 +196,7 @@ func (r *Reader) decodeValue(ref Ref, h Header, first []byte) *Damage {
 }
 
 // extent returns the verified bytes of an extent of at most limit.
-func (r *Reader) extent(ref Ref, want place, limit uint32) ([]byte, Header, error) {
+func (r *Reader) extent(ref Ref, want pager.Expect, limit uint32) ([]byte, Header, error) {
 	if d := r.checkPlace(ref, limit); d != nil {
 		return nil, Header{}, d
 	}

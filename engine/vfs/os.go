@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sort"
 )
 
 // The operating system's files. Beyond what every FS promises:
@@ -57,15 +58,14 @@ func (osFS) Remove(name string) error { return os.Remove(name) }
 func (osFS) Rename(oldname, newname string) error { return rename(oldname, newname) }
 
 func (osFS) List(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	return names, nil
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	sort.Strings(names)
+	return names, err
 }
 
 func (osFS) Stat(name string) (Info, error) {

@@ -1,7 +1,6 @@
 package dump
 
 import (
-	"fmt"
 	"io"
 )
 
@@ -49,7 +48,7 @@ func (c *columns) Read() (*Record, error) {
 	r := &c.record
 	r.Line, r.Source = c.line, c.source
 	if len(c.values) != len(r.fields) {
-		return nil, r.Bad(fmt.Errorf("%d fields, where the header has %d", len(c.values), len(r.fields)))
+		return nil, r.Bad(errorf("%d fields, where the header has %d", len(c.values), len(r.fields)))
 	}
 	for i, v := range c.values {
 		r.fields[i].value = v

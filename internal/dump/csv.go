@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // A csvReader reads CSV as RFC 4180 has it, and keeps every byte inside a
@@ -148,5 +149,7 @@ func needsQuotes(field []byte) bool {
 		return false
 	}
 	first, last := field[0], field[len(field)-1]
-	return bytes.ContainsAny(field, ",\"\r\n") || first <= ' ' || last <= ' '
+	return first <= ' ' || last <= ' ' || slices.ContainsFunc(field, func(c byte) bool {
+		return c == ',' || c == '"' || c == '\r' || c == '\n'
+	})
 }

@@ -36,7 +36,7 @@ func ParseEncoding(name string) (Encoding, error) {
 	case Auto, Raw, Quoted, Hex, Base64, U64, JSONText, Size, Redacted, None:
 		return e, nil
 	}
-	return "", fmt.Errorf("unknown encoding %q: use auto, raw, quoted, hex, base64, u64, json (values), or for output size, redacted, none", name)
+	return "", errorf("unknown encoding %q: use auto, raw, quoted, hex, base64, u64, json (values), or for output size, redacted, none", name)
 }
 
 // Lossy reports whether the bytes cannot be had back from the text.
@@ -55,7 +55,7 @@ func (e Encoding) Decode(text []byte) ([]byte, error) {
 	case Hex:
 		b, err := hex.DecodeString(string(text))
 		if err != nil {
-			return nil, fmt.Errorf("%s is not hexadecimal: %w", Printable(text), err)
+			return nil, errorf("%s is not hexadecimal: %w", Printable(text), err)
 		}
 		return b, nil
 	case Base64:
@@ -65,22 +65,22 @@ func (e Encoding) Decode(text []byte) ([]byte, error) {
 			b, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s is not base64: %w", Printable(text), err)
+			return nil, errorf("%s is not base64: %w", Printable(text), err)
 		}
 		return b, nil
 	case U64:
 		n, err := strconv.ParseUint(string(text), 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s is not a number from 0 to 18446744073709551615", Printable(text))
+			return nil, errorf("%s is not a number from 0 to 18446744073709551615", Printable(text))
 		}
 		return binary.BigEndian.AppendUint64(nil, n), nil
 	case JSONText:
 		if !ValidJSON(text) {
-			return nil, fmt.Errorf("%s is not JSON", Printable(text))
+			return nil, errorf("%s is not JSON", Printable(text))
 		}
 		return text, nil
 	}
-	return nil, fmt.Errorf("%s is an encoding for output only", e)
+	return nil, errorf("%s is an encoding for output only", e)
 }
 
 // Append appends b as text in this encoding. Bytes that do not fit the
@@ -129,10 +129,13 @@ func Printable(b []byte) string {
 // isPrintable reports whether b is UTF-8 text of one line that does nothing to
 // a terminal. What joins letters or chooses an emoji's look is printable; what
 // turns the direction of the whole line is not.
-func isPrintable(b []byte) bool {
+func isPrintable(b []byte) bool { return printable(b, false) }
+
+// printable is isPrintable, or allows tabs too.
+func printable(b []byte, tabs bool) bool {
 	for i := 0; i < len(b); {
 		if c := b[i]; c < utf8.RuneSelf {
-			if c < ' ' || c == 0x7f {
+			if (c < ' ' && (c != '\t' || !tabs)) || c == 0x7f {
 				return false
 			}
 			i++
@@ -151,8 +154,7 @@ func isPrintable(b []byte) bool {
 // to a terminal.
 func IsText(b []byte) bool {
 	for line := range bytes.Lines(b) {
-		line = bytes.ReplaceAll(chomp(line), []byte{'\t'}, nil)
-		if !isPrintable(line) {
+		if !printable(chomp(line), true) {
 			return false
 		}
 	}

@@ -8,7 +8,6 @@
 package dump
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 )
@@ -38,7 +37,7 @@ func ParseFormat(name string) (Format, error) {
 	case "jsonl", "ndjson":
 		return JSONL, nil
 	}
-	return "", fmt.Errorf("unknown format %q: use %s", name, strings.Join(Formats, ", "))
+	return "", errorf("unknown format %q: use %s", name, strings.Join(Formats, ", "))
 }
 
 // FormatOf tells the format by the name of a file, looking through .gz and

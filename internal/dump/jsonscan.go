@@ -2,7 +2,6 @@ package dump
 
 import (
 	"errors"
-	"fmt"
 )
 
 // maxDepth bounds how deep arrays and objects of a document may be nested.
@@ -48,7 +47,7 @@ func (s *jsonScanner) unexpected(where string) error {
 	if s.i >= len(s.src) {
 		return errJSONEnd
 	}
-	return fmt.Errorf("bad JSON: unexpected %q %s, at byte %d", s.src[s.i], where, s.i+1)
+	return errorf("bad JSON: unexpected %q %s, at byte %d", s.src[s.i], where, s.i+1)
 }
 
 func (s *jsonScanner) space() {

@@ -19,6 +19,7 @@ type lines struct {
 	long []byte // holds a line that does not fit the reader's buffer
 }
 
+//go:noinline // called in many places, none of them hot
 func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, 256<<10)} }
 
 // next returns the next line with its newline, lent until the next call, and

@@ -1,7 +1,6 @@
 package dump
 
 import (
-	"fmt"
 	"io"
 )
 
@@ -22,7 +21,7 @@ type WriterOptions struct {
 // NewWriter returns a Writer of a format.
 func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 	if o.Keys == JSONText {
-		return nil, fmt.Errorf("keys cannot be written as json: use auto, hex, base64, quoted or u64")
+		return nil, errorf("keys cannot be written as json: use auto, hex, base64, quoted or u64")
 	}
 	switch f {
 	case CSV:
@@ -32,7 +31,7 @@ func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 	case JSON, JSONL:
 		return &jsonWriter{w: w, o: o, array: f == JSON}, nil
 	}
-	return nil, fmt.Errorf("unknown format %q", f)
+	return nil, errorf("unknown format %q", f)
 }
 
 // ReaderOptions say what a file does not say itself.
@@ -52,7 +51,7 @@ func NewReader(r io.Reader, f Format, o ReaderOptions) (Reader, error) {
 	case JSON:
 		return newJSONReader(r), nil
 	}
-	return nil, fmt.Errorf("unknown format %q", f)
+	return nil, errorf("unknown format %q", f)
 }
 
 // suffixOf is what an encoding adds to the name of its column.

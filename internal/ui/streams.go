@@ -75,6 +75,8 @@ func (s *Streams) Bold(text string) string { return paint(s.ErrColor, text, colo
 func (s *Streams) Red(text string) string { return paint(s.ErrColor, text, color.FgRed, color.Bold) }
 
 // Note prints one line on standard error, unless the user asked for quiet.
+//
+//go:noinline // called in dozens of places, none of them hot
 func (s *Streams) Note(format string, args ...any) {
 	if !s.Quiet {
 		fmt.Fprintf(s.Err, format+"\n", args...)

@@ -206,7 +206,7 @@ func (t *Table) treeToWrite(ks kv.Keyspace) *tree {
 	}
 	i, _ := searchKeyspace(list, ks)
 	added := keyspaceTree{ks, new(tree)}
-	list = slices.Insert(slices.Clone(list), i, added)
+	list = append(append(list[:i:i], added), list[i:]...)
 	t.others.Store(&list)
 	return added.tree
 }

@@ -40,6 +40,8 @@ type source struct {
 // Reset makes c merge the sources, newest first. deletes are the range
 // tombstones of all of them. With tombstones, deleted keys are shown as
 // entries of kind kv.Delete; without, they are left out.
+//
+//go:noinline // large, and called once for a scan
 func (c *Cursor) Reset(sources []kv.Cursor, deletes []kv.RangeDeletes, tombstones bool) {
 	if len(sources) > MaxSources {
 		panic("merge: too many sources")

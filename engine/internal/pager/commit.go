@@ -1,8 +1,6 @@
 package pager
 
 import (
-	"fmt"
-
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -33,7 +31,7 @@ func (w *Writer) Commit(m Meta, shrink bool) error {
 		return err
 	}
 	if known, err := w.persist(&m); err != nil {
-		err = fmt.Errorf("%s: commit generation %d: %w", p.name, w.gen, err)
+		err = errorf("%s: commit generation %d: %w", p.name, w.gen, err)
 		if !known {
 			p.mu.Lock()
 			p.failure = err
@@ -68,7 +66,7 @@ func (w *Writer) prepare(m Meta, shrink bool) (Meta, error) {
 	m.FileSize = w.space.end * node.Unit
 	m.BytesUsed = m.FileSize - firstExtent - unused*node.Unit
 	if err := m.check(); err != nil {
-		return m, fmt.Errorf("%s: commit: %w", p.name, err)
+		return m, errorf("%s: commit: %w", p.name, err)
 	}
 	return m, p.staged.flush()
 }
@@ -94,7 +92,7 @@ func (w *Writer) placeFreeList(m *Meta, shrink bool) (uint64, error) {
 	m.FreeList = node.Ref{}
 	list, err := w.space.unused(pending)
 	if err != nil {
-		return 0, p.corrupt(m.FreeList, Structure, "%v", err)
+		return 0, p.corrupt(m.FreeList, "F1", Structure, "%v", err)
 	}
 	if len(list) == 0 {
 		return 0, nil
@@ -159,13 +157,13 @@ func (w *Writer) release() {
 func (w *Writer) persist(m *Meta) (known bool, err error) {
 	f := w.p.file
 	if err := f.Sync(); err != nil {
-		return false, fmt.Errorf("sync extents: %w", err)
+		return false, errorf("sync extents: %w", err)
 	}
 	if n, err := writeMeta(f, m); err != nil {
-		return n < metaSize && vfs.IsNoSpace(err), fmt.Errorf("write meta: %w", err)
+		return n < metaSize && vfs.IsNoSpace(err), errorf("write meta: %w", err)
 	}
 	if err := f.Sync(); err != nil {
-		return false, fmt.Errorf("sync meta: %w", err)
+		return false, errorf("sync meta: %w", err)
 	}
 	return false, nil
 }
@@ -186,20 +184,20 @@ func (p *Pager) loadSpace() (*space, error) {
 	s := &space{end: m.FileSize / node.Unit, free: extentSetOf(nil)}
 	if m.FreeList.IsZero() {
 		if m.BytesUsed != m.FileSize-firstExtent {
-			return nil, p.corrupt(m.FreeList, Structure, "no free list, and %d bytes in use of %d", m.BytesUsed, m.FileSize)
+			return nil, p.corrupt(m.FreeList, "F1", Structure, "no free list, and %d bytes in use of %d", m.BytesUsed, m.FileSize)
 		}
 		return s, nil
 	}
-	stored, _, err := p.readExtent(m.FreeList, expect{node.FreeList, kv.CatalogKeyspace, 0}, maxStored, nil)
+	stored, _, err := p.readExtent(m.FreeList, Expect{node.FreeList, kv.CatalogKeyspace, 0}, maxStored, nil)
 	if err != nil {
 		return nil, err
 	}
 	list, err := decodeFreeList(stored[node.HeaderSize:], s.end)
 	if err != nil {
-		return nil, p.corrupt(m.FreeList, Structure, "%v", err)
+		return nil, p.corrupt(m.FreeList, "F1", Structure, "%v", err)
 	}
 	if err := checkFreeList(list, &m); err != nil {
-		return nil, p.corrupt(m.FreeList, Structure, "%v", err)
+		return nil, p.corrupt(m.FreeList, "F1", Structure, "%v", err)
 	}
 	s.pending = []released{{m.Gen, list}}
 	return s, nil
@@ -208,7 +206,7 @@ func (p *Pager) loadSpace() (*space, error) {
 // checkFreeList compares a free list with the meta that names it.
 func checkFreeList(list []extent, m *Meta) error {
 	if uint64(len(list)) != m.FreeList.Count {
-		return fmt.Errorf("%d free extents, the reference tells %d", len(list), m.FreeList.Count)
+		return errorf("%d free extents, the reference tells %d", len(list), m.FreeList.Count)
 	}
 	own := extentOf(m.FreeList)
 	free := uint64(0)
@@ -219,7 +217,7 @@ func checkFreeList(list []extent, m *Meta) error {
 		free += e.n * node.Unit
 	}
 	if free+m.BytesUsed != m.FileSize-firstExtent {
-		return fmt.Errorf("%d bytes free and %d in use in a file of %d", free, m.BytesUsed, m.FileSize)
+		return errorf("%d bytes free and %d in use in a file of %d", free, m.BytesUsed, m.FileSize)
 	}
 	return nil
 }

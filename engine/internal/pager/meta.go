@@ -77,13 +77,13 @@ func EncodeMeta(m *Meta) [metaSize]byte {
 // other that it is one and damaged.
 func DecodeMeta(b []byte) (Meta, error) {
 	if len(b) < metaSize || string(b[:8]) != metaMagic {
-		return Meta{}, fmt.Errorf("no meta here: %w", ErrFormat)
+		return Meta{}, errorf("no meta here: %w", ErrFormat)
 	}
 	if have, want := xxhash.Sum64(b[:504]), binary.LittleEndian.Uint64(b[504:]); have != want {
-		return Meta{}, fmt.Errorf("its checksum is %016x, its bytes give %016x", want, have)
+		return Meta{}, errorf("its checksum is %016x, its bytes give %016x", want, have)
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != metaVersion {
-		return Meta{}, fmt.Errorf("format version %d, this program knows %d: %w", v, metaVersion, ErrVersion)
+		return Meta{}, errorf("format version %d, this program knows %d: %w", v, metaVersion, ErrVersion)
 	}
 	m := Meta{
 		UUID:         [16]byte(b[16:32]),
@@ -101,10 +101,10 @@ func DecodeMeta(b []byte) (Meta, error) {
 		Created:      int64(binary.LittleEndian.Uint64(b[152:])),
 	}
 	if n := binary.LittleEndian.Uint32(b[12:]); n != metaSize {
-		return Meta{}, fmt.Errorf("it tells a size of %d, want %d", n, metaSize)
+		return Meta{}, errorf("it tells a size of %d, want %d", n, metaSize)
 	}
 	if u := binary.LittleEndian.Uint32(b[40:]); u != node.Unit {
-		return Meta{}, fmt.Errorf("allocation unit %d, want %d", u, node.Unit)
+		return Meta{}, errorf("allocation unit %d, want %d", u, node.Unit)
 	}
 	return m, m.check()
 }
@@ -113,15 +113,15 @@ func DecodeMeta(b []byte) (Meta, error) {
 func (m *Meta) check() error {
 	switch {
 	case m.PageSize < minPageSize || m.PageSize > maxPageSize:
-		return fmt.Errorf("page size %d", m.PageSize)
+		return errorf("page size %d", m.PageSize)
 	case m.FileSize < firstExtent || m.FileSize > maxFileSize || m.FileSize%node.Unit != 0:
-		return fmt.Errorf("file size %d", m.FileSize)
+		return errorf("file size %d", m.FileSize)
 	case m.BytesUsed > m.FileSize-firstExtent:
-		return fmt.Errorf("%d bytes in use in a file of %d", m.BytesUsed, m.FileSize)
+		return errorf("%d bytes in use in a file of %d", m.BytesUsed, m.FileSize)
 	}
 	for _, r := range []node.Ref{m.Catalog, m.FreeList} {
 		if !r.IsZero() && !within(r, m.FileSize) {
-			return fmt.Errorf("the extent at %d of %d bytes is not inside the file of %d", r.Off, r.Len, m.FileSize)
+			return errorf("the extent at %d of %d bytes is not inside the file of %d", r.Off, r.Len, m.FileSize)
 		}
 	}
 	return nil
@@ -147,12 +147,12 @@ func readMeta(f vfs.File) (Meta, error) {
 		errs[place] = err
 		if err != nil {
 			if !passable(err) {
-				return Meta{}, fmt.Errorf("%s: %w", f.Name(), err)
+				return Meta{}, errorf("%s: %w", f.Name(), err)
 			}
 			continue
 		}
 		if found && m.UUID != best.UUID {
-			return Meta{}, &CorruptError{f.Name(), place * copyOffset, Foreign, "the metas belong to different databases"}
+			return Meta{}, &CorruptError{f.Name(), place * copyOffset, Foreign, "M1", "the metas belong to different databases"}
 		}
 		if !found || m.Gen > best.Gen {
 			best, found = m, true
@@ -179,7 +179,7 @@ func readPlace(f vfs.File, place uint64) (Meta, error) {
 	var b [metaSize]byte
 	n, err := f.ReadAt(b[:], int64(place)*copyOffset)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return Meta{}, &slotError{fmt.Errorf("read meta: %w", err)}
+		return Meta{}, &slotError{errorf("read meta: %w", err)}
 	}
 	m, err := DecodeMeta(b[:n])
 	if err != nil {
@@ -189,7 +189,7 @@ func readPlace(f vfs.File, place uint64) (Meta, error) {
 		return Meta{}, err
 	}
 	if slot := place / 2; m.Gen%2 != slot {
-		return Meta{}, fmt.Errorf("generation %d in slot %d", m.Gen, slot)
+		return Meta{}, errorf("generation %d in slot %d", m.Gen, slot)
 	}
 	return m, nil
 }
@@ -197,7 +197,7 @@ func readPlace(f vfs.File, place uint64) (Meta, error) {
 // noMeta says why no slot could be used.
 func noMeta(f vfs.File, errs [metaPlaces]error) error {
 	if errors.Is(errs[0], ErrFormat) && errors.Is(errs[2], ErrFormat) {
-		return fmt.Errorf("%s: %w", f.Name(), errs[0])
+		return errorf("%s: %w", f.Name(), errs[0])
 	}
-	return &CorruptError{f.Name(), 0, Structure, fmt.Sprintf("no valid meta (slot 0: %v; slot 1: %v)", errs[0], errs[2])}
+	return &CorruptError{f.Name(), 0, Structure, "M1", fmt.Sprintf("no valid meta (slot 0: %v; slot 1: %v)", errs[0], errs[2])}
 }

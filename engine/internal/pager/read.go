@@ -60,13 +60,13 @@ func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, error) {
 	scratch := scratchPool.Get().(*[]byte)
 	defer scratchPool.Put(scratch)
-	stored, h, err := p.readExtent(ref, expect{node.Leaf, ks, level}, node.MaxSize, *scratch)
+	stored, h, err := p.readExtent(ref, Expect{node.Leaf, ks, level}, node.MaxSize, *scratch)
 	if err != nil {
 		return nil, err
 	}
 	*scratch = stored[:0]
 	if h.PlainLen > node.MaxSize-node.HeaderSize {
-		return nil, p.corrupt(ref, Structure, "a node of %d bytes", h.PlainLen)
+		return nil, p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
 	}
 	// Grow, as against make, tells the capacity that the allocator really
 	// gives, which is what the cache counts.
@@ -74,10 +74,10 @@ func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, er
 	n = append(n, stored[:node.HeaderSize]...)
 	n, err = compress.Decode(compress.Codec(h.Codec), n, stored[node.HeaderSize:], int(h.PlainLen))
 	if err != nil {
-		return nil, p.corrupt(ref, Structure, "%v", err)
+		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
 	}
 	if err := node.Check(n); err != nil {
-		return nil, p.corrupt(ref, Structure, "%v", err)
+		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
 	}
 	return n, nil
 }
@@ -94,7 +94,7 @@ func (p *Pager) ReadOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, 
 	}
 	scratch := scratchPool.Get().(*[]byte)
 	defer scratchPool.Put(scratch)
-	stored, h, err := p.readExtent(ref, expect{node.Overflow, ks, 0}, maxStored, *scratch)
+	stored, h, err := p.readExtent(ref, Expect{node.Overflow, ks, 0}, maxStored, *scratch)
 	if err != nil {
 		return dst, err
 	}
@@ -126,7 +126,7 @@ func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]b
 	if err := p.readAt(ref, buf[n:], ref.Off+node.HeaderSize); err != nil {
 		return dst, err
 	}
-	h, err := p.judge(ref, expect{node.Overflow, ks, 0}, head[:], buf[n:])
+	h, err := p.judge(ref, Expect{node.Overflow, ks, 0}, head[:], buf[n:])
 	switch {
 	case err != nil:
 		return dst, err
@@ -139,25 +139,18 @@ func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]b
 // appendBody appends the plain bytes of an overflow body.
 func (p *Pager) appendBody(ref node.Ref, h node.Header, body, dst []byte) ([]byte, error) {
 	if h.PlainLen > kv.MaxValueSize {
-		return dst, p.corrupt(ref, Structure, "a value of %d bytes", h.PlainLen)
+		return dst, p.corrupt(ref, "X3", Structure, "a value of %d bytes", h.PlainLen)
 	}
 	out, err := compress.Decode(compress.Codec(h.Codec), dst, body, int(h.PlainLen))
 	if err != nil {
-		return dst, p.corrupt(ref, Structure, "%v", err)
+		return dst, p.corrupt(ref, "X3", Structure, "%v", err)
 	}
 	return out, nil
 }
 
-// expect is what the place of a reference says that its extent must be.
-type expect struct {
-	kind     uint8 // node.Leaf stands for a leaf or a branch, as the level has it
-	keyspace kv.Keyspace
-	level    int // -1: any
-}
-
 // readExtent reads the stored bytes of an extent, of at most maxLen, into buf,
 // or into a larger one, and verifies them.
-func (p *Pager) readExtent(ref node.Ref, want expect, maxLen uint32, buf []byte) ([]byte, node.Header, error) {
+func (p *Pager) readExtent(ref node.Ref, want Expect, maxLen uint32, buf []byte) ([]byte, node.Header, error) {
 	if err := p.checkPlace(ref, maxLen); err != nil {
 		return nil, node.Header{}, err
 	}
@@ -173,10 +166,10 @@ func (p *Pager) readExtent(ref node.Ref, want expect, maxLen uint32, buf []byte)
 // is allocated for it.
 func (p *Pager) checkPlace(ref node.Ref, maxLen uint32) error {
 	if ref.Off < firstExtent || ref.Len < node.HeaderSize || ref.Len > maxLen {
-		return p.corrupt(ref, Structure, "a reference to %d bytes there", ref.Len)
+		return p.corrupt(ref, "X3", Structure, "a reference to %d bytes there", ref.Len)
 	}
 	if end := p.end.Load(); !within(ref, end) {
-		return p.corrupt(ref, Truncated, "the extent of %d bytes reaches past the end at %d", ref.Len, end)
+		return p.corrupt(ref, "M3", Truncated, "the extent of %d bytes reaches past the end at %d", ref.Len, end)
 	}
 	return nil
 }
@@ -192,20 +185,15 @@ func (p *Pager) readAt(ref node.Ref, b []byte, off uint64) error {
 	case n == len(b):
 		return nil
 	case err == nil || errors.Is(err, io.EOF):
-		return p.corrupt(ref, Truncated, "the file ends at %d", off+uint64(n))
+		return p.corrupt(ref, "R2", Truncated, "the file ends at %d", off+uint64(n))
 	}
-	return fmt.Errorf("%s: read %d bytes at %d: %w", p.name, len(b), off, err)
+	return errorf("%s: read %d bytes at %d: %w", p.name, len(b), off, err)
 }
 
 // judge compares the stored bytes head and body with ref and with what the
 // extent must be.
-func (p *Pager) judge(ref node.Ref, want expect, head, body []byte) (node.Header, error) {
-	h, err := node.GetHeader(head)
-	sum := sumParts(head, body)
-	if err != nil || h.Sum != ref.Sum || sum != ref.Sum {
-		return h, p.diagnose(ref, want, h, err, sum)
-	}
-	return h, p.checkHeader(ref, want, h)
+func (p *Pager) judge(ref node.Ref, want Expect, head, body []byte) (node.Header, error) {
+	return p.Judge(ref, want, head, sumParts(head, body))
 }
 
 // sumParts is node.Sum over an extent in two parts.
@@ -217,78 +205,10 @@ func sumParts(head, body []byte) uint64 {
 	return d.Sum64()
 }
 
-// diagnose tells what stands in the place of the extent that ref means. An
-// extent that agrees with its own checksum was written whole, by somebody and
-// for some purpose, which its header tells.
-func (p *Pager) diagnose(ref node.Ref, want expect, h node.Header, magic error, sum uint64) error {
-	if magic != nil {
-		return p.corrupt(ref, Checksum, "%v", magic)
-	}
-	if h.Len != ref.Len {
-		sum = p.sumOf(ref, h.Len)
-	}
-	switch {
-	case h.Sum != sum:
-		return p.corrupt(ref, Checksum, "its header tells the checksum %016x, its bytes give another", h.Sum)
-	case h.DB != p.db:
-		return p.corrupt(ref, Foreign, "an extent of the database %016x, this is %016x", h.DB, p.db)
-	case want.mismatch(h) != "":
-		return p.corrupt(ref, Misdirected, "an extent that belongs elsewhere: %s", want.mismatch(h))
-	}
-	return p.corrupt(ref, Stale, "an extent of generation %d with the checksum %016x, the reference means %016x", h.Gen, h.Sum, ref.Sum)
-}
-
-// sumOf is the checksum over n bytes from the start of ref's place, or 0.
-func (p *Pager) sumOf(ref node.Ref, n uint32) uint64 {
-	ref.Len = n
-	if p.checkPlace(ref, maxStored) != nil {
-		return 0
-	}
-	b := make([]byte, n)
-	if p.readAt(ref, b, ref.Off) != nil {
-		return 0
-	}
-	return node.Sum(b)
-}
-
 // maxStored is the largest stored length: a value's.
 const maxStored = kv.MaxValueSize + node.HeaderSize
 
-// checkHeader holds the header of an extent that is the right one to X1, X2.
-func (p *Pager) checkHeader(ref node.Ref, want expect, h node.Header) error {
-	plain := ref.Len - node.HeaderSize
-	switch {
-	case h.DB != p.db:
-		return p.corrupt(ref, Foreign, "an extent of the database %016x, this is %016x", h.DB, p.db)
-	case h.Len != ref.Len:
-		return p.corrupt(ref, Structure, "a stored length of %d, the reference tells %d", h.Len, ref.Len)
-	case want.mismatch(h) != "":
-		return p.corrupt(ref, Structure, "%s", want.mismatch(h))
-	case h.Gen > p.newest.Load():
-		return p.corrupt(ref, Structure, "generation %d, the newest is %d", h.Gen, p.newest.Load())
-	case h.Codec == uint8(compress.None) && h.PlainLen != plain:
-		return p.corrupt(ref, Structure, "a plain length of %d in a body of %d", h.PlainLen, plain)
-	}
-	return nil
-}
-
-// mismatch says in what h is not what was expected; "" if in nothing.
-func (want expect) mismatch(h node.Header) string {
-	kind := want.kind
-	if kind == node.Leaf && (want.level > 0 || want.level < 0 && h.Kind == node.Branch) {
-		kind = node.Branch
-	}
-	switch {
-	case h.Kind != kind:
-		return fmt.Sprintf("kind %d, want %d", h.Kind, kind)
-	case h.Keyspace != want.keyspace:
-		return fmt.Sprintf("keyspace %d, want %d", h.Keyspace, want.keyspace)
-	case want.level >= 0 && int(h.Level) != want.level:
-		return fmt.Sprintf("level %d, want %d", h.Level, want.level)
-	}
-	return ""
-}
-
-func (p *Pager) corrupt(ref node.Ref, kind Kind, format string, args ...any) error {
-	return &CorruptError{p.name, ref.Off, kind, fmt.Sprintf(format, args...)}
+//go:noinline // called in dozens of places, none of them hot
+func (p *Pager) corrupt(ref node.Ref, invariant string, kind Kind, format string, args ...any) error {
+	return &CorruptError{p.name, ref.Off, kind, invariant, fmt.Sprintf(format, args...)}
 }

@@ -1,7 +1,6 @@
 package pager
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -66,7 +65,7 @@ func (s *staging) flush() error {
 // write writes b to the file at once.
 func (s *staging) write(b []byte, off uint64) error {
 	if _, err := s.file.WriteAt(b, int64(off)); err != nil {
-		return fmt.Errorf("%s: write %d bytes at %d: %w", s.file.Name(), len(b), off, err)
+		return errorf("%s: write %d bytes at %d: %w", s.file.Name(), len(b), off, err)
 	}
 	s.written.Add(uint64(len(b)))
 	return nil

@@ -52,7 +52,7 @@ func (p *Pager) Begin(oldestPinned uint64) (*Writer, error) {
 	w := &Writer{p: p, gen: p.Meta().Gen + 1, space: p.space.clone(), ceiling: noCeiling}
 	w.space.cursor = 0
 	if err := w.space.reclaim(oldestPinned); err != nil {
-		return nil, p.corrupt(p.Meta().FreeList, Structure, "%v", err)
+		return nil, p.corrupt(p.Meta().FreeList, "M3", Structure, "%v", err)
 	}
 	p.writer = w
 	p.newest.Store(w.gen)
@@ -88,7 +88,7 @@ func (w *Writer) Write(h node.Header, below uint64, overflow bool, buf []byte, c
 		return nil, w.err
 	}
 	if len(buf) < node.HeaderSize || len(buf) > node.MaxSize {
-		return nil, fmt.Errorf("write a node of %d bytes", len(buf))
+		return nil, errorf("write a node of %d bytes", len(buf))
 	}
 	stored := w.encode(&h, buf)
 	off, err := w.place(len(stored))
@@ -134,7 +134,7 @@ func (w *Writer) WriteOverflow(ks kv.Keyspace, value []byte, codec compress.Code
 		return node.Ref{}, w.err
 	}
 	if len(value) > kv.MaxValueSize {
-		return node.Ref{}, fmt.Errorf("write a value of %d bytes", len(value))
+		return node.Ref{}, errorf("write a value of %d bytes", len(value))
 	}
 	h := node.Header{Kind: node.Overflow, Codec: uint8(compress.None), Keyspace: ks}
 	body := value
@@ -240,7 +240,7 @@ func (w *Writer) seal(h *node.Header, head, body []byte, plainLen int) {
 // new one. It keeps its content until no reader can reach it.
 func (w *Writer) Free(ref node.Ref) {
 	if !within(ref, w.p.Meta().FileSize) {
-		w.fail(w.p.corrupt(ref, Structure, "freed an extent of %d bytes that is not inside the file", ref.Len))
+		w.fail(w.p.corrupt(ref, "M3", Structure, "freed an extent of %d bytes that is not inside the file", ref.Len))
 		return
 	}
 	e := extentOf(ref)
@@ -262,7 +262,7 @@ func (w *Writer) Discard(ref node.Ref) {
 	e := extentOf(ref)
 	w.written -= e.n * node.Unit
 	if err := w.space.free.add(e); err != nil {
-		w.fail(w.p.corrupt(ref, Structure, "%v", err))
+		w.fail(w.p.corrupt(ref, "M3", Structure, "%v", err))
 	}
 }
 

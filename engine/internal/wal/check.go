@@ -25,6 +25,8 @@ type checker struct {
 }
 
 // note keeps err when it is damage, and returns it when it is not.
+//
+//go:noinline // called in many places, none of them hot
 func (c *checker) note(err error) error {
 	var damage *CorruptError
 	if !errors.As(err, &damage) {

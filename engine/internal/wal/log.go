@@ -49,23 +49,23 @@ const maxKeptBuffer = 4 << 20
 // is replaced; a log that may hold records is an error that wraps fs.ErrExist.
 func Create(o Options, start LSN) (*Log, error) {
 	if start%alignment != 0 || start > maxLSN {
-		return nil, fmt.Errorf("create log: start LSN %d is out of range", start)
+		return nil, errorf("create log: start LSN %d is out of range", start)
 	}
 	if err := o.FS.Mkdir(o.Dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("create log: %w", err)
+		return nil, errorf("create log: %w", err)
 	}
 	if err := o.removeUnborn(); err != nil {
-		return nil, fmt.Errorf("create log: %w", err)
+		return nil, errorf("create log: %w", err)
 	}
 	if err := o.FS.SyncDir(filepath.Dir(o.Dir)); err != nil {
-		return nil, fmt.Errorf("create log: %w", err)
+		return nil, errorf("create log: %w", err)
 	}
 	s, err := o.build(header{uuid: o.UUID, number: 1, start: start, capacity: o.capacity(), synced: start}, "")
 	if err != nil {
 		return nil, err
 	}
 	if err := o.put(s); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, join(err, s.close())
 	}
 	o.mapFile(s)
 	l := &Log{o: o, capacity: o.capacity(), active: s, place: start, segments: []*segment{s}, number: 1}
@@ -86,7 +86,7 @@ func (o *Options) removeUnborn() error {
 		if empty, err := o.unused(path); err != nil {
 			return err
 		} else if number != 1 || !empty {
-			return fmt.Errorf("%s holds a log: %w", path, fs.ErrExist)
+			return errorf("%s holds a log: %w", path, fs.ErrExist)
 		}
 		found.temps = append(found.temps, segmentName(number))
 	}
@@ -106,7 +106,7 @@ func (o *Options) unused(path string) (bool, error) {
 	}
 	var b [recordSize]byte
 	_, err = f.ReadAt(b[:], dataOffset)
-	return err == nil && allZero(b[:]), errors.Join(eofIsNil(err), f.Close())
+	return err == nil && allZero(b[:]), join(eofIsNil(err), f.Close())
 }
 
 // End returns the LSN behind the last record.
@@ -128,7 +128,7 @@ func (l *Log) failure() error {
 
 // fail makes err the log's failure, unless it has one, and returns it.
 func (l *Log) fail(err error) error {
-	err = fmt.Errorf("%w: %w", ErrFailed, err)
+	err = errorf("%w: %w", ErrFailed, err)
 	l.failed.CompareAndSwap(nil, &err)
 	return *l.failed.Load()
 }
@@ -153,7 +153,7 @@ func (l *Log) Append(seq kv.Seq, count uint32, payload ...[]byte) (LSN, error) {
 		length += uint64(len(p))
 	}
 	if length > math.MaxUint32 {
-		return 0, fmt.Errorf("%w: %d bytes", ErrTooLarge, length)
+		return 0, errorf("%w: %d bytes", ErrTooLarge, length)
 	}
 	size := align(recordSize + int64(length))
 	if size > l.rest() {
@@ -197,7 +197,7 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("write log record at %d: %w", h.lsn, err)
+	err = errorf("write log record at %d: %w", h.lsn, err)
 	if vfs.IsNoSpace(err) && l.wipe(h.lsn, n) == nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func (l *Log) prepare(size int64) error {
 	}
 	if h.start+LSN(h.capacity) > maxLSN {
 		l.mu.Unlock()
-		return fmt.Errorf("%w: the log has no more positions", ErrTooLarge)
+		return errorf("%w: the log has no more positions", ErrTooLarge)
 	}
 	l.number++
 	h.number = l.number
@@ -275,9 +275,9 @@ func (l *Log) prepare(size int64) error {
 		return err
 	}
 	if err := l.o.put(s); err != nil {
-		err = errors.Join(err, s.close())
+		err = join(err, s.close())
 		if vfs.IsNoSpace(err) && s.path != l.o.path(segmentName(s.number)) {
-			return errors.Join(err, l.o.FS.Remove(s.path)) // the rename did not happen
+			return join(err, l.o.FS.Remove(s.path)) // the rename did not happen
 		}
 		return l.fail(err)
 	}
@@ -306,7 +306,7 @@ func (l *Log) Sync() (LSN, error) {
 	}
 	for _, s := range l.between(synced, target) {
 		if err := s.file.Sync(); err != nil {
-			return synced, l.fail(fmt.Errorf("sync log segment %d: %w", s.number, err))
+			return synced, l.fail(errorf("sync log segment %d: %w", s.number, err))
 		}
 	}
 	l.synced.Store(uint64(target))
@@ -366,7 +366,7 @@ func (l *Log) Close(sync bool) error {
 	defer l.mu.Unlock()
 	for _, s := range append(l.segments, l.next) {
 		if s != nil {
-			err = errors.Join(err, s.close())
+			err = join(err, s.close())
 		}
 	}
 	return err

@@ -54,4 +54,5 @@ func (o *Options) maxHeld() int64 {
 	return o.MaxHeld
 }
 
+//go:noinline // filepath.Join in all that names a file
 func (o *Options) path(name string) string { return filepath.Join(o.Dir, name) }

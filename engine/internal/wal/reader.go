@@ -2,7 +2,6 @@ package wal
 
 import (
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -20,7 +19,7 @@ type Reader struct {
 // ErrGone when that part of the log has been released.
 func (l *Log) NewReader(from LSN) (*Reader, error) {
 	if from > l.End() {
-		return nil, fmt.Errorf("read log from %d: it ends at %d", from, l.End())
+		return nil, errorf("read log from %d: it ends at %d", from, l.End())
 	}
 	r := &Reader{l: l, w: walker{place: from, end: from}}
 	if err := r.open(); err != nil {

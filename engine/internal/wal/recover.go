@@ -160,7 +160,7 @@ func (r *recovery) leftover(name string) (header, error) {
 	path := r.o.path(name)
 	f, err := r.o.FS.Open(path, vfs.ReadOnly)
 	if err != nil {
-		return header{}, fmt.Errorf("open leftover of the log: %w", err)
+		return header{}, errorf("open leftover of the log: %w", err)
 	}
 	h, err := r.o.readHeader(f, path)
 	if err == nil {
@@ -169,7 +169,7 @@ func (r *recovery) leftover(name string) (header, error) {
 	if errors.Is(err, ErrCorrupt) {
 		h, err = header{}, nil
 	}
-	return h, errors.Join(err, f.Close())
+	return h, join(err, f.Close())
 }
 
 // sweep removes what no recovery from the start needs, or keeps it to be used
@@ -211,7 +211,7 @@ func (r *recovery) sweep(found listing, from Start) error {
 	}
 	for _, name := range surplus {
 		if err := r.o.FS.Remove(r.o.path(name)); err != nil {
-			return fmt.Errorf("remove leftover of the log: %w", err)
+			return errorf("remove leftover of the log: %w", err)
 		}
 		r.report.Removed++
 	}
@@ -366,7 +366,7 @@ func (r *recovery) copySegment(old *segment, start, end LSN, first bool) (*segme
 	if err := r.copyRecords(w, end, s); err != nil {
 		_ = s.close()
 		_ = r.o.FS.Remove(s.path)
-		return nil, fmt.Errorf("copy the log's end: %w", err)
+		return nil, errorf("copy the log's end: %w", err)
 	}
 	return s, nil
 }

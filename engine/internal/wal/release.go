@@ -1,8 +1,6 @@
 package wal
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -21,7 +19,7 @@ func (l *Log) Release(before LSN) error {
 	}
 	var err error
 	for _, s := range l.superfluous(min(before, l.Synced())) {
-		err = errors.Join(err, l.retire(s))
+		err = join(err, l.retire(s))
 	}
 	return err
 }
@@ -50,7 +48,7 @@ func (l *Log) retire(s *segment) error {
 	}
 	_ = s.close() // nothing in it is needed
 	if err := l.o.FS.Rename(s.path, l.o.path(spare)); err != nil {
-		return fmt.Errorf("recycle log segment: %w", err)
+		return errorf("recycle log segment: %w", err)
 	}
 	l.mu.Lock()
 	l.spares = append(l.spares, spare)
@@ -65,7 +63,7 @@ func (l *Log) retire(s *segment) error {
 func (l *Log) remove(s *segment) error {
 	_ = s.close()
 	if err := l.o.FS.Remove(s.path); err != nil {
-		return fmt.Errorf("remove log segment: %w", err)
+		return errorf("remove log segment: %w", err)
 	}
 	return nil
 }

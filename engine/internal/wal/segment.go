@@ -28,10 +28,12 @@ func newSegment(h header, path string) *segment {
 // offset is where lsn stands in the file.
 func (s *segment) offset(lsn LSN) int64 { return dataOffset + int64(lsn-s.start) }
 
+//go:noinline // called in many places, none of them hot
 func (s *segment) corrupt(lsn LSN, invariant, reason string) *CorruptError {
 	return &CorruptError{Path: s.path, Offset: s.offset(lsn), LSN: lsn, Invariant: invariant, Reason: reason}
 }
 
+//go:noinline // called in many places, none of them hot
 func (s *segment) close() error {
 	if s.file == nil {
 		return nil
@@ -52,7 +54,7 @@ func (o *Options) readHeader(f vfs.File, path string) (header, error) {
 	if _, err := f.ReadAt(b[:], 0); errors.Is(err, io.EOF) {
 		return h, corrupt("the file ends in the segment header", nil)
 	} else if err != nil {
-		return h, fmt.Errorf("read log segment %s: %w", path, err)
+		return h, errorf("read log segment %s: %w", path, err)
 	}
 	if wrong := h.get(b[:]); wrong != "" {
 		return h, corrupt(wrong, nil)
@@ -71,7 +73,7 @@ func (o *Options) openSegment(number uint64) (*segment, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &CorruptError{Path: path, Invariant: "W4", Reason: "the segment is missing", Cause: ErrMissing}
 	} else if err != nil {
-		return nil, fmt.Errorf("open log segment: %w", err)
+		return nil, errorf("open log segment: %w", err)
 	}
 	h, err := o.readHeader(f, path)
 	if err == nil {
@@ -97,7 +99,7 @@ func checkFile(f vfs.File, path string, h *header, number uint64) error {
 	}
 	size, err := f.Size()
 	if err != nil {
-		return fmt.Errorf("size of log segment %s: %w", path, err)
+		return errorf("size of log segment %s: %w", path, err)
 	}
 	if size != dataOffset+h.capacity {
 		return &CorruptError{
@@ -121,7 +123,7 @@ func (o *Options) build(h header, spare string) (*segment, error) {
 	if err := o.fill(s, spare); err != nil {
 		_ = s.close()
 		_ = o.FS.Remove(s.path)
-		return nil, fmt.Errorf("prepare log segment %d: %w", h.number, err)
+		return nil, errorf("prepare log segment %d: %w", h.number, err)
 	}
 	return s, nil
 }
@@ -153,7 +155,7 @@ func (o *Options) fill(s *segment, spare string) (err error) {
 func (o *Options) put(s *segment) error {
 	path := o.path(segmentName(s.number))
 	if err := o.FS.Rename(s.path, path); err != nil {
-		return fmt.Errorf("rename log segment: %w", err)
+		return errorf("rename log segment: %w", err)
 	}
 	s.path = path
 	return o.syncDir()
@@ -161,7 +163,7 @@ func (o *Options) put(s *segment) error {
 
 func (o *Options) syncDir() error {
 	if err := o.FS.SyncDir(o.Dir); err != nil {
-		return fmt.Errorf("sync the log's directory: %w", err)
+		return errorf("sync the log's directory: %w", err)
 	}
 	return nil
 }
@@ -171,7 +173,7 @@ func (o *Options) writable(s *segment) error {
 	_ = s.close()
 	f, err := o.FS.Open(s.path, vfs.ReadWrite)
 	if err != nil {
-		return fmt.Errorf("open log segment: %w", err)
+		return errorf("open log segment: %w", err)
 	}
 	s.file = f
 	return nil
@@ -198,7 +200,7 @@ func (o *Options) list() (listing, error) {
 		return listing{}, &CorruptError{Path: o.Dir, Invariant: "W4", Reason: "the log's directory is missing", Cause: ErrMissing}
 	}
 	if err != nil {
-		return listing{}, fmt.Errorf("list the log's directory: %w", err)
+		return listing{}, errorf("list the log's directory: %w", err)
 	}
 	var l listing
 	for _, name := range names { // sorted, and so are the numbers in them

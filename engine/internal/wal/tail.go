@@ -39,7 +39,7 @@ func OpenReadOnly(o Options, from Start, apply func(Record) error) (*Tail, Repor
 	t := &Tail{o: o, w: newWalker(alive, from.LSN, from.Seq+1)}
 	torn, err := t.replay(from.End, apply, &report)
 	if err != nil {
-		return nil, report, errors.Join(err, t.Close())
+		return nil, report, join(err, t.Close())
 	}
 	report.TornBytes = torn
 	return t, report, nil

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -25,7 +24,7 @@ func Used(fsys vfs.FS, dir string) (bool, error) {
 	for _, name := range names {
 		number, ok := parseSegmentName(name)
 		if !ok && !strings.HasPrefix(name, sparePrefix) && !strings.HasSuffix(name, tempSuffix) {
-			return false, fmt.Errorf("%w: %s", ErrForeign, name)
+			return false, errorf("%w: %s", ErrForeign, name)
 		}
 		if !ok {
 			continue

@@ -35,6 +35,8 @@ type walker struct {
 }
 
 // newWalker returns a walker that stands at lsn, which c holds.
+//
+//go:noinline // called in many places, none of them hot
 func newWalker(c chain, lsn LSN, seq kv.Seq) *walker {
 	return &walker{chain: c, i: c.find(lsn), place: lsn, end: lsn, seq: seq}
 }

@@ -2,7 +2,6 @@ package wal
 
 import (
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -45,7 +44,7 @@ func (w *window) at(lsn LSN, n int64) ([]byte, error) {
 		return nil, w.s.corrupt(lsn, "W4", "the segment file was cut short")
 	} else if err != nil {
 		w.forget()
-		return nil, fmt.Errorf("read log segment %s: %w", w.s.path, err)
+		return nil, errorf("read log segment %s: %w", w.s.path, err)
 	}
 	return w.buf[:n], nil
 }
