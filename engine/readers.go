@@ -80,7 +80,11 @@ func (p *place) move(r readerPlace) error {
 	if p == nil {
 		return nil
 	}
-	return p.lock.SetHolder(r.text())
+	err := p.lock.SetHolder(r.text())
+	if vfs.IsNoSpace(err) {
+		return nil // the old text needs more than this one, and none needs everything
+	}
+	return err
 }
 
 func (p *place) leave() error {

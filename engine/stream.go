@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -66,7 +67,7 @@ func (h *streamHeader) encode() []byte {
 
 func (h *streamHeader) decode(b []byte) error {
 	if string(b[:8]) != streamMagic {
-		return errorf("%w: not a backup stream", ErrFormat)
+		return errNoStream
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != streamVersion {
 		return errorf("backup stream of version %d: %w", v, ErrVersion)
@@ -82,6 +83,9 @@ func (h *streamHeader) decode(b []byte) error {
 	h.time = int64(binary.LittleEndian.Uint64(b[40:]))
 	return nil
 }
+
+// errNoStream says that something else than a backup was given.
+var errNoStream = errorf("the input is not a backup stream: %w", ErrFormat)
 
 //go:noinline // called in many places, none of them hot
 func streamDamage(offset int64, reason string) error {
@@ -213,6 +217,9 @@ type streamReader struct {
 func newStreamReader(r io.Reader) (*streamReader, streamHeader, error) {
 	s := &streamReader{r: bufio.NewReaderSize(r, 1<<16)}
 	var h streamHeader
+	if magic, _ := s.r.Peek(len(streamMagic)); !strings.HasPrefix(streamMagic, string(magic)) || len(magic) == 0 {
+		return nil, h, errNoStream
+	}
 	head := make([]byte, streamHeaderSize)
 	if err := s.read(head); err != nil {
 		return nil, h, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -92,8 +93,14 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 // use calls fn and closes the database, whatever happens.
 func (a *app) use(db *engine.DB, fn func(*engine.DB, *engine.Keyspace) error) (err error) {
 	defer func() {
-		if closeErr := db.Close(); err == nil {
+		closeErr := db.Close()
+		switch {
+		case err != nil || closeErr == nil:
+		case errors.Is(closeErr, engine.ErrFailed):
 			err = closeErr
+		default:
+			// The log has what was committed; only merging it into the tree has to wait.
+			a.Note("warning: done, and committed; merging it into the tree has to wait: %v", closeErr)
 		}
 	}()
 	ks, err := a.keyspaceOf(db)

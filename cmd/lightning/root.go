@@ -42,8 +42,9 @@ const (
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "lightning",
-		Short: "An embedded, ordered key-value database",
+		Use:     "lightning",
+		Version: version,
+		Short:   "An embedded, ordered key-value database",
 		Long: `Lightning is an embedded, ordered key-value database: this is its command line.
 
 The path of the database is the first argument of every command; @ stands for

@@ -60,7 +60,7 @@ func Create(o Options, start LSN) (*Log, error) {
 	if err := o.FS.SyncDir(filepath.Dir(o.Dir)); err != nil {
 		return nil, errorf("create log: %w", err)
 	}
-	s, err := o.build(header{uuid: o.UUID, number: 1, start: start, capacity: o.capacity(), synced: start}, "")
+	s, err := o.build(header{uuid: o.UUID, number: 1, start: start, capacity: o.firstCapacity(), synced: start}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +257,7 @@ func (l *Log) prepare(size int64) error {
 		l.mu.Unlock()
 		return nil
 	}
-	h := header{uuid: l.o.UUID, start: last.end, capacity: l.capacity, synced: l.Synced()}
+	h := header{uuid: l.o.UUID, start: last.end, capacity: l.o.capacityAfter(last), synced: l.Synced()}
 	if size > h.capacity {
 		h.capacity = (size + dataOffset - 1) &^ (dataOffset - 1)
 	}

@@ -31,6 +31,19 @@ const (
 	defaultMaxHeld     = 1 << 30
 )
 
+// firstSize is the length of the first segment of a log: a database with little
+// in it stays small, and a growing one soon has segments of the full size, as
+// each is up to four times as long as the one before.
+const firstSize = 1 << 20
+
+// firstCapacity is the number of LSNs that the first segment holds.
+func (o *Options) firstCapacity() int64 { return min(o.capacity(), firstSize-dataOffset) }
+
+// capacityAfter is the number of LSNs that the segment after s holds.
+func (o *Options) capacityAfter(s *segment) int64 {
+	return min(o.capacity(), 4*(s.capacity+dataOffset)-dataOffset)
+}
+
 // capacity is the number of LSNs that an ordinary segment holds.
 func (o *Options) capacity() int64 {
 	size := o.SegmentSize

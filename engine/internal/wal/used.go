@@ -67,8 +67,12 @@ func (l *Log) Segments() int {
 	return len(l.segments)
 }
 
-// WantsSegment reports whether Prepare has something to do.
+// WantsSegment reports whether it is time to Prepare: the active segment is
+// half full and there is no next one. It is for the goroutine that appends.
 func (l *Log) WantsSegment() bool {
+	if int64(l.place-l.active.start) <= l.active.capacity/2 {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.next == nil
