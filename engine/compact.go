@@ -36,15 +36,19 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	if _, err := db.checkpointAll(ctx, false); err != nil {
 		return info, wrap("compact", err)
 	}
-	for still := 0; still < 2; { // passes that gave nothing back
-		before := db.fileBytes()
-		moved, err := db.compactPass(ctx)
-		if err != nil {
-			return info, wrap("compact", db.checkpointFailed(err))
-		}
-		info.Moved += moved
-		if still++; db.fileBytes() < before {
-			still = 0
+	// What is past a mark moves before it. A hole is often too small for what
+	// should move, so the mark starts where there is room and then comes down.
+	for _, part := range []uint64{16, 64, 0} {
+		for still := 0; still < 2; { // passes that gave nothing back
+			before := db.fileBytes()
+			moved, err := db.compactPass(ctx, part)
+			if err != nil {
+				return info, wrap("compact", db.checkpointFailed(err))
+			}
+			info.Moved += moved
+			if still++; db.fileBytes() < before {
+				still = 0
+			}
 		}
 	}
 	info.After = db.fileBytes()
@@ -52,10 +56,14 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	return info, nil
 }
 
-// compactPass moves what lies past the bytes in use into free space before it.
-func (db *DB) compactPass(ctx context.Context) (int64, error) {
+// compactPass moves what lies past the bytes in use, and one part of them
+// more, into free space before it.
+func (db *DB) compactPass(ctx context.Context, part uint64) (int64, error) {
 	meta := db.version.Load().pager.Meta()
 	ceiling := extentsStart + meta.BytesUsed - meta.FreeList.Size() // at best no free list is left
+	if part > 0 {
+		ceiling += meta.BytesUsed / part
+	}
 	var moved int64
 	disk, err := db.writeTrees(generation{
 		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
