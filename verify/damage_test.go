@@ -630,11 +630,13 @@ func TestRun_Log(t *testing.T) {
 	}{
 		"the first segment is missing": {
 			func(fs *vfs.Mem) error { return fs.Remove(path(1)) },
-			want{"W4", inspect.Missing, 0}, path(1),
+			want{"W4", inspect.Missing, 0},
+			path(1),
 		},
 		"a segment is missing": {
 			func(fs *vfs.Mem) error { return fs.Remove(path(3)) },
-			want{"W1", inspect.Missing, 8192}, path(2),
+			want{"W1", inspect.Missing, 8192},
+			path(2),
 		},
 		"the log is missing": {
 			func(fs *vfs.Mem) error {
@@ -644,21 +646,24 @@ func TestRun_Log(t *testing.T) {
 				}
 				return errors.Join(err, fs.Remove(dbDir+"/wal"))
 			},
-			want{"W4", inspect.Missing, 0}, dbDir + "/wal",
+			want{"W4", inspect.Missing, 0},
+			dbDir + "/wal",
 		},
 		"a segment of another database": {
 			func(fs *vfs.Mem) error {
 				writeFile(t, fs, path(2), readFile(t, strange.fs, path(1)))
 				return nil
 			},
-			want{"W4", inspect.Foreign, 0}, path(2),
+			want{"W4", inspect.Foreign, 0},
+			path(2),
 		},
 		"a segment is cut short": {
 			func(fs *vfs.Mem) error {
 				writeFile(t, fs, path(2), readFile(t, fs, path(2))[:6000])
 				return nil
 			},
-			want{"W4", inspect.Log, 6000}, path(2),
+			want{"W4", inspect.Log, 6000},
+			path(2),
 		},
 		"a sector of records is zeros": {
 			func(fs *vfs.Mem) error {
@@ -667,7 +672,8 @@ func TestRun_Log(t *testing.T) {
 				writeFile(t, fs, path(1), b)
 				return nil
 			},
-			want{"W3", inspect.Log, 4096}, path(1),
+			want{"W3", inspect.Log, 4096},
+			path(1),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -154,7 +154,6 @@ type editCursor struct {
 	edits      []edit
 	i          int
 	key, value []byte
-	lend       bool
 }
 
 func (c *editCursor) First() bool { c.i = -1; return c.Next() }

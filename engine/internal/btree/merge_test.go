@@ -407,6 +407,7 @@ func (c *countingEdits) Next() bool {
 	c.each(c.i)
 	return c.i < c.n
 }
+
 func (c *countingEdits) Key() []byte {
 	binary.BigEndian.PutUint64(c.key[:], uint64(c.i))
 	return c.key[:]

@@ -266,7 +266,7 @@ func TestCheck_FindsDamage(t *testing.T) {
 		"slot in slots":     func(n Node) { u16(slot(n, 1), 3) },
 		"slot past end":     func(n Node) { u16(slot(n, 1), uint16(len(n)-HeaderSize)) },
 		"suffix past end":   func(n Node) { cell(n, 2)[0] = 100 },
-		"value past end":    func(n Node) { cell(n, 2)[1] = 2*2 | 0 },
+		"value past end":    func(n Node) { cell(n, 2)[1] = 2 * 2 },
 		"ref past end":      func(n Node) { cell(n, 2)[1] |= 1 },
 		"unending uvarint":  func(n Node) { c := cell(n, 2); c[1], c[2], c[3] = 0x80, 0x80, 0x80 },
 		"equal keys":        func(n Node) { copy(slot(n, 1)[:2], slot(n, 0)[:2]) },

@@ -127,14 +127,13 @@ func TestReader(t *testing.T) {
 	}
 	rnd := newRand(5)
 	read := 0
-	check := matcher(nil, &read)
 	for range 300 {
 		if rnd.IntN(2) == 0 {
 			m.mustAppend(t, rnd.IntN(2000))
 		} else if rnd.IntN(3) == 0 {
 			m.mustAppend(t, rnd.IntN(10_000))
 		}
-		check = matcher(m.entries, &read)
+		check := matcher(m.entries, &read)
 		for rnd.IntN(4) > 0 {
 			rec, err := r.Next()
 			if err == io.EOF {
