@@ -9,9 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/lightning-db/lightning/engine"
@@ -625,94 +623,5 @@ func playConflict(s *session) {
 				return nil
 			})
 		})
-	}
-}
-
-func everyScenario(*scenario) bool { return true }
-
-func tellsOrder(sc *scenario) bool { return !sc.crashOnly }
-
-// eachScenario runs the wanted scenarios, each in a test of its own, and counts
-// the cases that try came to. There must be least of them when all have run.
-func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) bool, try func(*testing.T, *scenario) int) {
-	warmUp()
-	var cases, done atomic.Int64
-	all := 0
-	t.Run("in", func(t *testing.T) {
-		for i := range scenarios {
-			sc := &scenarios[i]
-			if !wanted(sc) {
-				continue
-			}
-			all++
-			t.Run(strings.ReplaceAll(sc.name, " ", "_"), func(t *testing.T) {
-				t.Parallel()
-				n := try(t, sc)
-				cases.Add(int64(n))
-				done.Add(1)
-				t.Logf("%d %s", n, what)
-			})
-		}
-	})
-	n := int(cases.Load())
-	t.Logf("%d %s (seed %d)", n, what, *faultSeed)
-	if int(done.Load()) == all && n < least && !testing.Short() {
-		t.Errorf("%d %s, want at least %d", n, what, least)
-	}
-}
-
-// prepare runs a scenario's setup and returns the disk that it leaves.
-func (sc *scenario) prepare(t *testing.T) (*vfs.Mem, *history) {
-	h := newHistory()
-	if sc.disk != nil {
-		return sc.disk(t), h
-	}
-	if sc.setup == nil {
-		return vfs.NewMem(), h
-	}
-	sim := faultfs.NewSim()
-	synctest.Test(t, func(t *testing.T) {
-		s := &session{t: t, fs: sim, opts: small(sc.opts), hist: h}
-		s.open()
-		sc.setup(s)
-		if sc.unclean {
-			s.kill(sim)
-		} else {
-			s.close()
-		}
-	})
-	h.forgetTimes()
-	return sim.Image(sim.Ops(), faultfs.None), h
-}
-
-// kill ends the process: its files stay as they are.
-func (s *session) kill(sim *faultfs.Sim) {
-	if s.db == nil {
-		return
-	}
-	sim.StopAt(sim.Ops() + 1)
-	_ = s.db.Close()
-	sim.StopAt(0)
-	s.db = nil
-}
-
-// forgetTimes makes all commits durable from the beginning.
-func (h *history) forgetTimes() {
-	for _, c := range h.commits {
-		c.begun, c.acked = -1, 0
-	}
-	h.durable = []mark{{0, len(h.commits) - 1}}
-}
-
-// fork returns a history that goes its own way.
-func (h *history) fork() *history {
-	used := map[string][]string{}
-	for ks, keys := range h.used {
-		used[ks] = append([]string(nil), keys...)
-	}
-	return &history{
-		commits: append([]*commit(nil), h.commits...),
-		durable: append([]mark(nil), h.durable...),
-		used:    used,
 	}
 }

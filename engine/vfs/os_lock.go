@@ -102,5 +102,6 @@ func (l *osLock) SetHolder(holder string) error {
 	return l.file.Truncate(int64(n))
 }
 
-// Close releases the lock with its last descriptor.
-func (l *osLock) Close() error { return l.file.Close() }
+// Close releases the lock, and does not leave that to the closing of the file:
+// a program that is being started has it open, too, between fork and exec.
+func (l *osLock) Close() error { return errors.Join(unlockHandle(l.file), l.file.Close()) }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Between opening the lock's file and locking it, somebody may remove it, and
@@ -28,5 +30,35 @@ func TestLockFile_ReplacedMeanwhile(t *testing.T) {
 		if _, err := lockFile(f, name, "me"); !errors.Is(err, errMoved) {
 			t.Errorf("lockFile (made again: %v) = %v, want errMoved", remade, err)
 		}
+	}
+}
+
+// A program that this process is starting has all its files open, too, until
+// it runs; a lock that was closed is released all the same.
+func TestLock_ReleasedBesideAFork(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "LOCK")
+	l, err := OS().Lock(name, "me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := l.(*osLock)
+	var forked int
+	err = control("dup", held.file, func(fd int) (err error) {
+		forked, err = unix.Dup(fd)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(forked)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OS().Lock(name, "me again")
+	if err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
 	}
 }

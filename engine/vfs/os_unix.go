@@ -47,6 +47,11 @@ func lockHandle(f *os.File) error {
 	return err
 }
 
+// unlockHandle releases the lock, whoever else has the file open.
+func unlockHandle(f *os.File) error {
+	return control("flock", f, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
+}
+
 func isNoSpaceErrno(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }

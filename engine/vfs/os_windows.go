@@ -59,6 +59,10 @@ func lockHandle(f *os.File) error {
 	return nil
 }
 
+// unlockHandle does nothing: nobody else has the handle, and closing it
+// releases the lock.
+func unlockHandle(*os.File) error { return nil }
+
 func isNoSpaceErrno(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) ||
 		errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) ||

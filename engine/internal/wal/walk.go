@@ -155,17 +155,23 @@ func (w *walker) scan() (rest, error) {
 // scanSegment scans s from a place on and returns where what was written ends.
 func (w *walker) scanSegment(s *segment, from LSN, r *rest, budget *int64) (written LSN, err error) {
 	written = from
-	for p := from; s.end >= recordSize && p <= s.end-recordSize; p += alignment {
-		b, err := w.win.at(p, recordSize)
+	if from == w.place && s.end-from >= recordSize {
+		b, err := w.win.at(from, recordSize)
 		if err != nil {
 			return 0, err
 		}
-		if p == w.place && !allZero(b) {
+		if !allZero(b) {
 			r.used = true
-			written = max(written, p+recordSize)
+			written = from + recordSize
 		}
-		if LSN(le.Uint64(b[8:])) != p {
-			continue
+	}
+	for p := from; ; p += alignment {
+		if p, err = w.win.find(p, s.end); err != nil || s.end-p < recordSize {
+			return written, err
+		}
+		b, err := w.win.at(p, recordSize)
+		if err != nil {
+			return 0, err
 		}
 		var h recordHeader
 		h.get(b)
@@ -187,7 +193,6 @@ func (w *walker) scanSegment(s *segment, from LSN, r *rest, budget *int64) (writ
 			r.synced, r.offset, r.segment = h.synced, s.offset(p), s
 		}
 	}
-	return written, nil
 }
 
 // damage returns what shows that the log was synced past w.place, where no

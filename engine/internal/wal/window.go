@@ -48,3 +48,21 @@ func (w *window) at(lsn LSN, n int64) ([]byte, error) {
 	}
 	return w.buf[:n], nil
 }
+
+// find returns the first place from p on that holds its own LSN where a
+// record's header does, or one behind which no record fits before end.
+func (w *window) find(p, end LSN) (LSN, error) {
+	for p < end && end-p >= recordSize {
+		if _, err := w.at(p, recordSize); err != nil {
+			return p, err
+		}
+		b := w.buf[w.s.offset(p)-w.from:]
+		b = b[:min(int64(len(b)), int64(end-p))]
+		for ; len(b) >= recordSize; p, b = p+alignment, b[alignment:] {
+			if LSN(le.Uint64(b[8:])) == p {
+				return p, nil
+			}
+		}
+	}
+	return end, nil
+}
