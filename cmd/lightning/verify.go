@@ -60,7 +60,7 @@ finding names the promise that is broken, the place, and the keys affected.`,
 			err = a.printJSON(reportJSON(&report))
 		}
 		if err == nil && !report.OK {
-			return hintError{fmt.Errorf("%s: %w", path, errDamage), "what is not damaged stays readable: export it, or restore a backup"}
+			return hintError{fmt.Errorf("%s: %w", path, errDamage), "export what can still be read, or restore a backup"}
 		}
 		return err
 	}
@@ -100,7 +100,11 @@ func (a *app) printReport(r *verify.Report) error {
 		return line("ok: %s", what)
 	}
 	n := uint64(len(r.Findings)) + r.Omitted
-	return line("damaged: %s, %s lost; readable: %s", ui.Plural(n, "finding"), ui.Plural(r.Lost(), "key"), what)
+	lost := ui.Plural(r.Lost(), "key") + " lost"
+	if r.Lost() == 0 && r.Keys == 0 {
+		lost = "how many keys are lost cannot be told"
+	}
+	return line("damaged: %s, %s; readable: %s", ui.Plural(n, "finding"), lost, what)
 }
 
 func findingText(f *verify.Finding) string {
