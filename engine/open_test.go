@@ -1,0 +1,345 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+func TestOpen_SecondWriterIsTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{Holder: "the first"})
+	defer closeDB(t, db)
+	_, err := engine.Open(dir, nil)
+	var locked *engine.LockedError
+	if !errors.Is(err, engine.ErrLocked) || !errors.As(err, &locked) {
+		t.Fatalf("have %v, want ErrLocked", err)
+	}
+	if want := fmt.Sprintf("pid %d (the first)", os.Getpid()); locked.Holder != want {
+		t.Errorf("holder: have %q, want %q", locked.Holder, want)
+	}
+}
+
+func TestOpen_WaitsForTheLock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	closed := make(chan error, 1)
+	time.AfterFunc(50*time.Millisecond, func() { closed <- db.Close() })
+	second := open(t, dir, engine.Options{LockWait: time.Minute})
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	closeDB(t, second)
+}
+
+func TestOpen_RefusesWhatIsNotOurs(t *testing.T) {
+	for name, build := range map[string]func(dir string) error{
+		"a file": func(dir string) error { return os.WriteFile(dir, []byte("text"), 0o600) },
+		"a directory of files": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "notes.txt"), nil, 0o600))
+		},
+		"another btree.db": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "btree.db"), bytes.Repeat([]byte("x"), 9000), 0o600))
+		},
+		"an empty btree.db": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "btree.db"), nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "db")
+			if err := build(dir); err != nil {
+				t.Fatal(err)
+			}
+			before := tree(t, dir)
+			for _, o := range []engine.Options{{}, {ReadOnly: true}, {MustExist: true}} {
+				if db, err := engine.Open(dir, &o); err == nil {
+					db.Close()
+					t.Errorf("%+v: opened", o)
+				} else if !errors.Is(err, engine.ErrFormat) && !errors.Is(err, engine.ErrCorrupt) {
+					t.Errorf("%+v: %v", o, err)
+				}
+			}
+			after := tree(t, dir)
+			delete(after, "LOCK")
+			if fmt.Sprint(before) != fmt.Sprint(after) {
+				t.Errorf("changed from %v to %v", before, after)
+			}
+		})
+	}
+}
+
+func TestOpen_ReadOnlyCreatesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	for _, o := range []engine.Options{{ReadOnly: true}, {MustExist: true}} {
+		if _, err := engine.Open(dir, &o); !errors.Is(err, engine.ErrNotExist) {
+			t.Errorf("%+v: have %v, want ErrNotExist", o, err)
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
+	}
+}
+
+// A read-only open works where nothing can be written, and leaves no trace.
+func TestOpen_ReadOnlyDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	mustPut(t, db, "k", "v")
+	closeDB(t, db)
+	before := tree(t, dir)
+	ro := open(t, dir, engine.Options{ReadOnly: true, FS: readOnlyFS{vfs.OS()}})
+	wantValue(t, ro, []byte("k"), []byte("v"))
+	if err := ro.Put([]byte("k"), nil); !errors.Is(err, engine.ErrReadOnly) {
+		t.Errorf("put: have %v, want ErrReadOnly", err)
+	}
+	closeDB(t, ro)
+	ro = open(t, dir, engine.Options{ReadOnly: true})
+	closeDB(t, ro)
+	if after := tree(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Error("reading changed the files")
+	}
+}
+
+// readOnlyFS refuses every change.
+type readOnlyFS struct{ vfs.FS }
+
+func (f readOnlyFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	if mode != vfs.ReadOnly {
+		return nil, os.ErrPermission
+	}
+	return f.FS.Open(name, mode)
+}
+func (f readOnlyFS) Mkdir(string) error                    { return os.ErrPermission }
+func (f readOnlyFS) Remove(string) error                   { return os.ErrPermission }
+func (f readOnlyFS) Rename(string, string) error           { return os.ErrPermission }
+func (f readOnlyFS) Lock(string, string) (vfs.Lock, error) { return nil, os.ErrPermission }
+
+// A reader beside a writer sees what was committed when it opened, catches up
+// on request, and keeps the writer from using again what it still reads.
+func TestOpen_ReaderBesideAWriter(t *testing.T) {
+	fs := vfs.NewMem()
+	ctx := context.Background()
+	db, err := engine.Open("db", &engine.Options{FS: fs, SegmentBytes: 16 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDB(t, db)
+	fill := func(value string) {
+		for i := range 500 {
+			mustPut(t, db, fmt.Sprintf("%04d", i), value+strings.Repeat(".", 100))
+		}
+	}
+	fill("one")
+	ro, err := engine.Open("db", &engine.Options{FS: fs, ReadOnly: true, CacheBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeDB(t, ro)
+	want := func(r engine.Reader, value string) {
+		t.Helper()
+		n := 0
+		for k, v := range r.Scan(nil, nil) {
+			if !strings.HasPrefix(string(v), value) {
+				t.Fatalf("%s is %.10q, want %q", k, v, value)
+			}
+			n++
+		}
+		if n != 500 || r.Err() != nil {
+			t.Fatalf("%d entries, %v", n, r.Err())
+		}
+	}
+	for round, value := range []string{"two", "three", "four", "five"} {
+		old, err := ro.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := []string{"one", "two", "three", "four"}[round]
+		for range 3 { // each reuses what the one before freed, if it may
+			fill(value)
+			if round%2 == 0 {
+				if _, err := db.Checkpoint(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		want(old, before)
+		if err := ro.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+		want(old, before)
+		old.Close()
+		now, err := ro.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(now, value)
+		now.Close()
+	}
+}
+
+// The place of a reader that died is taken away.
+func TestOpen_DeadReaderFreesItsPlace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	defer closeDB(t, db)
+	left := filepath.Join(dir, "LOCK.reader-0123456789abcdef")
+	if err := os.WriteFile(left, []byte("reader gen 1 lsn 8 pid 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, db, "k", "v")
+	if _, err := db.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the place is still there: %v", err)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	db := openMem(t, engine.Options{SegmentBytes: 8 << 10, MemtableBytes: 4 << 10})
+	ctx := context.Background()
+	mustPut(t, db, "a", "1")
+	changes, err := db.Changes(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer changes.Close()
+	b := db.NewBatch()
+	ks, err := db.CreateKeyspace("other", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(b.Put([]byte("b"), []byte("2")), b.In(ks).Delete([]byte("c")), b.DeleteRange([]byte("x"), nil), db.Apply(ctx, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`1 [{1 0 "a" "1" "" ""}]`,
+		`2 [{4 1 "" "" "" "other"}]`,
+		`5 [{1 0 "b" "2" "" ""} {2 1 "c" "" "" ""} {3 0 "x" "" "" ""}]`,
+	}
+	for i := range 500 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat("v", 50))
+		want = append(want, fmt.Sprintf(`%d [{1 0 "%d" "%s" "" ""}]`, 6+i, i, strings.Repeat("v", 50)))
+	}
+	if _, err := db.Checkpoint(ctx); err != nil { // recycles all that is not held
+		t.Fatal(err)
+	}
+	for i, w := range want {
+		c, err := changes.Next()
+		if have := describe(c); err != nil || have != w {
+			t.Fatalf("change %d: have %s, %v; want %s", i, have, err, w)
+		}
+	}
+	if _, err := changes.Next(); err != io.EOF {
+		t.Errorf("at the end: %v", err)
+	}
+	mustPut(t, db, "later", "")
+	if c, err := changes.Next(); err != nil || c.Seq != 506 {
+		t.Errorf("after the end: %+v, %v", c, err)
+	}
+	if _, err := db.Changes(1); !errors.Is(err, engine.ErrGone) {
+		// The reader that is open holds the log, so it may still be there.
+		t.Logf("from 1 again: %v", err)
+	}
+}
+
+func describe(c engine.Change) string {
+	var ops []string
+	for _, op := range c.Ops {
+		ops = append(ops, fmt.Sprintf("{%d %d %q %q %q %q}", op.Kind, op.Keyspace, op.Key, op.Value, op.End, op.Name))
+	}
+	return fmt.Sprintf("%d %v", c.Seq, ops)
+}
+
+func TestChanges_Gone(t *testing.T) {
+	db := openMem(t, engine.Options{SegmentBytes: 8 << 10, MaxHeldBytes: 16 << 10})
+	mustPut(t, db, "a", "1")
+	slow, err := db.Changes(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	for i := range 1000 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat("v", 50))
+		if i%100 == 0 {
+			if _, err := db.Checkpoint(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := slow.Next(); !errors.Is(err, engine.ErrGone) {
+		t.Errorf("a reader that fell behind: %v", err)
+	}
+	if _, err := db.Changes(1); !errors.Is(err, engine.ErrGone) {
+		t.Errorf("changes from long ago: %v", err)
+	}
+}
+
+func TestBackup_DamageIsFound(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	if _, err := db.CreateKeyspace("more", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		mustPut(t, db, fmt.Sprint(i), strings.Repeat(fmt.Sprint(i), i))
+	}
+	var b bytes.Buffer
+	info, err := db.Backup(context.Background(), &b, nil)
+	if err != nil || info.Entries != 50 || info.Bytes != int64(b.Len()) || info.Keyspaces != 2 {
+		t.Fatalf("backup: %+v, %v", info, err)
+	}
+	stream := b.Bytes()
+	ctx := context.Background()
+	if _, err := engine.VerifyBackup(ctx, bytes.NewReader(stream)); err != nil {
+		t.Fatal(err)
+	}
+	bad := func(what string, s []byte) {
+		t.Helper()
+		fs := vfs.NewMem()
+		if _, err := engine.Restore(ctx, bytes.NewReader(s), "copy", &engine.RestoreOptions{FS: fs}); err == nil {
+			t.Errorf("%s: restored", what)
+		}
+		if names := fs.Names(); len(names) != 0 {
+			t.Errorf("%s: left %v", what, names)
+		}
+	}
+	for i := range stream {
+		s := bytes.Clone(stream)
+		s[i] ^= 1 << (i % 8)
+		if _, err := engine.VerifyBackup(ctx, bytes.NewReader(s)); err == nil {
+			t.Errorf("byte %d flipped: not found", i)
+		}
+		if _, err := engine.VerifyBackup(ctx, bytes.NewReader(stream[:i])); err == nil {
+			t.Errorf("cut at %d: not found", i)
+		}
+	}
+	bad("empty", nil)
+	bad("cut in half", stream[:len(stream)/2])
+	bad("cut at the end", stream[:len(stream)-1])
+	bad("a byte more", append(bytes.Clone(stream), 0))
+}
+
+func TestRestore_NeverOverwrites(t *testing.T) {
+	fs := vfs.NewMem()
+	db := open(t, "db", engine.Options{FS: fs})
+	mustPut(t, db, "k", "v")
+	var b bytes.Buffer
+	if _, err := db.Backup(context.Background(), &b, nil); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+	if _, err := engine.Restore(context.Background(), &b, "db", &engine.RestoreOptions{FS: fs}); !errors.Is(err, engine.ErrExists) {
+		t.Fatalf("have %v, want ErrExists", err)
+	}
+}
