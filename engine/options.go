@@ -103,8 +103,9 @@ type Options struct {
 	// CacheBytes is the limit of the node cache. Default: 64 MiB.
 	CacheBytes int64
 	// MemtableBytes is the size at which the active memtable is frozen and
-	// merged into the tree in the background. There are at most two, so
-	// memtables take twice this. Default: 32 MiB.
+	// merged into the tree in the background. Two frozen
+	// ones may wait beside it before writers do, so memtables take up to three
+	// times this. Default: 32 MiB.
 	MemtableBytes int64
 	// MaxWALBytes is how much log may gather before a checkpoint. It bounds
 	// the time that recovery takes. Default: 256 MiB.
