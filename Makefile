@@ -7,6 +7,14 @@ BINARY  := bin/lightning
 # The stripped program stays below this many bytes: a promise of the product.
 MAXSIZE := 5000000
 
+# What make gives the compiler and the linker, to save 80,000 bytes: functions
+# begin at multiples of 16 bytes, not 32, and the small ones of these packages,
+# which no read or write of the database waits for, are not copied into their
+# callers (fmt.Errorf alone was 23,000). A plain go build does without.
+COLD    := fmt strings time
+BUILD   := CGO_ENABLED=0 $(GO) build -trimpath $(COLD:%=-gcflags=%=-l)
+LDFLAGS := -s -w -funcalign=16
+
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
 
@@ -16,7 +24,7 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/lightning
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BINARY) ./cmd/lightning
+	$(BUILD) -ldflags "$(LDFLAGS)" -o $(BINARY) ./cmd/lightning
 
 demo: build ## build, and do the main job on real data: import, scan, verify, export, compare
 	@sh testdata/demo.sh $(BINARY)
@@ -63,7 +71,7 @@ size: build deps ## fail when the stripped binary has 5,000,000 bytes or more
 # A call of reflect's Method or MethodByName keeps every exported method of
 # every type in the program: about a megabyte.
 deps:
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
+	@$(BUILD) -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
 	@if grep ReflectMethod $(BINARY).dumpdep; then echo "make size: the functions above call reflect methods by name" >&2; exit 1; fi
 	@rm -f $(BINARY).deps $(BINARY).dumpdep
 
