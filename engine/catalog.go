@@ -17,8 +17,9 @@ import (
 // roots. Its layout is in docs/FORMAT.md.
 
 const (
-	catalogVersion  = 1
+	catalogVersion  = 2
 	catalogHead     = 40
+	catalogRun      = 2*node.RefSize + 8 // what a sorted run takes
 	catalogPageSize = 4096
 	maxNameSize     = 255
 )
@@ -73,11 +74,19 @@ func encodeSpace(sp *space) []byte {
 	binary.LittleEndian.PutUint32(b[4:], sp.config.PageSize)
 	sp.tree.Root().Put(b[8:])
 	binary.LittleEndian.PutUint64(b[32:], sp.bytes)
+	binary.LittleEndian.PutUint16(b[2:], uint16(len(sp.runs)))
+	for _, r := range sp.runs {
+		var e [catalogRun]byte
+		r.tree.Root().Put(e[:])
+		r.filterRef.Put(e[node.RefSize:])
+		binary.LittleEndian.PutUint64(e[2*node.RefSize:], r.bytes)
+		b = append(b, e[:]...)
+	}
 	return append(b, sp.name...)
 }
 
 func decodeSpace(p *pager.Pager, key, b []byte) (*space, error) {
-	if len(key) != 4 || len(b) < catalogHead || len(b) > catalogHead+maxNameSize {
+	if len(key) != 4 || len(b) < catalogHead {
 		return nil, errors.New("entry of a wrong size")
 	}
 	if b[0] != catalogVersion {
@@ -93,11 +102,22 @@ func decodeSpace(p *pager.Pager, key, b []byte) (*space, error) {
 	}
 	sp := &space{
 		id:     id,
-		name:   string(b[catalogHead:]),
 		config: treeConfig(id, uint32(o.PageSize), b[1]),
 		bytes:  binary.LittleEndian.Uint64(b[32:]),
 	}
 	sp.tree = btree.Open(p, node.GetRef(b[8:]), sp.config)
+	runs, b := int(binary.LittleEndian.Uint16(b[2:])), b[catalogHead:]
+	if runs > mostRuns || len(b) < runs*catalogRun || len(b) > runs*catalogRun+maxNameSize {
+		return nil, errors.New("entry of a wrong size")
+	}
+	for range runs {
+		r, err := openRun(p, sp, b)
+		if err != nil {
+			return nil, err
+		}
+		sp.runs, b = append(sp.runs, r), b[catalogRun:]
+	}
+	sp.name = string(b)
 	return sp, nil
 }
 

@@ -9,13 +9,13 @@ import (
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/kv"
-	"github.com/lightning-db/lightning/engine/internal/merge"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
-// A checkpoint merges the frozen memtables into the trees:
+// A checkpoint writes the frozen memtables to btree.db, into the trees or as
+// sorted runs in front of them (runs.go):
 //
 //  1. Everything in them is durable in the log, and visible, before.
 //  2. Only new extents are written, into space that neither the newest durable
@@ -28,13 +28,13 @@ import (
 
 // CheckpointInfo says what a checkpoint did.
 type CheckpointInfo struct {
-	Operations int    // merged from memtables
+	Operations int    // written from memtables
 	Segments   int    // of the log, recycled
-	Seq        uint64 // newest operation that is in the tree now
+	Seq        uint64 // newest operation that is in btree.db now
 	Duration   time.Duration
 }
 
-// Checkpoint merges what is in memory into the tree, makes it durable, and
+// Checkpoint writes what is in memory to btree.db, makes it durable, and
 // recycles the log before it. The engine does so by itself when a memtable is
 // full or the log is long. Readers and writers go on meanwhile. When ctx is
 // done it stops and nothing has changed.
@@ -90,10 +90,20 @@ func (db *DB) checkpointer() {
 		<-db.done
 		cancel()
 	}()
+	quiet := time.NewTicker(quietTime)
+	defer quiet.Stop()
+	var logged wal.LSN // at the last tick
 	for {
 		select {
 		case <-db.done:
 			return
+		case <-quiet.C:
+			end := db.log.End()
+			if end-logged <= quietBytes {
+				db.settleQuietly(ctx, end+quietBytes)
+			}
+			logged = end
+			continue
 		case <-db.wake:
 		}
 		db.checkpointMu.Lock()
@@ -102,12 +112,17 @@ func (db *DB) checkpointer() {
 		}
 		_, err := db.checkpoint(ctx, false)
 		db.checkpointMu.Unlock()
-		if err != nil && !db.closing() {
-			db.mu.Lock()
-			db.ckptErr = errorf("checkpoint: %w", public(err))
-			db.room.Broadcast()
-			db.mu.Unlock()
-		}
+		db.noteCheckpoint(err)
+	}
+}
+
+// noteCheckpoint tells those that wait for room why there is none.
+func (db *DB) noteCheckpoint(err error) {
+	if err != nil && !db.closing() {
+		db.mu.Lock()
+		db.ckptErr = errorf("checkpoint: %w", public(err))
+		db.room.Broadcast()
+		db.mu.Unlock()
 	}
 }
 
@@ -149,7 +164,7 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 	}
 	disk, err := db.writeTrees(generation{
 		wanted: newest.spaces,
-		change: func(w *pager.Writer, sp *space) (*space, error) { return mergeSpace(ctx, w, sp, frozen) },
+		change: func(w *pager.Writer, sp *space) (*space, error) { return db.writeSpace(ctx, w, sp, frozen) },
 		meta: func(m *pager.Meta) {
 			m.Seq, m.LogStart, m.LogSegment = newest.seq, uint64(newest.end), newest.segment
 			if m.LogEnd = 0; closing {
@@ -245,7 +260,7 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv
 		if g.wanted.byID[id] != nil {
 			continue
 		}
-		if err := btree.FreeAll(w, sp.tree); err != nil {
+		if err := freeSpace(w, sp); err != nil {
 			return nil, meta, err
 		}
 		dropped = append(dropped, id)
@@ -259,42 +274,6 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv
 	}
 	meta.Catalog = catalog.Root()
 	return disk, meta, nil
-}
-
-// mergeSpace merges what the memtables hold of a keyspace into its tree.
-func mergeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen []*mem) (*space, error) {
-	var sources []kv.Cursor
-	var deletes []kv.RangeDeletes
-	var all kv.RangeDeletes
-	for _, m := range frozen {
-		if m.table.Empty(sp.id) {
-			continue
-		}
-		sources = append(sources, m.table.NewCursor(sp.id, kv.MaxSeq))
-		if d := m.table.RangeDeletes(sp.id, kv.MaxSeq); d != nil {
-			deletes = append(deletes, d)
-			all = append(all, d...)
-		}
-	}
-	if len(sources) == 0 {
-		return sp, nil
-	}
-	edits := new(merge.Cursor)
-	edits.Reset(sources, deletes, true)
-	tree, stats, err := btree.Merge(ctx.Err, w, sp.tree, edits, union(all))
-	if err != nil {
-		return nil, err
-	}
-	next := *sp
-	next.tree = tree
-	next.bytes += uint64(stats.KeyBytes + stats.ValueBytes)
-	switch {
-	case tree.Len() == 0:
-		next.bytes = 0
-	case stats.Unread > 0: // how long those were is not known
-		next.bytes = uint64(float64(next.bytes) * float64(tree.Len()) / float64(tree.Len()+stats.Unread))
-	}
-	return &next, nil
 }
 
 // union returns the ranges that d covers, sorted and apart from each other, for

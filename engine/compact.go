@@ -15,7 +15,8 @@ type CompactInfo struct {
 	Duration      time.Duration
 }
 
-// Compact gives space back to the file system: it checkpoints, moves the
+// Compact gives space back to the file system: it checkpoints, merges all
+// sorted runs into the trees, moves the
 // extents at the end of btree.db into the free space before them, and cuts the
 // file. It takes several passes, since old and new must both exist until the
 // new is durable; each is a checkpoint of its own, so a crash at any point loses
@@ -34,6 +35,9 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	}
 	info := CompactInfo{Before: db.fileBytes()}
 	if _, err := db.checkpointAll(ctx, false); err != nil {
+		return info, wrap("compact", err)
+	}
+	if err := db.settle(ctx); err != nil {
 		return info, wrap("compact", err)
 	}
 	// What is past a mark moves before it. A hole is often too small for what

@@ -268,9 +268,14 @@ func TestDB_SpaceComesBack(t *testing.T) {
 			}
 		}
 		checkpoint()
-		if s := db.Stats(); s.Entries != 0 {
-			t.Fatalf("round %d: %d entries left", round, s.Entries)
+		snapshot, err := db.Snapshot()
+		if err != nil {
+			t.Fatal(err)
 		}
+		for key := range snapshot.Scan(nil, nil) {
+			t.Fatalf("round %d: %q is left", round, key)
+		}
+		snapshot.Close()
 	}
 	if have := db.Stats().FileBytes; have > 2*once {
 		t.Errorf("after ten rounds the file has %d bytes; one load takes %d", have, once)

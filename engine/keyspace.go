@@ -25,8 +25,8 @@ type KeyspaceInfo struct {
 	ID          uint32
 	PageSize    int
 	Compression Compression
-	Entries     uint64 // in the tree: as of the last checkpoint
-	Bytes       uint64 // of keys and values in the tree
+	Entries     uint64 // as of the last checkpoint; see Stats.Entries
+	Bytes       uint64 // of their keys and values
 }
 
 // Keyspace returns the keyspace of that name; "" is the default one.
@@ -51,13 +51,14 @@ func (db *DB) Keyspaces() ([]KeyspaceInfo, error) {
 	}
 	var list []KeyspaceInfo
 	for _, sp := range v.spaces.byID {
+		entries, bytes := sp.size()
 		list = append(list, KeyspaceInfo{
 			Name:        sp.name,
 			ID:          uint32(sp.id),
 			PageSize:    int(sp.config.PageSize),
 			Compression: Compression(sp.config.Codec),
-			Entries:     sp.tree.Len(),
-			Bytes:       sp.bytes,
+			Entries:     entries,
+			Bytes:       bytes,
 		})
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })

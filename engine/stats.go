@@ -19,8 +19,11 @@ type counters struct {
 // since Open.
 type Stats struct {
 	Keyspaces int
-	Entries   uint64 // in the trees: as of the last checkpoint
-	DataBytes uint64 // of keys and values in the trees
+	// Entries is their number in the trees and runs, as of the last checkpoint.
+	// A key that is in several of them, or deleted in a run, counts each time.
+	Entries   uint64
+	DataBytes uint64 // of keys and values, counted likewise
+	Runs      int    // sorted runs that wait to be merged into the trees
 
 	FileBytes    uint64 // length of btree.db
 	UsedBytes    uint64 // of it, reachable from the newest generation
@@ -64,8 +67,10 @@ func (db *DB) Stats() Stats {
 	}
 	for _, sp := range v.spaces.byID {
 		s.Keyspaces++
-		s.Entries += sp.tree.Len()
-		s.DataBytes += sp.bytes
+		entries, bytes := sp.size()
+		s.Entries += entries
+		s.DataBytes += bytes
+		s.Runs += len(sp.runs)
 	}
 	p := v.pager.Stats()
 	s.FileBytes, s.UsedBytes, s.FreeBytes, s.PendingBytes = uint64(p.FileSize), uint64(p.BytesUsed), uint64(p.FreeBytes), uint64(p.PendingBytes)

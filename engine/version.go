@@ -52,11 +52,13 @@ type spaces struct {
 	next   uint32 // id of the next one
 }
 
-// space is a keyspace: its identity, its settings, and its tree. Immutable.
+// space is a keyspace: its identity, its settings, its tree, and the sorted
+// runs in front of it. Immutable.
 type space struct {
 	id     kv.Keyspace
 	name   string
 	config btree.Config
+	runs   []*run // newest first
 	tree   *btree.Tree
 	bytes  uint64 // of keys and values in the tree
 }
@@ -105,7 +107,16 @@ func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte
 			return e.appendTo(dst)
 		}
 	}
-	return sp.tree.Get(key, hash, dst)
+	for _, r := range sp.runs {
+		if !r.filter.MayHave(hash) {
+			continue
+		}
+		if value, kind, err := r.tree.Get(key, hash, dst); kind != 0 || err != nil {
+			return value, kind == kv.Set, err
+		}
+	}
+	value, kind, err := sp.tree.Get(key, hash, dst)
+	return value, kind == kv.Set, err
 }
 
 func (v *version) has(sp *space, key []byte, hash uint64, seq kv.Seq) (bool, error) {
@@ -117,7 +128,16 @@ func (v *version) has(sp *space, key []byte, hash uint64, seq kv.Seq) (bool, err
 			return e.kind == kv.Set, nil
 		}
 	}
-	return sp.tree.Has(key, hash)
+	for _, r := range sp.runs {
+		if !r.filter.MayHave(hash) {
+			continue
+		}
+		if kind, err := r.tree.Has(key, hash); kind != 0 || err != nil {
+			return kind == kv.Set, err
+		}
+	}
+	kind, err := sp.tree.Has(key, hash)
+	return kind == kv.Set, err
 }
 
 // entry is what a memtable knows of a key.
@@ -158,8 +178,8 @@ type overlay struct {
 	seq   kv.Seq
 }
 
-// cursor makes the cursor of a keyspace at seq: the tree's own where no
-// memtable has anything to say.
+// cursor makes the cursor of a keyspace at seq: the tree's own where neither
+// a memtable nor a run has anything to say.
 func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) kv.Cursor {
 	var sources []kv.Cursor
 	var deletes []kv.RangeDeletes
@@ -178,6 +198,9 @@ func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) kv.Cursor {
 	add(v.active.table, seq)
 	for _, m := range v.frozen {
 		add(m.table, seq)
+	}
+	for _, r := range sp.runs {
+		sources = append(sources, r.tree.NewCursor())
 	}
 	if len(sources) == 0 {
 		return sp.tree.NewCursor()

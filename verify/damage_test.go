@@ -332,7 +332,7 @@ var damages = map[string]func(m *image, list []*extent) []want{
 	},
 	"a catalog entry of another version": func(m *image, list []*extent) []want {
 		e := root(list, 1)
-		m.b[e.pos-8] = 2
+		m.b[e.pos-8] = 3
 		m.sealParent(e)
 		return []want{{"C2", inspect.Structure, e.parent.ref.Offset}}
 	},
@@ -800,7 +800,7 @@ func TestRun_Errors(t *testing.T) {
 	}
 	m := usual.build(t, 1)
 	for _, at := range []uint64{0, 4096} {
-		le.PutUint32(m.b[at+8:], 2)
+		le.PutUint32(m.b[at+8:], 3)
 		m.sealSlot(at)
 	}
 	m.save()

@@ -9,11 +9,12 @@ import (
 // Report is what Run found.
 type Report struct {
 	OK bool // no finding
-	// Keys is the number of entries in the trees that can be read: the state
-	// of the last checkpoint. What came after it is in the log. With
+	// Keys is the number of entries in the trees and sorted runs that can be
+	// read: the state of the last checkpoint, where a key that is in several of
+	// them counts each time. What came after it is in the log. With
 	// Options.Quick it is the number that the catalog tells.
 	Keys       uint64
-	Nodes      uint64 // leaves, branches, large values and free lists that were read
+	Nodes      uint64 // leaves, branches, large values, filters and free lists that were read
 	Bytes      int64  // read
 	FileBytes  int64  // length of btree.db
 	Segments   int    // of the log, that are needed

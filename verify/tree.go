@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/engine/inspect"
 )
 
-// tree is the walk over the tree of one keyspace, or of the catalog. Each node
+// tree is the walk over the tree of one keyspace, a sorted run, or the catalog. Each node
 // is judged by itself and against its parent: where that holds everywhere, it
 // holds for the tree. So nodes can be read in any order, by any number of
 // goroutines.
@@ -24,6 +24,8 @@ type tree struct {
 	name    string
 	page    int
 	catalog bool
+	run     bool                   // a sorted run
+	passes  func(hash uint64) bool // of a run: whether its filter lets a key pass; nil: it cannot be read
 	// entry, if there is one, sees every entry, with the offset of its leaf.
 	entry func(leaf uint64, key []byte, e inspect.Entry)
 
@@ -217,13 +219,20 @@ func (t *tree) leaf(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
 	prefix := n.Prefix()
 	key := append(r.key[:0], prefix...)
 	var size uint64
-	overflow, misplaced, hidden := false, 0, 0
+	overflow, misplaced, hidden, tombstones, denied := false, 0, 0, 0, 0
 	for i := range n.Len() {
 		e := n.Entry(i)
 		key = append(key[:len(prefix)], e.Suffix...)
 		size += uint64(len(key) + e.Length)
-		if uint8(xxhash.Sum64(key)) != e.Fingerprint {
+		hash := xxhash.Sum64(key)
+		if uint8(hash) != e.Fingerprint {
 			hidden++
+		}
+		if t.passes != nil && !t.passes(hash) {
+			denied++
+		}
+		if e.Tombstone {
+			tombstones++
 		}
 		if e.Overflow != (e.Length > t.page/2) {
 			misplaced++
@@ -243,6 +252,12 @@ func (t *tree) leaf(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
 	}
 	if hidden > 0 {
 		t.findf(ref, s, uint64(hidden), "L4", inspect.Structure, "%d entries with the fingerprint of another key", hidden)
+	}
+	if tombstones > 0 && !t.run {
+		t.findf(ref, s, uint64(tombstones), "U1", inspect.Structure, "%d tombstones in a tree that is no sorted run", tombstones)
+	}
+	if denied > 0 {
+		t.findf(ref, s, uint64(denied), "U2", inspect.Structure, "%d keys of a sorted run that its filter denies", denied)
 	}
 	t.bytes.Add(size)
 	if !t.catalog {

@@ -18,6 +18,9 @@ func (v *verifier) checkTrees() error {
 	if v.quick {
 		for _, k := range spaces {
 			v.keys.Add(k.Root.Count)
+			for _, run := range k.Runs {
+				v.keys.Add(run.Root.Count)
+			}
 		}
 	} else if err := v.checkKeyspaces(spaces); err != nil {
 		return err
@@ -72,6 +75,9 @@ func (v *verifier) checkKeyspaces(spaces []inspect.Keyspace) error {
 		for i, k := range spaces {
 			trees[i] = &tree{v: v, id: k.ID, name: k.Name, page: int(k.PageSize)}
 			v.fork(r, func(r *reader) { trees[i].root(r, k.Root) })
+			for _, run := range k.Runs {
+				v.fork(r, func(r *reader) { v.checkRun(r, &k, run) })
+			}
 		}
 	})
 	if err != nil {
@@ -85,6 +91,31 @@ func (v *verifier) checkKeyspaces(spaces []inspect.Keyspace) error {
 		}
 	}
 	return nil
+}
+
+// checkRun walks a sorted run and holds its keys to its filter.
+func (v *verifier) checkRun(r *reader, k *inspect.Keyspace, run inspect.Run) {
+	t := &tree{v: v, id: k.ID, name: k.Name, page: int(k.PageSize), run: true}
+	ref := run.Filter
+	passes, h, err := r.Filter(ref, k.ID)
+	if err != nil {
+		v.incomplete.Store(true)
+		f := findingOf(inspect.AsDamage(err))
+		f.Keyspace, f.Reason = k.Name, "filter of a sorted run, without which reads are slower: "+f.Reason
+		v.add(f)
+	} else {
+		v.checkPadding(ref, h, k.Name)
+		if v.used.take(spanOf(ref.Offset, ref.Size())) {
+			v.nodes.Add(1)
+			t.passes = passes
+		} else {
+			v.addAt(ref.Offset, "M3", inspect.Space, "the filter of a sorted run stands where another extent is")
+		}
+		if ref.Count != 1 || ref.Overflow {
+			v.addAt(ref.Offset, "R3", inspect.Count, "one filter, the reference tells %d", ref.Count)
+		}
+	}
+	t.root(r, run.Root)
 }
 
 // checkSpace judges the free list (F1) and who has which unit (M3).

@@ -14,9 +14,11 @@ import (
 const CatalogPageSize = 4096
 
 const (
-	catalogVersion = 1
+	catalogVersion = 2
 	catalogHead    = 40
+	catalogRun     = 2*node.RefSize + 8
 	maxName        = 255
+	maxRuns        = 16
 )
 
 // Keyspace is an entry of the catalog.
@@ -27,32 +29,57 @@ type Keyspace struct {
 	PageSize uint32
 	Root     Ref
 	Bytes    uint64 // of the keys and values in the tree
+	Runs     []Run  // the newest first
+}
+
+// Run is a sorted run in front of a keyspace's tree.
+type Run struct {
+	Root   Ref
+	Filter Ref    // of its keys
+	Bytes  uint64 // of the keys and values in it, about
 }
 
 // DecodeKeyspace decodes an entry of the catalog's tree, as docs/FORMAT.md,
 // section Catalog, lays it out. Of one that breaks a rule it returns what it
 // could read.
 func DecodeKeyspace(key, value []byte) (Keyspace, error) {
-	if len(key) != 4 || len(value) < catalogHead || len(value) > catalogHead+maxName {
+	runs := 0
+	if len(value) >= catalogHead {
+		runs = int(binary.LittleEndian.Uint16(value[2:]))
+	}
+	head := catalogHead + runs*catalogRun
+	if len(key) != 4 || len(value) < head || len(value) > head+maxName {
 		return Keyspace{}, fmt.Errorf("an entry with a key of %d bytes and a value of %d", len(key), len(value))
 	}
 	k := Keyspace{
 		ID:       binary.BigEndian.Uint32(key),
-		Name:     string(value[catalogHead:]),
+		Name:     string(value[head:]),
 		Codec:    value[1],
 		PageSize: binary.LittleEndian.Uint32(value[4:]),
 		Root:     refOf(node.GetRef(value[8:])),
 		Bytes:    binary.LittleEndian.Uint64(value[32:]),
 	}
+	for b := value[catalogHead:head]; len(b) > 0; b = b[catalogRun:] {
+		k.Runs = append(k.Runs, Run{
+			Root:   refOf(node.GetRef(b)),
+			Filter: refOf(node.GetRef(b[node.RefSize:])),
+			Bytes:  binary.LittleEndian.Uint64(b[2*node.RefSize:]),
+		})
+	}
 	switch {
 	case value[0] != catalogVersion:
 		return k, fmt.Errorf("an entry of version %d", value[0])
-	case value[2] != 0 || value[3] != 0:
-		return k, fmt.Errorf("an entry with something at its zeros")
+	case runs > maxRuns:
+		return k, fmt.Errorf("keyspace %d has %d sorted runs", k.ID, runs)
 	case !compress.Codec(k.Codec).Valid():
 		return k, fmt.Errorf("keyspace %d has an unknown %v", k.ID, compress.Codec(k.Codec))
 	case k.PageSize < engine.MinPageSize || k.PageSize > engine.MaxPageSize || bits.OnesCount32(k.PageSize) != 1:
 		return k, fmt.Errorf("keyspace %d has a page size of %d", k.ID, k.PageSize)
+	}
+	for i := range k.Runs {
+		if k.Runs[i].Root.Count == 0 || k.Runs[i].Root.IsZero() || k.Runs[i].Filter.IsZero() {
+			return k, fmt.Errorf("keyspace %d has an empty run", k.ID)
+		}
 	}
 	return k, nil
 }

@@ -19,7 +19,7 @@ const (
 	FirstExtent   = 8192
 	metaSize      = 512
 	metaMagic     = "LGTNGDB1"
-	metaVersion   = 1
+	metaVersion   = 2
 	placeDistance = 2048
 )
 

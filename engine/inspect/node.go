@@ -63,6 +63,7 @@ type Entry struct {
 	Value       []byte // with Overflow, the encoded reference of its extent
 	Length      int    // of the value
 	Overflow    bool   // the value is in an overflow extent
+	Tombstone   bool   // the key is deleted
 	Fingerprint uint8
 }
 
@@ -72,7 +73,7 @@ func (e *Entry) Ref() Ref { return refOf(node.GetRef(e.Value)) }
 // Entry returns entry i of a leaf.
 func (n *Node) Entry(i int) Entry {
 	c := n.n.Cell(i)
-	return Entry{c.Suffix, c.Value, c.Len, c.Overflow, n.n.Fingerprint(i)}
+	return Entry{c.Suffix, c.Value, c.Len, c.Overflow, c.Tombstone, n.n.Fingerprint(i)}
 }
 
 // Prefix is what every key of a leaf, or every separator of a branch but the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/filter"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/internal/pager"
@@ -122,6 +123,20 @@ func (r *Reader) FreeList() ([]FreeExtent, Header, error) {
 		return nil, h, r.damage(ref, "F1", Structure, "%v", err)
 	}
 	return list, h, nil
+}
+
+// Filter verifies the filter of a sorted run, and returns whether it lets the
+// key of a hash (XXH64) pass, with its header. The error is a *Damage.
+func (r *Reader) Filter(ref Ref, keyspace uint32) (passes func(hash uint64) bool, h Header, err error) {
+	stored, h, err := r.extent(ref, pager.Expect{Kind: Overflow, Keyspace: kv.Keyspace(keyspace)}, maxStored)
+	if err != nil {
+		return nil, h, err
+	}
+	f, ok := filter.Decode(stored[node.HeaderSize:])
+	if !ok || h.Codec != uint8(compress.None) {
+		return nil, h, r.damage(ref, "X3", Structure, "a filter of %d bytes", h.PlainLength)
+	}
+	return f.MayHave, h, nil
 }
 
 // Value verifies the overflow extent of ref and the value in it, and returns

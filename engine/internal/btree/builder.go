@@ -26,8 +26,9 @@ type builder struct {
 	levels []*level
 	leaf   node.LeafBuilder
 	branch node.BranchBuilder
-	nodes  uint64 // written
-	hot    bool   // new entries belong with a leaf that is in memory
+	nodes  uint64       // written
+	hot    bool         // new entries belong with a leaf that is in memory
+	hashes func(uint64) // of a run, sees the hash of every new key
 }
 
 // level is the right edge of one level: the items of its last one or two
@@ -159,7 +160,7 @@ func (b *builder) writeLeaf(h node.Header, items []item) (*pager.Frame, error) {
 		it := &items[i]
 		overflow = overflow || it.overflow
 		hot = hot || it.hot
-		b.leaf.Add(it.key[prefix:], it.fp, it.value, it.valueLen, it.overflow)
+		b.leaf.Add(it.key[prefix:], it.fp, it.value, it.valueLen, it.overflow || it.tombstone)
 	}
 	buf := b.leaf.Finish(&h)
 	return b.w.Write(h, uint64(len(items)), overflow, buf, nil, hot)
@@ -269,13 +270,20 @@ func (b *builder) frame(k int, it item) *pager.Frame {
 
 // keep appends entry i of the older leaf n.
 func (b *builder) keep(n node.Node, i int, key []byte, cell node.Cell, hot bool) error {
-	it := item{key: key, value: cell.Value, valueLen: cell.Len, fp: n.Fingerprint(i), overflow: cell.Overflow, hot: hot}
+	it := item{
+		key: key, value: cell.Value, valueLen: cell.Len, fp: n.Fingerprint(i),
+		overflow: cell.Overflow, tombstone: cell.Tombstone, hot: hot,
+	}
 	return b.add(0, it, stable{value: true})
 }
 
-// entry appends a new entry.
-func (b *builder) entry(key, value []byte, s stable) error {
-	it := item{key: key, value: value, valueLen: len(value), fp: uint8(kv.Hash(key)), hot: b.hot}
+// entry appends a new entry, of kind Set, or Delete in a run.
+func (b *builder) entry(key, value []byte, kind kv.Kind, s stable) error {
+	hash := kv.Hash(key)
+	if b.hashes != nil {
+		b.hashes(hash)
+	}
+	it := item{key: key, value: value, valueLen: len(value), fp: uint8(hash), tombstone: kind == kv.Delete, hot: b.hot}
 	if len(value) > b.limit()/2 {
 		ref, err := b.w.WriteOverflow(b.t.cfg.Keyspace, value, b.t.cfg.Codec)
 		if err != nil {

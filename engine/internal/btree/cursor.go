@@ -7,7 +7,7 @@ import (
 )
 
 // Cursor walks the entries of a Tree. It implements kv.Cursor: all entries
-// are of kind Set with sequence number 0. When a move returned false the
+// have sequence number 0, and those of a tree that is no run the kind Set. When a move returned false the
 // cursor stands nowhere, until a positioning method moves it. A failed cursor
 // stays failed until Reset. It may be reset and used again without
 // allocation; it belongs to one goroutine.
@@ -122,6 +122,9 @@ func (c *Cursor) Value() ([]byte, error) {
 	if !c.overflow {
 		return c.leaf[at : at+c.size : at+c.size], nil
 	}
+	if c.size == 0 {
+		return nil, nil // a tombstone
+	}
 	value, err := c.t.readOverflow(node.GetRef(c.leaf[at:]), c.size, c.value[:0])
 	if err != nil {
 		c.fail(err)
@@ -134,8 +137,13 @@ func (c *Cursor) Value() ([]byte, error) {
 // ValueLen returns the length of the current value without reading it.
 func (c *Cursor) ValueLen() int { return c.size }
 
-// Kind returns kv.Set.
-func (c *Cursor) Kind() kv.Kind { return kv.Set }
+// Kind returns kv.Set, or kv.Delete on a tombstone.
+func (c *Cursor) Kind() kv.Kind {
+	if c.overflow && c.size == 0 {
+		return kv.Delete
+	}
+	return kv.Set
+}
 
 // Seq returns 0.
 func (c *Cursor) Seq() kv.Seq { return 0 }

@@ -130,9 +130,9 @@ func TestTree_Get(t *testing.T) {
 				t.Fatal("nothing to find")
 			}
 			for _, e := range s.model {
-				got, found, err := s.tree.Get(e.key, kv.Hash(e.key), []byte("dst"))
-				if err != nil || !found || string(got[:3]) != "dst" || !bytes.Equal(got[3:], e.value) {
-					t.Fatalf("%.40q: %v, %v", e.key, found, err)
+				got, kind, err := s.tree.Get(e.key, kv.Hash(e.key), []byte("dst"))
+				if err != nil || kind != kv.Set || string(got[:3]) != "dst" || !bytes.Equal(got[3:], e.value) {
+					t.Fatalf("%.40q: %v, %v", e.key, kind, err)
 				}
 			}
 			for i := range 2000 {
@@ -144,8 +144,9 @@ func TestTree_Get(t *testing.T) {
 					}
 				}
 				_, want := s.model.find(key)
-				got, found, err := s.tree.Get(key, kv.Hash(key), []byte("dst"))
-				has, hasErr := s.tree.Has(key, kv.Hash(key))
+				got, kind, err := s.tree.Get(key, kv.Hash(key), []byte("dst"))
+				hasKind, hasErr := s.tree.Has(key, kv.Hash(key))
+				found, has := kind == kv.Set, hasKind == kv.Set
 				if err != nil || hasErr != nil || found != want || has != want || !found && string(got) != "dst" {
 					t.Fatalf("%.40q: found %v, has %v, want %v; %v", key, found, has, want, err)
 				}
@@ -162,8 +163,8 @@ func TestTree_Get_DoesNotAllocate(t *testing.T) {
 	get := func() {
 		key := s.model[i%len(s.model)].key
 		i += 37
-		if _, found, err := s.tree.Get(key, kv.Hash(key), dst); !found || err != nil {
-			t.Fatal(found, err)
+		if _, kind, err := s.tree.Get(key, kv.Hash(key), dst); kind != kv.Set || err != nil {
+			t.Fatal(kind, err)
 		}
 	}
 	for range s.model {
@@ -234,14 +235,14 @@ func TestCorruptNode_IsAnError(t *testing.T) {
 
 			failed := 0
 			for _, e := range s.model {
-				got, found, err := s.tree.Get(e.key, kv.Hash(e.key), nil)
+				got, kind, err := s.tree.Get(e.key, kv.Hash(e.key), nil)
 				switch {
 				case err != nil && !isCorrupt(err):
 					t.Fatalf("Get: %v", err)
 				case err != nil:
 					failed++
-				case !found || !bytes.Equal(got, e.value):
-					t.Fatalf("Get past a corrupt node at %d: %v", ref.Off, found)
+				case kind != kv.Set || !bytes.Equal(got, e.value):
+					t.Fatalf("Get past a corrupt node at %d: %v", ref.Off, kind)
 				}
 			}
 			if uint64(failed) != ref.Count {

@@ -39,14 +39,15 @@ type MergeStats struct {
 // Where edits has a method Stable() bool that returns true, its keys and
 // values stay as they are during the whole merge, and are not copied.
 func Merge(stop func() error, w *pager.Writer, t *Tree, edits kv.Cursor, ranges kv.RangeDeletes) (*Tree, MergeStats, error) {
-	m := merger{
-		builder: builder{w: w, t: t},
-		stop:    stop,
-		edits:   edits,
-		ranges:  coalesce(ranges),
-		key:     make([]byte, 0, 256), // not nil, which would be behind all keys
-	}
-	if s, ok := edits.(interface{ Stable() bool }); ok && s.Stable() {
+	m := merger{builder: builder{w: w, t: t}, stop: stop, edits: edits, ranges: coalesce(ranges)}
+	return m.merge()
+}
+
+// merge does what Merge says.
+func (m *merger) merge() (*Tree, MergeStats, error) {
+	t := m.t
+	m.key = make([]byte, 0, 256) // not nil, which would be behind all keys
+	if s, ok := m.edits.(interface{ Stable() bool }); ok && s.Stable() {
 		m.stable = stable{key: true, value: true}
 	}
 	root, err := m.run()
@@ -76,6 +77,8 @@ type merger struct {
 	more      bool   // there is one
 	effective bool   // it is known to change something
 	stable    stable // what the edits promise
+
+	tombstones bool // keep those of the edits: this is a run
 
 	ranges []kv.Range // those that reach past what has been merged
 
@@ -217,7 +220,7 @@ func (m *merger) mergeLeaf(f *pager.Frame, lower, upper []byte) error {
 // A nil key is behind all.
 func (m *merger) insertBefore(key []byte) error {
 	for m.more && (key == nil || bytes.Compare(m.head, key) < 0) {
-		if m.edits.Kind() == kv.Set {
+		if kind := m.edits.Kind(); kind == kv.Set || m.tombstones {
 			value, err := m.edits.Value()
 			if err != nil {
 				return err
@@ -225,7 +228,7 @@ func (m *merger) insertBefore(key []byte) error {
 			m.stats.Added++
 			m.stats.KeyBytes += int64(len(m.head))
 			m.stats.ValueBytes += int64(len(value))
-			if err := m.entry(m.head, value, m.stable); err != nil {
+			if err := m.entry(m.head, value, kind, m.stable); err != nil {
 				return err
 			}
 		}
@@ -246,7 +249,7 @@ func (m *merger) replace(old node.Cell) error {
 		m.stats.Replaced++
 		m.stats.ValueBytes += int64(len(value)) - int64(old.Len)
 		m.freeOverflow(old)
-		if err := m.entry(m.head, value, m.stable); err != nil {
+		if err := m.entry(m.head, value, kv.Set, m.stable); err != nil {
 			return err
 		}
 	} else {

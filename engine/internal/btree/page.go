@@ -13,10 +13,11 @@ type item struct {
 	value []byte // as the node has it: of a child, its encoded reference
 
 	// Of an entry.
-	valueLen int
-	fp       uint8
-	overflow bool // value is an encoded reference
-	hot      bool // it comes from a leaf that was in memory
+	valueLen  int
+	fp        uint8
+	overflow  bool // value is an encoded reference
+	tombstone bool // there is no value
+	hot       bool // it comes from a leaf that was in memory
 
 	// Of a child.
 	frame *pager.Frame // nil where there is none yet

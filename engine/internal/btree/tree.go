@@ -61,25 +61,60 @@ func (t *Tree) Root() node.Ref {
 // Len returns the number of entries.
 func (t *Tree) Len() uint64 { return t.Root().Count }
 
-// Get appends the value of key to dst and reports whether there is one. hash
-// is kv.Hash(key). It allocates nothing when the node is in memory and dst has
-// room.
-func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
+// Get appends the value of key to dst. The kind is Set when there is one, 0
+// when the tree does not know the key, and Delete when it is a run that has a
+// tombstone of it. hash is kv.Hash(key). It allocates nothing when the node is
+// in memory and dst has room.
+func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, kind kv.Kind, err error) {
 	v, size, overflow, found, err := t.find(t.root, key, uint8(hash))
 	if err != nil || !found {
-		return dst, false, err
+		return dst, 0, err
 	}
 	if overflow {
-		value, err = t.readOverflow(node.GetRef(v), size, dst)
-		return value, err == nil, err
+		if size == 0 {
+			return dst, kv.Delete, nil
+		}
+		if value, err = t.readOverflow(node.GetRef(v), size, dst); err != nil {
+			return value, 0, err
+		}
+		return value, kv.Set, nil
 	}
-	return append(dst, v...), true, nil
+	return append(dst, v...), kv.Set, nil
 }
 
-// Has reports whether key has a value. hash is kv.Hash(key).
-func (t *Tree) Has(key []byte, hash uint64) (bool, error) {
-	_, _, _, found, err := t.find(t.root, key, uint8(hash))
-	return found, err
+// Has returns the kind that Get does. hash is kv.Hash(key).
+func (t *Tree) Has(key []byte, hash uint64) (kv.Kind, error) {
+	_, size, overflow, found, err := t.find(t.root, key, uint8(hash))
+	switch {
+	case err != nil || !found:
+		return 0, err
+	case overflow && size == 0:
+		return kv.Delete, nil
+	}
+	return kv.Set, nil
+}
+
+// SameLeaf reports whether the two keys belong in one leaf. It reads branches
+// only.
+func (t *Tree) SameLeaf(a, b []byte) (bool, error) {
+	for f := t.root; f != nil; {
+		if f.Level() == 0 {
+			break
+		}
+		n, err := t.p.Node(f)
+		if err != nil {
+			return false, err
+		}
+		if n.Kind() == node.Leaf {
+			break
+		}
+		i := n.Search(a)
+		if i != n.Search(b) {
+			return false, nil
+		}
+		f = t.p.Child(f, n, i)
+	}
+	return true, nil
 }
 
 // find looks for key below f, which may be nil. It returns what node.Find does.

@@ -82,7 +82,7 @@ func checkLeaf(n Node) error {
 		if size > kv.MaxValueSize {
 			return cellError(i, "has too long a value")
 		}
-		if value&1 != 0 {
+		if value&1 != 0 && value != tombstone {
 			size = RefSize
 		}
 		if size > room {

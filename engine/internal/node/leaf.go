@@ -13,7 +13,8 @@ import (
 //	prefix         shared by all keys of the leaf; empty where there is one
 //	cells          uvarint suffix length, uvarint value length·2+o, suffix,
 //	               then the value (o=0) or the reference of its overflow
-//	               extent (o=1)
+//	               extent (o=1); length 0 with o=1 is a tombstone, and nothing
+//	               follows
 //
 // The fingerprints start 48 bytes into the node, so a lookup reads the header
 // and the first 16 of them from one cache line, and the rest of them and the
@@ -25,6 +26,9 @@ type Cell struct {
 	Value    []byte // with Overflow, the encoded Ref of the value's extent
 	Len      int    // length of the value
 	Overflow bool
+	// Tombstone says that the key is deleted: there is no value. Only the
+	// leaves of sorted runs have tombstones.
+	Tombstone bool
 }
 
 // Ref is where the value of a cell with Overflow is.
@@ -48,7 +52,8 @@ func (b *LeafBuilder) Begin(count int, prefix []byte, size int) {
 }
 
 // Add appends an entry. fp is the low byte of its key's hash. With overflow,
-// value is an encoded Ref and valueLen the length of the value it stands for.
+// value is an encoded Ref and valueLen the length of the value it stands for;
+// with neither value nor valueLen the entry is a tombstone.
 func (b *LeafBuilder) Add(suffix []byte, fp uint8, value []byte, valueLen int, overflow bool) {
 	off := len(b.buf) - HeaderSize
 	if b.added == b.count || off > 0xFFFF {
@@ -103,7 +108,10 @@ func (n Node) Cell(i int) Cell {
 	at, suffix, size, overflow := n.CellAt(i)
 	end := at + suffix
 	c := Cell{Suffix: n[at:end:end], Len: size, Overflow: overflow}
-	if overflow {
+	switch {
+	case overflow && size == 0:
+		c.Overflow, c.Tombstone = false, true
+	case overflow:
 		size = RefSize
 	}
 	c.Value = n[end : end+size : end+size]
@@ -111,7 +119,8 @@ func (n Node) Cell(i int) Cell {
 }
 
 // CellAt returns what Cell does, as the offset in the node of the suffix,
-// behind which the value stands, and the lengths of the two.
+// behind which the value stands, and the lengths of the two. A tombstone is an
+// overflow value of length 0.
 func (n Node) CellAt(i int) (at, suffix, size int, overflow bool) {
 	at = HeaderSize + int(binary.LittleEndian.Uint16(n[leafSlots(n.Count())+2*i:]))
 	suffix, size, at = cellLengths(n, at)
@@ -136,13 +145,16 @@ func cellLengths(n Node, at int) (suffix, value, end int) {
 // Fingerprint returns the low byte of the hash of entry i's key.
 func (n Node) Fingerprint(i int) uint8 { return n[HeaderSize+i] }
 
+// tombstone is the value number of a tombstone's cell: length 0, o=1.
+const tombstone = 1
+
 const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
 )
 
 // Find looks for key, whose hash ends in fp, and returns the Value, Len and
-// Overflow of its cell. It compares eight fingerprints at a time, and the key
+// Overflow of its cell; of a tombstone nil, 0 and true. It compares eight fingerprints at a time, and the key
 // only where one matches. (It does not return the Cell, which the compiler
 // would pass through memory: that took a third of the time.)
 func (n Node) Find(key []byte, fp uint8) (value []byte, size int, overflow, found bool) {
@@ -165,6 +177,9 @@ func (n Node) Find(key []byte, fp uint8) (value []byte, size int, overflow, foun
 				continue
 			}
 			at += suffix
+			if value == tombstone {
+				return nil, 0, true, true
+			}
 			if value&1 != 0 {
 				return n[at : at+RefSize : at+RefSize], value >> 1, true, true
 			}

@@ -65,6 +65,9 @@ func newFrame(ref node.Ref, ks kv.Keyspace, level int) *Frame {
 // Ref is the reference of the frame's node.
 func (f *Frame) Ref() node.Ref { return node.GetRef(f.ref[:]) }
 
+// Level is the level of the frame's node, -1 when that is not known.
+func (f *Frame) Level() int { return int(f.level) }
+
 // Resident reports whether the node is in memory at the moment.
 func (f *Frame) Resident() bool { return f.data.Load() != nil }
 

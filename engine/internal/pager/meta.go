@@ -15,7 +15,7 @@ import (
 const (
 	metaSize    = 512
 	metaMagic   = "LGTNGDB1"
-	metaVersion = 1
+	metaVersion = 2
 	slotStride  = 4096 // from one meta slot to the other
 	copyOffset  = 2048 // from a slot to its copy
 	metaPlaces  = 4    // two slots and their copies

@@ -1,0 +1,364 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/btree"
+	"github.com/lightning-db/lightning/engine/internal/filter"
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/merge"
+	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+)
+
+// Merging a memtable of random keys straight into a large tree writes a whole
+// leaf anew for every few entries. So where that is so, a checkpoint writes
+// the memtable as a sorted run in front of the tree, and the runs are merged
+// into it together, when there are several. That happens a slice at a time (as
+// in the rolling merge of O'Neil et al., "The Log-Structured Merge-Tree",
+// 1996): each checkpoint merges the runs' next smallest keys, and frees them
+// in the runs, so that no checkpoint takes long.
+//
+// Invariants:
+//
+//  1. Runs are newer than the tree, and the first of them is the newest: of
+//     the versions of a key, the first that is met counts.
+//  2. Only the oldest runs are merged into the tree, all of them over one
+//     range of keys, and in one generation these keys leave the runs.
+//  3. While there are runs, a memtable becomes a run, too, or is merged into
+//     the tree together with all of them.
+//  4. Range tombstones are in no run: a memtable that has any is merged.
+
+const (
+	// wantedRuns is how many runs gather before they are merged.
+	wantedRuns = 8
+	// mostRuns is how many there may be: those that are being merged and those
+	// that gather meanwhile.
+	mostRuns = 2 * wantedRuns
+	// scatter is from how many bytes of leaves for one of entries on a run is
+	// written.
+	scatter = 4
+)
+
+// run is a sorted run. Immutable.
+type run struct {
+	tree      *btree.Tree
+	filter    *filter.Filter // nil, which lets every key pass, where it cannot be read
+	filterRef node.Ref       // the extent that it is stored in
+	bytes     uint64         // of keys and values, about
+	merging   bool           // it has begun to be merged into the tree
+}
+
+// openRun opens the run that b describes, an entry of the catalog.
+func openRun(p *pager.Pager, sp *space, b []byte) (*run, error) {
+	r := &run{
+		tree:      btree.Open(p, node.GetRef(b), sp.config),
+		filterRef: node.GetRef(b[node.RefSize:]),
+		bytes:     binary.LittleEndian.Uint64(b[2*node.RefSize:]),
+	}
+	if r.tree.Len() == 0 || r.filterRef.IsZero() {
+		return nil, errors.New("an empty run")
+	}
+	if stored, err := p.ReadOverflow(r.filterRef, sp.id, nil); err == nil {
+		r.filter, _ = filter.Decode(stored)
+	}
+	return r, nil
+}
+
+// size returns how many entries the tree and the runs have, and their bytes.
+func (sp *space) size() (entries, bytes uint64) {
+	entries, bytes = sp.tree.Len(), sp.bytes
+	for _, r := range sp.runs {
+		entries += r.tree.Len()
+		bytes += r.bytes
+	}
+	return entries, bytes
+}
+
+// freeSpace frees all that a keyspace has in the file.
+func freeSpace(w *pager.Writer, sp *space) error {
+	for _, r := range sp.runs {
+		if err := freeRun(w, r); err != nil {
+			return err
+		}
+	}
+	return btree.FreeAll(w, sp.tree)
+}
+
+func freeRun(w *pager.Writer, r *run) error {
+	w.Free(r.filterRef)
+	return btree.FreeAll(w, r.tree)
+}
+
+// writeSpace writes what the memtables hold of a keyspace.
+func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen []*mem) (*space, error) {
+	var sources []kv.Cursor
+	var deletes []kv.RangeDeletes
+	var ranges kv.RangeDeletes
+	for _, m := range frozen {
+		if m.table.Empty(sp.id) {
+			continue
+		}
+		sources = append(sources, m.table.NewCursor(sp.id, kv.MaxSeq))
+		if d := m.table.RangeDeletes(sp.id, kv.MaxSeq); d != nil {
+			deletes = append(deletes, d)
+			ranges = append(ranges, d...)
+		}
+	}
+	if len(sources) == 0 {
+		return sp, nil
+	}
+	edits := new(merge.Cursor)
+	edits.Reset(sources, deletes, true)
+	asRun := false
+	if len(ranges) == 0 {
+		var err error
+		if asRun, err = db.wantsRun(sp, edits); err != nil {
+			return nil, err
+		}
+	}
+	if asRun {
+		return db.writeRun(ctx, w, sp, edits)
+	}
+	for _, r := range sp.runs {
+		sources = append(sources, r.tree.NewCursor())
+	}
+	edits.Reset(sources, deletes, true)
+	next, err := mergeIntoTree(ctx, w, sp, edits, union(ranges))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range sp.runs {
+		if err := freeRun(w, r); err != nil {
+			return nil, err
+		}
+	}
+	next.runs = nil
+	return next, nil
+}
+
+// wantsRun reports whether the edits are to become a run.
+func (db *DB) wantsRun(sp *space, edits kv.Cursor) (bool, error) {
+	if len(sp.runs) > 0 {
+		return true, nil
+	}
+	least := db.opts.MemtableBytes // to write less than that is no pain
+	if int64(sp.bytes) < least {
+		return false, nil
+	}
+	leaves, bytes, err := footprint(sp.tree, edits)
+	cost := leaves * int64(sp.config.PageSize)
+	return cost > least && cost > scatter*bytes, err
+}
+
+// footprint returns about how many leaves of t the edits belong in, and how
+// many bytes of keys and values they have.
+func footprint(t *btree.Tree, edits kv.Cursor) (leaves, bytes int64, err error) {
+	const every = 32 // pairs of neighbours are looked up
+	var before []byte
+	entries, pairs, apart := int64(0), int64(0), int64(0)
+	for ok := edits.First(); ok; ok = edits.Next() {
+		key := edits.Key()
+		value, err := edits.Value()
+		if err != nil {
+			return 0, 0, err
+		}
+		bytes += int64(len(key) + len(value))
+		if entries%every == 1 {
+			same, err := t.SameLeaf(before, key)
+			if err != nil {
+				return 0, 0, err
+			}
+			if pairs++; !same {
+				apart++
+			}
+		}
+		if entries%every == 0 {
+			before = append(before[:0], key...)
+		}
+		entries++
+	}
+	if err := edits.Err(); err != nil || pairs == 0 {
+		return entries, bytes, err
+	}
+	return 1 + entries*apart/pairs, bytes, nil
+}
+
+// writeRun writes the edits as the newest run, and merges a slice of the
+// oldest ones into the tree when it is time.
+func (db *DB) writeRun(ctx context.Context, w *pager.Writer, sp *space, edits kv.Cursor) (*space, error) {
+	tree, keys, stats, err := btree.BuildRun(ctx.Err, w, db.version.Load().pager, sp.config, edits)
+	if err != nil {
+		return nil, err
+	}
+	next := *sp
+	next.runs = nil
+	if tree.Len() > 0 {
+		ref, err := w.WriteOverflow(sp.id, keys.Encode(), 0)
+		if err != nil {
+			return nil, err
+		}
+		next.runs = append(next.runs, &run{tree: tree, filter: keys, filterRef: ref, bytes: uint64(stats.KeyBytes + stats.ValueBytes)})
+	}
+	next.runs = append(next.runs, sp.runs...)
+	slice := 2 * int(tree.Len()) // four of them merge what wantedRuns hold
+	if len(sp.runs) >= mostRuns-1 {
+		slice = math.MaxInt
+	}
+	return mergeSlice(ctx, w, &next, len(sp.runs), slice)
+}
+
+// mergeSlice merges the smallest keys of the oldest runs into the tree: of
+// those that have begun to be merged, else of the oldest wanted ones, once
+// there are as many, about so many entries.
+func mergeSlice(ctx context.Context, w *pager.Writer, sp *space, oldest, entries int) (*space, error) {
+	first := len(sp.runs) - oldest
+	switch last := len(sp.runs) - 1; {
+	case last < 0:
+		return sp, nil
+	case sp.runs[last].merging:
+		for first = last; first > 0 && sp.runs[first-1].merging; first-- {
+		}
+	case oldest < wantedRuns:
+		return sp, nil
+	}
+	return mergeRuns(ctx, w, sp, first, entries)
+}
+
+// mergeRuns merges about so many entries, the smallest keys, of the runs from
+// the one of that index on, into the tree.
+func mergeRuns(ctx context.Context, w *pager.Writer, sp *space, from, entries int) (*space, error) {
+	old := sp.runs[from:]
+	sources := make([]kv.Cursor, len(old))
+	for i, r := range old {
+		sources[i] = r.tree.NewCursor()
+	}
+	edits := &slice{left: entries}
+	edits.Reset(sources, nil, true)
+	next, err := mergeIntoTree(ctx, w, sp, edits, nil)
+	if err != nil {
+		return nil, err
+	}
+	next.runs = append([]*run(nil), sp.runs[:from]...)
+	for _, r := range old {
+		if edits.end == nil {
+			if err := freeRun(w, r); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		rest := *r
+		rest.merging = true
+		if rest.tree, err = btree.Trim(ctx.Err, w, r.tree, edits.end); err != nil {
+			return nil, err
+		}
+		if rest.tree.Len() == 0 {
+			w.Free(r.filterRef)
+			continue
+		}
+		rest.bytes = uint64(float64(r.bytes) * float64(rest.tree.Len()) / float64(r.tree.Len()))
+		next.runs = append(next.runs, &rest)
+	}
+	return next, nil
+}
+
+// slice is a merge.Cursor that ends early, and remembers where. It is walked
+// forward only.
+type slice struct {
+	merge.Cursor
+	left int
+	end  []byte // the first key that was not shown; nil: all were
+}
+
+func (s *slice) Next() bool {
+	if !s.Cursor.Next() {
+		return false
+	}
+	if s.left--; s.left <= 0 {
+		s.end = append([]byte{}, s.Key()...)
+		return false
+	}
+	return true
+}
+
+// mergeIntoTree merges the edits into the tree of a keyspace.
+func mergeIntoTree(ctx context.Context, w *pager.Writer, sp *space, edits kv.Cursor, ranges kv.RangeDeletes) (*space, error) {
+	tree, stats, err := btree.Merge(ctx.Err, w, sp.tree, edits, ranges)
+	if err != nil {
+		return nil, err
+	}
+	next := *sp
+	next.tree = tree
+	next.bytes += uint64(stats.KeyBytes + stats.ValueBytes)
+	switch {
+	case tree.Len() == 0:
+		next.bytes = 0
+	case stats.Unread > 0: // how long those were is not known
+		next.bytes = uint64(float64(next.bytes) * float64(tree.Len()) / float64(tree.Len()+stats.Unread))
+	}
+	return &next, nil
+}
+
+// How runs are merged while little is written: so many entries at a time, when
+// no more than so many bytes were logged in that time.
+const (
+	quietTime    = time.Second
+	quietBytes   = 1 << 20
+	settledSlice = 1 << 18
+)
+
+// settle merges all runs into the trees. The caller holds checkpointMu.
+func (db *DB) settle(ctx context.Context) error {
+	for {
+		more, err := db.settleSome(ctx)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// settleQuietly merges runs until there are none, or the log has reached until.
+func (db *DB) settleQuietly(ctx context.Context, until wal.LSN) {
+	for more := true; more && db.log.End() <= until; {
+		db.checkpointMu.Lock()
+		var err error
+		more, err = db.settleSome(ctx)
+		db.checkpointMu.Unlock()
+		if err != nil {
+			return // it was not needed, and the next checkpoint will tell
+		}
+	}
+}
+
+// settleSome merges a slice of the runs of every keyspace that has any, and
+// reports whether there are more. The caller holds checkpointMu.
+func (db *DB) settleSome(ctx context.Context) (more bool, err error) {
+	idle := true
+	for _, sp := range db.disk {
+		idle = idle && len(sp.runs) == 0
+	}
+	if idle {
+		return false, nil
+	}
+	meta := db.version.Load().pager.Meta()
+	disk, err := db.writeTrees(generation{
+		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
+		change: func(w *pager.Writer, sp *space) (*space, error) {
+			if len(sp.runs) == 0 {
+				return sp, nil
+			}
+			return mergeRuns(ctx, w, sp, 0, settledSlice)
+		},
+		meta: func(m *pager.Meta) { m.LogEnd = 0 },
+	})
+	if err != nil {
+		return false, db.checkpointFailed(err)
+	}
+	db.installTrees(disk, nil)
+	return true, nil
+}
