@@ -35,11 +35,13 @@ import (
 //  4. Range tombstones are in no run: a memtable that has any is merged.
 
 const (
-	// wantedRuns is how many runs gather before they are merged.
-	wantedRuns = 8
-	// mostRuns is how many there may be: those that are being merged and those
-	// that gather meanwhile.
-	mostRuns = 2 * wantedRuns
+	// mostRuns is how many runs there may be: those that are being merged and
+	// those that gather meanwhile.
+	mostRuns = 2 * maxGathered
+	// How many runs gather before they are merged: so many that an entry that
+	// is merged has about two of the tree's written with it, within these
+	// bounds. More runs make writes cheaper and reads dearer.
+	minGathered, maxGathered = 4, 16
 	// scatter is from how many bytes of leaves for one of entries on a run is
 	// written.
 	scatter = 4
@@ -206,16 +208,16 @@ func (db *DB) writeRun(ctx context.Context, w *pager.Writer, sp *space, edits kv
 		next.runs = append(next.runs, &run{tree: tree, filter: keys, filterRef: ref, bytes: uint64(stats.KeyBytes + stats.ValueBytes)})
 	}
 	next.runs = append(next.runs, sp.runs...)
-	slice := 2 * int(tree.Len()) // four of them merge what wantedRuns hold
+	slice := 3 * int(tree.Len()) / 2 // so that they are merged before as many have gathered again
 	if len(sp.runs) >= mostRuns-1 {
 		slice = math.MaxInt
 	}
 	return mergeSlice(ctx, w, &next, len(sp.runs), slice)
 }
 
-// mergeSlice merges the smallest keys of the oldest runs into the tree: of
-// those that have begun to be merged, else of the oldest wanted ones, once
-// there are as many, about so many entries.
+// mergeSlice merges about so many entries, the smallest keys of the oldest
+// runs, into the tree: of those that have begun to be merged, else of the
+// oldest, once enough have gathered.
 func mergeSlice(ctx context.Context, w *pager.Writer, sp *space, oldest, entries int) (*space, error) {
 	first := len(sp.runs) - oldest
 	switch last := len(sp.runs) - 1; {
@@ -224,10 +226,23 @@ func mergeSlice(ctx context.Context, w *pager.Writer, sp *space, oldest, entries
 	case sp.runs[last].merging:
 		for first = last; first > 0 && sp.runs[first-1].merging; first-- {
 		}
-	case oldest < wantedRuns:
+	case oldest < gathered(sp, oldest):
 		return sp, nil
 	}
 	return mergeRuns(ctx, w, sp, first, entries)
+}
+
+// gathered is how many runs are to be merged at once, given the oldest ones.
+func gathered(sp *space, oldest int) int {
+	entries := uint64(0)
+	for _, r := range sp.runs[len(sp.runs)-oldest:] {
+		entries += r.tree.Len()
+	}
+	if entries == 0 {
+		return minGathered
+	}
+	n := sp.tree.Len() * uint64(oldest) / (2 * entries)
+	return int(min(max(n, minGathered), maxGathered))
 }
 
 // mergeRuns merges about so many entries, the smallest keys, of the runs from
