@@ -115,8 +115,7 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 	if len(sources) == 0 {
 		return sp, nil
 	}
-	edits := new(merge.Cursor)
-	edits.Reset(sources, deletes, true)
+	edits := merged(sources, deletes)
 	asRun := false
 	if len(ranges) == 0 {
 		var err error
@@ -130,8 +129,7 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 	for _, r := range sp.runs {
 		sources = append(sources, r.tree.NewCursor())
 	}
-	edits.Reset(sources, deletes, true)
-	next, err := mergeIntoTree(ctx, w, sp, edits, union(ranges))
+	next, err := mergeIntoTree(ctx, w, sp, merged(sources, deletes), union(ranges))
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +140,17 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 	}
 	next.runs = nil
 	return next, nil
+}
+
+// merged returns a cursor of the newest entries of the sources, tombstones
+// included.
+func merged(sources []kv.Cursor, deletes []kv.RangeDeletes) kv.Cursor {
+	if len(sources) == 1 && len(deletes) == 0 {
+		return sources[0]
+	}
+	c := new(merge.Cursor)
+	c.Reset(sources, deletes, true)
+	return c
 }
 
 // wantsRun reports whether the edits are to become a run.

@@ -85,6 +85,9 @@ func (c *Cursor) Kind() kv.Kind { return c.entry.kind() }
 // Seq returns the sequence number of the entry.
 func (c *Cursor) Seq() kv.Seq { return c.entry.seq() }
 
+// Stable reports that keys and values stay as they are when the cursor moves.
+func (c *Cursor) Stable() bool { return true }
+
 // Err returns nil: memory does not fail.
 func (c *Cursor) Err() error { return nil }
 

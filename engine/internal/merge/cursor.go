@@ -291,5 +291,16 @@ func (c *Cursor) Seq() kv.Seq {
 	return c.sources[c.current].Seq()
 }
 
+// Stable reports whether keys and values stay as they are when the cursor
+// moves: whether all sources say so of theirs.
+func (c *Cursor) Stable() bool {
+	for i := range c.sources {
+		if s, ok := c.sources[i].Cursor.(interface{ Stable() bool }); !ok || !s.Stable() {
+			return false
+		}
+	}
+	return true
+}
+
 // Err returns the error that ended the walk, or nil.
 func (c *Cursor) Err() error { return c.err }
