@@ -38,6 +38,7 @@ func loadSpaces(p *pager.Pager, m pager.Meta) (*spaces, error) {
 	if m.Seq >= maxDiskSeq || m.NextKeyspace == 0 {
 		return nil, &CorruptError{Path: treeName, Kind: "structure", Reason: fmt.Sprintf("meta: sequence number %d, next keyspace %d", m.Seq, m.NextKeyspace)}
 	}
+	filters := map[uint64]bool{} // each has its own, so that all of them are not more than the file
 	c := openCatalog(p, m).NewCursor()
 	for ok := c.First(); ok; ok = c.Next() {
 		value, err := c.Value()
@@ -50,6 +51,12 @@ func loadSpaces(p *pager.Pager, m pager.Meta) (*spaces, error) {
 		}
 		if uint32(sp.id) >= m.NextKeyspace || s.byName[sp.name] != nil {
 			return nil, &CorruptError{Path: treeName, Offset: int64(m.Catalog.Off), Kind: "structure", Reason: fmt.Sprintf("catalog: keyspace %d is not possible", sp.id)}
+		}
+		for _, r := range sp.runs {
+			if filters[r.filterRef.Off] {
+				return nil, &CorruptError{Path: treeName, Offset: int64(r.filterRef.Off), Kind: "structure", Reason: "two sorted runs have one filter"}
+			}
+			filters[r.filterRef.Off] = true
 		}
 		s.put(sp)
 	}

@@ -93,14 +93,17 @@ func (db *DB) checkpointer() {
 	quiet := time.NewTicker(quietTime)
 	defer quiet.Stop()
 	var logged wal.LSN // at the last tick
+	var stuck uint64   // generation whose runs cannot be merged
 	for {
 		select {
 		case <-db.done:
 			return
 		case <-quiet.C:
 			end := db.log.End()
-			if end-logged <= quietBytes {
-				db.settleQuietly(ctx, end+quietBytes)
+			if end-logged <= quietBytes && stuck != db.version.Load().gen {
+				if db.settleQuietly(ctx, end+quietBytes) != nil {
+					stuck = db.version.Load().gen
+				}
 			}
 			logged = end
 			continue
@@ -312,7 +315,9 @@ func (db *DB) installTrees(disk map[kv.Keyspace]*space, newest *mem) {
 			break
 		}
 	}
-	db.ckptErr = nil
+	if newest != nil {
+		db.ckptErr = nil
+	}
 	db.publish(&next)
 	db.room.Broadcast()
 }

@@ -42,6 +42,9 @@ const (
 	// is merged has about two of the tree's written with it, within these
 	// bounds. More runs make writes cheaper and reads dearer.
 	minGathered, maxGathered = 4, 16
+	// fewTimes is how many times the entries of a memtable may be in runs that
+	// are merged together with it, when it is not scattered.
+	fewTimes = 4
 	// scatter is from how many bytes of leaves for one of entries on a run is
 	// written.
 	scatter = 4
@@ -56,7 +59,8 @@ type run struct {
 	merging   bool           // it has begun to be merged into the tree
 }
 
-// openRun opens the run that b describes, an entry of the catalog.
+// openRun opens the run that b describes, a part of an entry of the catalog.
+// Without its filter it can be read all the same.
 func openRun(p *pager.Pager, sp *space, b []byte) (*run, error) {
 	r := &run{
 		tree:      btree.Open(p, node.GetRef(b), sp.config),
@@ -66,7 +70,7 @@ func openRun(p *pager.Pager, sp *space, b []byte) (*run, error) {
 	if r.tree.Len() == 0 || r.filterRef.IsZero() {
 		return nil, errors.New("an empty run")
 	}
-	if stored, err := p.ReadOverflow(r.filterRef, sp.id, nil); err == nil {
+	if stored, err := p.ReadPlain(r.filterRef, sp.id); err == nil {
 		r.filter, _ = filter.Decode(stored)
 	}
 	return r, nil
@@ -116,15 +120,18 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 		return sp, nil
 	}
 	edits := merged(sources, deletes)
-	asRun := false
 	if len(ranges) == 0 {
-		var err error
-		if asRun, err = db.wantsRun(sp, edits); err != nil {
+		operations := uint64(0)
+		for _, m := range frozen {
+			operations += uint64(m.table.Len())
+		}
+		scattered, err := db.scattered(sp, edits, operations)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if asRun {
-		return db.writeRun(ctx, w, sp, edits)
+		if scattered || sp.inRuns() > fewTimes*operations {
+			return db.writeRun(ctx, w, sp, edits, scattered)
+		}
 	}
 	for _, r := range sp.runs {
 		sources = append(sources, r.tree.NewCursor())
@@ -153,37 +160,45 @@ func merged(sources []kv.Cursor, deletes []kv.RangeDeletes) kv.Cursor {
 	return c
 }
 
-// wantsRun reports whether the edits are to become a run.
-func (db *DB) wantsRun(sp *space, edits kv.Cursor) (bool, error) {
-	if len(sp.runs) > 0 {
-		return true, nil
-	}
+// scattered reports whether the edits, which come from so many operations, would
+// touch many leaves for their size: whether it pays to write them as a run.
+func (db *DB) scattered(sp *space, edits kv.Cursor, operations uint64) (bool, error) {
 	least := db.opts.MemtableBytes // to write less than that is no pain
 	if int64(sp.bytes) < least {
 		return false, nil
 	}
-	leaves, bytes, err := footprint(sp.tree, edits)
+	entries, leaves, bytes, err := footprint(sp.tree, edits)
 	cost := leaves * int64(sp.config.PageSize)
-	return cost > least && cost > scatter*bytes, err
+	all := cost / max(entries, 1) * int64(operations)
+	return cost > scatter*bytes && (all > least || len(sp.runs) > 0), err
 }
 
-// footprint returns about how many leaves of t the edits belong in, and how
-// many bytes of keys and values they have.
-func footprint(t *btree.Tree, edits kv.Cursor) (leaves, bytes int64, err error) {
-	const every = 32 // pairs of neighbours are looked up
+// inRuns returns how many entries are in runs.
+func (sp *space) inRuns() (entries uint64) {
+	for _, r := range sp.runs {
+		entries += r.tree.Len()
+	}
+	return entries
+}
+
+// footprint returns about how many leaves of t the first edits belong in, how
+// many edits those are, and how many bytes of keys and values they have.
+func footprint(t *btree.Tree, edits kv.Cursor) (entries, leaves, bytes int64, err error) {
+	const every = 32 // entries, a pair of neighbours is looked up
+	const maxLook = 1 << 14
 	var before []byte
-	entries, pairs, apart := int64(0), int64(0), int64(0)
-	for ok := edits.First(); ok; ok = edits.Next() {
+	pairs, apart := int64(0), int64(0)
+	for ok := edits.First(); ok && entries < maxLook; ok = edits.Next() {
 		key := edits.Key()
 		value, err := edits.Value()
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		bytes += int64(len(key) + len(value))
 		if entries%every == 1 {
 			same, err := t.SameLeaf(before, key)
 			if err != nil {
-				return 0, 0, err
+				return 0, 0, 0, err
 			}
 			if pairs++; !same {
 				apart++
@@ -195,14 +210,15 @@ func footprint(t *btree.Tree, edits kv.Cursor) (leaves, bytes int64, err error) 
 		entries++
 	}
 	if err := edits.Err(); err != nil || pairs == 0 {
-		return entries, bytes, err
+		return entries, entries, bytes, err
 	}
-	return 1 + entries*apart/pairs, bytes, nil
+	return entries, 1 + entries*apart/pairs, bytes, nil
 }
 
 // writeRun writes the edits as the newest run, and merges a slice of the
-// oldest ones into the tree when it is time.
-func (db *DB) writeRun(ctx context.Context, w *pager.Writer, sp *space, edits kv.Cursor) (*space, error) {
+// oldest ones into the tree when it is time: at once where the edits are not
+// scattered, so that later ones can go straight into the tree.
+func (db *DB) writeRun(ctx context.Context, w *pager.Writer, sp *space, edits kv.Cursor, scattered bool) (*space, error) {
 	tree, keys, stats, err := btree.BuildRun(ctx.Err, w, db.version.Load().pager, sp.config, edits)
 	if err != nil {
 		return nil, err
@@ -218,8 +234,11 @@ func (db *DB) writeRun(ctx context.Context, w *pager.Writer, sp *space, edits kv
 	}
 	next.runs = append(next.runs, sp.runs...)
 	slice := 3 * int(tree.Len()) / 2 // so that they are merged before as many have gathered again
-	if len(sp.runs) >= mostRuns-1 {
+	switch {
+	case len(sp.runs) >= mostRuns-1:
 		slice = math.MaxInt
+	case !scattered:
+		return mergeRuns(ctx, w, &next, len(next.runs)-len(sp.runs), 2*slice)
 	}
 	return mergeSlice(ctx, w, &next, len(sp.runs), slice)
 }
@@ -230,8 +249,6 @@ func (db *DB) writeRun(ctx context.Context, w *pager.Writer, sp *space, edits kv
 func mergeSlice(ctx context.Context, w *pager.Writer, sp *space, oldest, entries int) (*space, error) {
 	first := len(sp.runs) - oldest
 	switch last := len(sp.runs) - 1; {
-	case last < 0:
-		return sp, nil
 	case sp.runs[last].merging:
 		for first = last; first > 0 && sp.runs[first-1].merging; first-- {
 		}
@@ -318,7 +335,7 @@ func mergeIntoTree(ctx context.Context, w *pager.Writer, sp *space, edits kv.Cur
 	}
 	next := *sp
 	next.tree = tree
-	next.bytes += uint64(stats.KeyBytes + stats.ValueBytes)
+	next.bytes = uint64(max(0, int64(sp.bytes)+stats.KeyBytes+stats.ValueBytes)) // it may have been an estimate
 	switch {
 	case tree.Len() == 0:
 		next.bytes = 0
@@ -347,16 +364,18 @@ func (db *DB) settle(ctx context.Context) error {
 }
 
 // settleQuietly merges runs until there are none, or the log has reached until.
-func (db *DB) settleQuietly(ctx context.Context, until wal.LSN) {
+// It returns an error of the last try: nobody waits for it, so nobody is told.
+func (db *DB) settleQuietly(ctx context.Context, until wal.LSN) error {
 	for more := true; more && db.log.End() <= until; {
-		db.checkpointMu.Lock()
 		var err error
+		db.checkpointMu.Lock()
 		more, err = db.settleSome(ctx)
 		db.checkpointMu.Unlock()
 		if err != nil {
-			return // it was not needed, and the next checkpoint will tell
+			return err
 		}
 	}
+	return nil
 }
 
 // settleSome merges a slice of the runs of every keyspace that has any, and

@@ -75,6 +75,7 @@ type merger struct {
 	edits     kv.Cursor
 	head      []byte // key of the first edit not yet applied
 	more      bool   // there is one
+	seen      int    // edits
 	effective bool   // it is known to change something
 	stable    stable // what the edits promise
 
@@ -107,6 +108,11 @@ func (m *merger) run() (*pager.Frame, error) {
 
 // next looks at the edit that the cursor has moved to.
 func (m *merger) next() error {
+	if m.seen++; m.seen%1024 == 0 && m.stop != nil {
+		if err := m.stop(); err != nil {
+			return err
+		}
+	}
 	if !m.more {
 		m.head = nil
 		return m.edits.Err()

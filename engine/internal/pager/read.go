@@ -148,6 +148,19 @@ func (p *Pager) appendBody(ref node.Ref, h node.Header, body, dst []byte) ([]byt
 	return out, nil
 }
 
+// ReadPlain reads an overflow extent that must not be compressed: its length is
+// that in the reference, so that it takes no more memory than the file has.
+func (p *Pager) ReadPlain(ref node.Ref, ks kv.Keyspace) ([]byte, error) {
+	stored, h, err := p.readExtent(ref, Expect{node.Overflow, ks, 0}, maxStored, nil)
+	if err != nil {
+		return nil, err
+	}
+	if h.Codec != uint8(compress.None) {
+		return nil, p.corrupt(ref, "X3", Structure, "%v where no codec may be", compress.Codec(h.Codec))
+	}
+	return stored[node.HeaderSize:], nil
+}
+
 // readExtent reads the stored bytes of an extent, of at most maxLen, into buf,
 // or into a larger one, and verifies them.
 func (p *Pager) readExtent(ref node.Ref, want Expect, maxLen uint32, buf []byte) ([]byte, node.Header, error) {
