@@ -38,7 +38,7 @@ func loadSpaces(p *pager.Pager, m pager.Meta) (*spaces, error) {
 	if m.Seq >= maxDiskSeq || m.NextKeyspace == 0 {
 		return nil, &CorruptError{Path: treeName, Kind: "structure", Reason: fmt.Sprintf("meta: sequence number %d, next keyspace %d", m.Seq, m.NextKeyspace)}
 	}
-	filters := map[uint64]bool{} // each has its own, so that all of them are not more than the file
+	filters := uint64(0) // bytes of them
 	c := openCatalog(p, m).NewCursor()
 	for ok := c.First(); ok; ok = c.Next() {
 		value, err := c.Value()
@@ -53,10 +53,10 @@ func loadSpaces(p *pager.Pager, m pager.Meta) (*spaces, error) {
 			return nil, &CorruptError{Path: treeName, Offset: int64(m.Catalog.Off), Kind: "structure", Reason: fmt.Sprintf("catalog: keyspace %d is not possible", sp.id)}
 		}
 		for _, r := range sp.runs {
-			if filters[r.filterRef.Off] {
-				return nil, &CorruptError{Path: treeName, Offset: int64(r.filterRef.Off), Kind: "structure", Reason: "two sorted runs have one filter"}
-			}
-			filters[r.filterRef.Off] = true
+			filters += r.filterRef.Size()
+		}
+		if filters > m.FileSize { // they take memory
+			return nil, &CorruptError{Path: treeName, Offset: int64(m.Catalog.Off), Kind: "structure", Reason: "catalog: the filters are larger than the file"}
 		}
 		s.put(sp)
 	}

@@ -36,8 +36,9 @@ import (
 
 const (
 	// mostRuns is how many runs there may be: those that are being merged and
-	// those that gather meanwhile.
-	mostRuns = 2 * maxGathered
+	// those that gather meanwhile. With as many, an entry of the catalog is not
+	// longer than half its page, whatever the name: never in an overflow extent.
+	mostRuns = 30
 	// How many runs gather before they are merged: so many that an entry that
 	// is merged has about two of the tree's written with it, within these
 	// bounds. More runs make writes cheaper and reads dearer.
@@ -121,15 +122,15 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 	}
 	edits := merged(sources, deletes)
 	if len(ranges) == 0 {
-		operations := uint64(0)
+		most := uint64(0) // that there can be of them
 		for _, m := range frozen {
-			operations += uint64(m.table.Len())
+			most += uint64(m.table.Len())
 		}
-		scattered, err := db.scattered(sp, edits, operations)
+		scattered, entries, err := db.scattered(sp, edits, most)
 		if err != nil {
 			return nil, err
 		}
-		if scattered || sp.inRuns() > fewTimes*operations {
+		if scattered || sp.inRuns() > fewTimes*entries {
 			return db.writeRun(ctx, w, sp, edits, scattered)
 		}
 	}
@@ -160,17 +161,25 @@ func merged(sources []kv.Cursor, deletes []kv.RangeDeletes) kv.Cursor {
 	return c
 }
 
-// scattered reports whether the edits, which come from so many operations, would
-// touch many leaves for their size: whether it pays to write them as a run.
-func (db *DB) scattered(sp *space, edits kv.Cursor, operations uint64) (bool, error) {
-	least := db.opts.MemtableBytes // to write less than that is no pain
-	if int64(sp.bytes) < least {
-		return false, nil
+// scattered reports whether the edits would touch many leaves for their size:
+// whether it pays to write them as a run. It returns about how many there are,
+// at most most.
+func (db *DB) scattered(sp *space, edits kv.Cursor, most uint64) (yes bool, entries uint64, err error) {
+	least := uint64(db.opts.MemtableBytes) // to write less than that is no pain
+	if sp.bytes < least && len(sp.runs) == 0 {
+		return false, most, nil
 	}
-	entries, leaves, bytes, err := footprint(sp.tree, edits)
-	cost := leaves * int64(sp.config.PageSize)
-	all := cost / max(entries, 1) * int64(operations)
-	return cost > scatter*bytes && (all > least || len(sp.runs) > 0), err
+	f, err := measure(sp.tree, edits)
+	if err != nil {
+		return false, 0, err
+	}
+	if entries = f.entries; f.part {
+		entries = most
+	}
+	page := uint64(sp.config.PageSize)
+	cost := f.leaves * page
+	all := cost / max(f.entries, 1) * entries
+	return cost > scatter*f.bytes && (all > least || len(sp.runs) > 0), entries, nil
 }
 
 // inRuns returns how many entries are in runs.
@@ -181,38 +190,49 @@ func (sp *space) inRuns() (entries uint64) {
 	return entries
 }
 
-// footprint returns about how many leaves of t the first edits belong in, how
-// many edits those are, and how many bytes of keys and values they have.
-func footprint(t *btree.Tree, edits kv.Cursor) (entries, leaves, bytes int64, err error) {
+// footprint is what the first of some edits would touch in a tree.
+type footprint struct {
+	entries uint64 // edits that were looked at
+	part    bool   // there are more
+	bytes   uint64 // of their keys and values
+	leaves  uint64 // about how many they belong in
+}
+
+// measure looks at the first edits.
+func measure(t *btree.Tree, edits kv.Cursor) (f footprint, err error) {
 	const every = 32 // entries, a pair of neighbours is looked up
 	const maxLook = 1 << 14
 	var before []byte
-	pairs, apart := int64(0), int64(0)
-	for ok := edits.First(); ok && entries < maxLook; ok = edits.Next() {
+	pairs, apart := uint64(0), uint64(0)
+	for ok := edits.First(); ok; ok = edits.Next() {
+		if f.entries == maxLook {
+			f.part = true
+			break
+		}
 		key := edits.Key()
 		value, err := edits.Value()
 		if err != nil {
-			return 0, 0, 0, err
+			return f, err
 		}
-		bytes += int64(len(key) + len(value))
-		if entries%every == 1 {
+		f.bytes += uint64(len(key) + len(value))
+		if f.entries%every == 1 {
 			same, err := t.SameLeaf(before, key)
 			if err != nil {
-				return 0, 0, 0, err
+				return f, err
 			}
 			if pairs++; !same {
 				apart++
 			}
 		}
-		if entries%every == 0 {
+		if f.entries%every == 0 {
 			before = append(before[:0], key...)
 		}
-		entries++
+		f.entries++
 	}
-	if err := edits.Err(); err != nil || pairs == 0 {
-		return entries, entries, bytes, err
+	if f.leaves = f.entries; pairs > 0 {
+		f.leaves = 1 + f.entries*apart/pairs
 	}
-	return entries, 1 + entries*apart/pairs, bytes, nil
+	return f, edits.Err()
 }
 
 // writeRun writes the edits as the newest run, and merges a slice of the

@@ -18,7 +18,7 @@ const (
 	catalogHead    = 40
 	catalogRun     = 2*node.RefSize + 8
 	maxName        = 255
-	maxRuns        = 32
+	maxRuns        = 30
 )
 
 // Keyspace is an entry of the catalog.
