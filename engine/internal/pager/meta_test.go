@@ -36,7 +36,7 @@ func TestMeta_Layout(t *testing.T) {
 			t.Errorf("8 bytes at %d: have %d, want %d", off, have, want)
 		}
 	}
-	for off, want := range map[int]uint32{8: 1, 12: 512, 40: 512, 44: 8192, 88: 16, 112: 18, 136: 13, 140: 0} {
+	for off, want := range map[int]uint32{8: 2, 12: 512, 40: 512, 44: 8192, 88: 16, 112: 18, 136: 13, 140: 0} {
 		if have := binary.LittleEndian.Uint32(b[off:]); have != want {
 			t.Errorf("4 bytes at %d: have %d, want %d", off, have, want)
 		}
@@ -105,7 +105,7 @@ func TestReadMeta_ChoosesTheSlot(t *testing.T) {
 	}
 	torn := func(b []byte) []byte { b[200] ^= 1; return b }
 	newer := func(b []byte) []byte {
-		b[8] = 2
+		b[8] = 3
 		binary.LittleEndian.PutUint64(b[504:], xxhash.Sum64(b[:504]))
 		return b
 	}
