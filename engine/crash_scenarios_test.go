@@ -57,7 +57,7 @@ func filled(n, size int) func(*session) {
 	return func(s *session) { s.apply(entriesOf("k", n, size)...) }
 }
 
-var scenarios = []scenario{
+var scenarios = append([]scenario{
 	{name: "create", play: func(s *session) { s.open(); s.close() }},
 	{name: "create and write", play: func(s *session) { s.open(); s.put("a", "1"); s.put("b", "2") }},
 	{name: "create over a crashed create", disk: crashedCreate, play: func(s *session) { s.open(); s.put("a", "1") }},
@@ -343,7 +343,7 @@ var scenarios = []scenario{
 	{name: "snapshots held over checkpoints", opts: engine.Options{CacheBytes: 1}, setup: filled(60, 40), play: playSnapshots},
 	{name: "group commit", setup: filled(5, 20), play: playGroup, crashOnly: true},
 	{name: "conflicts", setup: filled(5, 20), play: playConflict},
-}
+}, runScenarios...)
 
 func setupUnclean(s *session) {
 	s.apply(entriesOf("k", 20, 40)...)
