@@ -13,13 +13,14 @@ import (
 )
 
 // leafOf lays out a leaf of the keys, which are sorted. The value of a key is
-// the key's length in decimal, and of every seventh a reference.
+// the key's length in decimal, of every seventh a reference, and of every
+// eleventh a tombstone.
 func leafOf(keys [][]byte) Node {
 	prefix := commonPrefix(keys)
 	cells := 0
 	for i, k := range keys {
 		v, _, overflow := leafValue(i, k)
-		cells += LeafCellSize(len(k), v, overflow)
+		cells += LeafCellSize(len(k), v, overflow && v > 0)
 	}
 	var b LeafBuilder
 	size := LeafSize(len(keys), len(prefix), cells)
@@ -32,7 +33,12 @@ func leafOf(keys [][]byte) Node {
 	return finish(&h, b.Finish(&h), size)
 }
 
+// leafValue returns what LeafBuilder.Add takes; a tombstone is an overflow
+// value of length 0 without a reference.
 func leafValue(i int, key []byte) (int, []byte, bool) {
+	if i%11 == 10 {
+		return 0, nil, true
+	}
 	if i%7 == 6 {
 		ref := make([]byte, RefSize)
 		Ref{Off: Unit * uint64(i), Len: 100, Count: 1}.Put(ref)
@@ -137,7 +143,9 @@ func TestLeaf_FindAndLowerBound(t *testing.T) {
 		for i, k := range keys {
 			c := n.Cell(i)
 			size, v, overflow := leafValue(i, k)
-			if !bytes.Equal(append(slices.Clone(n.Prefix()), c.Suffix...), k) || !bytes.Equal(c.Value, v) || c.Len != size || c.Overflow != overflow {
+			tombstone := overflow && size == 0
+			if !bytes.Equal(append(slices.Clone(n.Prefix()), c.Suffix...), k) || !bytes.Equal(c.Value, v) || c.Len != size ||
+				c.Overflow != (overflow && !tombstone) || c.Tombstone != tombstone {
 				t.Fatalf("seed %d: cell %d is %+v", seed, i, c)
 			}
 		}
@@ -155,6 +163,78 @@ func TestLeaf_FindAndLowerBound(t *testing.T) {
 				if !bytes.Equal(v, want) || size != wantSize || overflow != wantOverflow {
 					t.Fatalf("seed %d: Find(%q) = %q, %d, %v", seed, k, v, size, overflow)
 				}
+			}
+		}
+	}
+}
+
+// TestLeaf_Tombstones: a tombstone is told from an empty value, and takes two
+// bytes beside its key, also where it is the last thing in the leaf.
+func TestLeaf_Tombstones(t *testing.T) {
+	for _, keys := range [][][]byte{
+		{{}},
+		{[]byte("a")},
+		{{}, bytes.Repeat([]byte("k"), 127)},
+		{[]byte("a"), bytes.Repeat([]byte("k"), 128)},
+		{bytes.Repeat([]byte("k"), 300), bytes.Repeat([]byte("k"), 301)},
+		{bytes.Repeat([]byte("k"), kv.MaxKeySize)},
+	} {
+		for deleted := range len(keys) + 1 { // the last of them, or all
+			prefix := commonPrefix(keys)
+			cells := 0
+			for _, k := range keys {
+				cells += LeafCellSize(len(k), 0, false)
+			}
+			var b LeafBuilder
+			size := LeafSize(len(keys), len(prefix), cells)
+			b.Begin(len(keys), prefix, size)
+			for i, k := range keys {
+				b.Add(k[len(prefix):], uint8(kv.Hash(k)), nil, 0, i >= deleted)
+			}
+			var h Header
+			n := finish(&h, b.Finish(&h), size)
+			if err := Check(n); err != nil {
+				t.Fatalf("%d keys, deleted from %d on: %v", len(keys), deleted, err)
+			}
+			for i, k := range keys {
+				c := n.Cell(i)
+				if c.Tombstone != (i >= deleted) || c.Overflow || c.Len != 0 || len(c.Value) != 0 {
+					t.Errorf("%d keys, deleted from %d on: cell %d is %+v", len(keys), deleted, i, c)
+				}
+				v, length, overflow, found := n.Find(k, uint8(kv.Hash(k)))
+				if !found || overflow != (i >= deleted) || length != 0 || len(v) != 0 {
+					t.Errorf("%d keys, deleted from %d on: found %v, %v, %d bytes", len(keys), deleted, found, overflow, length)
+				}
+			}
+		}
+	}
+}
+
+// TestLeaf_TombstoneOfALongNumber: every spelling of the number 1 is a
+// tombstone to all who read it.
+func TestLeaf_TombstoneOfALongNumber(t *testing.T) {
+	for _, number := range [][]byte{{0x01}, {0x81, 0x00}, {0x81, 0x80, 0x00}, {0x81, 0x80, 0x80, 0x00}} {
+		for _, long := range []bool{false, true} { // the suffix's number is long, too
+			var b LeafBuilder
+			b.Begin(1, nil, 100)
+			key := []byte("key")
+			b.Add(key, uint8(kv.Hash(key)), nil, 0, true)
+			var h Header
+			n := b.Finish(&h)
+			cell := HeaderSize + int(binary.LittleEndian.Uint16(n[leafSlots(1):]))
+			length := []byte{3}
+			if long {
+				length = []byte{0x83, 0x00}
+			}
+			n = append(append(append(n[:cell:cell], length...), number...), key...)
+			h.PlainLen = uint32(len(n) - HeaderSize)
+			h.Put(n)
+			if err := Check(n); err != nil {
+				t.Fatal(err)
+			}
+			_, size, overflow, found := Node(n).Find(key, uint8(kv.Hash(key)))
+			if c := Node(n).Cell(0); !c.Tombstone || c.Overflow || !found || !overflow || size != 0 {
+				t.Errorf("% x: the cell is %+v, Find says %v, %v, %d", number, c, found, overflow, size)
 			}
 		}
 	}
@@ -256,21 +336,22 @@ func TestCheck_FindsDamage(t *testing.T) {
 		return n[HeaderSize+int(binary.LittleEndian.Uint16(bslot(n, i))):]
 	}
 	leaf := map[string]func(n Node){
-		"kind":              func(n Node) { n[12] = Overflow },
-		"level":             func(n Node) { n[14] = 1 },
-		"shift":             func(n Node) { n[15] = 1 },
-		"plain length":      func(n Node) { n[40]++ },
-		"no entries":        func(n Node) { u16(n[44:], 0) },
-		"too many entries":  func(n Node) { u16(n[44:], 60000) },
-		"prefix":            func(n Node) { u16(n[46:], 60000) },
-		"slot in slots":     func(n Node) { u16(slot(n, 1), 3) },
-		"slot past end":     func(n Node) { u16(slot(n, 1), uint16(len(n)-HeaderSize)) },
-		"suffix past end":   func(n Node) { cell(n, 2)[0] = 100 },
-		"value past end":    func(n Node) { cell(n, 2)[1] = 2 * 2 },
-		"ref past end":      func(n Node) { cell(n, 2)[1] |= 1 },
-		"unending uvarint":  func(n Node) { c := cell(n, 2); c[1], c[2], c[3] = 0x80, 0x80, 0x80 },
-		"equal keys":        func(n Node) { copy(slot(n, 1)[:2], slot(n, 0)[:2]) },
-		"keys out of order": func(n Node) { cell(n, 1)[2] = '9' },
+		"kind":               func(n Node) { n[12] = Overflow },
+		"level":              func(n Node) { n[14] = 1 },
+		"shift":              func(n Node) { n[15] = 1 },
+		"plain length":       func(n Node) { n[40]++ },
+		"no entries":         func(n Node) { u16(n[44:], 0) },
+		"too many entries":   func(n Node) { u16(n[44:], 60000) },
+		"prefix":             func(n Node) { u16(n[46:], 60000) },
+		"slot in slots":      func(n Node) { u16(slot(n, 1), 3) },
+		"slot past end":      func(n Node) { u16(slot(n, 1), uint16(len(n)-HeaderSize)) },
+		"suffix past end":    func(n Node) { cell(n, 2)[0] = 100 },
+		"value past end":     func(n Node) { cell(n, 2)[1] = 2 * 2 },
+		"ref past end":       func(n Node) { cell(n, 2)[1] |= 1 },
+		"tombstone past end": func(n Node) { c := cell(n, 2); c[0], c[1] = 5, 1 },
+		"unending uvarint":   func(n Node) { c := cell(n, 2); c[1], c[2], c[3] = 0x80, 0x80, 0x80 },
+		"equal keys":         func(n Node) { copy(slot(n, 1)[:2], slot(n, 0)[:2]) },
+		"keys out of order":  func(n Node) { cell(n, 1)[2] = '9' },
 	}
 	branch := map[string]func(n Node){
 		"level":             func(n Node) { n[14] = 0 },
@@ -315,10 +396,19 @@ func TestCheck_FindsDamage(t *testing.T) {
 	}
 }
 
+// someTombstones are keys of which leafOf makes the last one a tombstone.
+func someTombstones() (keys [][]byte) {
+	for i := range 11 {
+		keys = append(keys, fmt.Appendf(nil, "key%02d", i))
+	}
+	return keys
+}
+
 // FuzzCheck: whatever Check lets pass can be read without a panic.
 func FuzzCheck(f *testing.F) {
 	f.Add([]byte(leafOf([][]byte{{}, []byte("a"), []byte("ab")})), []byte("a"))
 	f.Add([]byte(leafOf([][]byte{[]byte("one")})), []byte("o"))
+	f.Add([]byte(leafOf(someTombstones())), []byte("key10"))
 	f.Add([]byte(branchOf([][]byte{[]byte("key1"), []byte("key2")})), []byte("key12"))
 	f.Add([]byte(branchOf([][]byte{bytes.Repeat([]byte("k"), 60000), bytes.Repeat([]byte("l"), 60000)})), []byte("kk"))
 	f.Fuzz(func(t *testing.T, b, key []byte) {
@@ -341,10 +431,18 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		for i := range n.Count() {
-			if c := n.Cell(i); c.Overflow {
+			c := n.Cell(i)
+			if c.Overflow {
 				c.Ref()
 			}
-			n.Fingerprint(i)
+			if c.Tombstone && (c.Overflow || c.Len != 0 || len(c.Value) != 0) {
+				t.Fatalf("a tombstone with a value: %+v", c)
+			}
+			key := append(slices.Clone(n.Prefix()), c.Suffix...)
+			_, size, overflow, found := n.Find(key, n.Fingerprint(i))
+			if !found || size != c.Len || overflow != (c.Overflow || c.Tombstone) {
+				t.Fatalf("the cell is %+v, Find says %v, %d, %v", c, found, size, overflow)
+			}
 		}
 		if i := n.LowerBound(key); i < 0 || i > n.Count() {
 			t.Fatalf("LowerBound = %d of %d", i, n.Count())
