@@ -79,7 +79,7 @@ func testMoves(t *testing.T, r *rand.Rand, c *Cursor, m model, shape keyShape) {
 		if !ok {
 			continue
 		}
-		if !bytes.Equal(c.Key(), m[at].key) || c.ValueLen() != len(m[at].value) || c.Kind() != kv.Set || c.Seq() != 0 {
+		if !bytes.Equal(c.Key(), m[at].key) || c.ValueLen() != len(m[at].value) || c.Kind() != m[at].kind() || c.Seq() != 0 {
 			t.Fatalf("step %d: %s stands on %.40q, want %.40q", step, move, c.Key(), m[at].key)
 		}
 		if r.IntN(4) > 0 {

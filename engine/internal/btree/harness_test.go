@@ -191,7 +191,17 @@ func (c *stableEdits) Stable() bool           { return true }
 // model is a sorted list of entries.
 type model []entry
 
-type entry struct{ key, value []byte }
+type entry struct {
+	key, value []byte
+	deleted    bool // of a run: it is a tombstone
+}
+
+func (e entry) kind() kv.Kind {
+	if e.deleted {
+		return kv.Delete
+	}
+	return kv.Set
+}
 
 func (m model) find(key []byte) (int, bool) {
 	i := sort.Search(len(m), func(i int) bool { return bytes.Compare(m[i].key, key) >= 0 })
@@ -230,7 +240,7 @@ func (m *model) apply(sc script) MergeStats {
 				remove(old[i])
 			}
 		default:
-			e := entry{sc.edits[j].key, sc.edits[j].value}
+			e := entry{key: sc.edits[j].key, value: sc.edits[j].value}
 			st.ValueBytes += int64(len(e.value))
 			if c == 0 {
 				st.Replaced++
@@ -324,6 +334,9 @@ func check(t testing.TB, tree *Tree, m model) shape {
 				}
 				if cell.Overflow != (cell.Len > page/2) {
 					t.Fatalf("L3: a value of %d bytes with overflow %v", cell.Len, cell.Overflow)
+				}
+				if i < len(m) && cell.Tombstone != m[i].deleted {
+					t.Fatalf("%.40q: a tombstone is %v", key, cell.Tombstone)
 				}
 				value = append(value[:0], cell.Value...)
 				if cell.Overflow {
