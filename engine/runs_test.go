@@ -146,10 +146,10 @@ func TestRuns_ShowWhatWasWritten(t *testing.T) {
 		t.Run(fmt.Sprint(o.PageSize, o.Compression), func(t *testing.T) {
 			runSession(t, o, func(s *session, disk *vfs.Mem) {
 				withRuns(0)(s)
-				met := map[int]bool{}
+				met, full := map[int]bool{}, false
 				for round := range 50 {
 					n := 12
-					few := s.db.Stats().Runs >= 8 && !met[15] // until there are as many as there may be
+					few := s.db.Stats().Runs >= 8 && !full // until there were as many as there may be
 					switch {
 					case few:
 						n = 1
@@ -179,6 +179,8 @@ func TestRuns_ShowWhatWasWritten(t *testing.T) {
 						s.reopen()
 						s.readAll(disk)
 					}
+					s.wantRuns(0, 15)
+					full = full || met[15] && s.db.Stats().Runs < 15
 					met[s.db.Stats().Runs] = true
 				}
 				for _, n := range []int{1, 3, 7, 8, 9, 14, 15} {

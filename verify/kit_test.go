@@ -39,6 +39,7 @@ type extent struct {
 	kind     uint8
 	level    uint8
 	parent   *extent // nil: the meta
+	run      int     // 1 for what belongs to the newest sorted run of its keyspace, 2 for the next
 	pos      uint64  // of the reference in the file
 	start    []byte  // the least key below, and the least behind; nil has no bound
 	end      []byte
@@ -179,7 +180,7 @@ func (w *lister) child(e *extent, ref inspect.Ref, encoded []byte) *extent {
 	if i < 0 {
 		w.m.t.Fatalf("%v does not hold the reference to %d", e, ref.Offset)
 	}
-	return &extent{ref: ref, keyspace: e.keyspace, parent: e, pos: e.ref.Offset + uint64(i), start: e.start, end: e.end}
+	return &extent{ref: ref, keyspace: e.keyspace, parent: e, run: e.run, pos: e.ref.Offset + uint64(i), start: e.start, end: e.end}
 }
 
 func (w *lister) walk(e *extent, level int) {
@@ -215,13 +216,28 @@ func (w *lister) walk(e *extent, level int) {
 				w.m.t.Fatal(err)
 			}
 			if !k.Root.IsZero() {
-				c := w.child(e, k.Root, encodeRef(k.Root))
-				c.keyspace, c.start, c.end = k.ID, nil, nil
-				w.walk(c, inspect.AnyLevel)
+				w.tree(e, k.ID, k.Root, 0)
+			}
+			for i, run := range k.Runs {
+				w.tree(e, k.ID, run.Root, i+1)
+				c := w.child(e, run.Filter, encodeRef(run.Filter))
+				c.kind, c.keyspace, c.start, c.end, c.run = filterKind, k.ID, nil, nil, i+1
+				w.list = append(w.list, c)
 			}
 		}
 	}
 }
+
+// tree walks a tree of a keyspace, of which the leaf e of the catalog tells.
+func (w *lister) tree(e *extent, keyspace uint32, root inspect.Ref, run int) {
+	w.m.t.Helper()
+	c := w.child(e, root, encodeRef(root))
+	c.keyspace, c.start, c.end, c.run = keyspace, nil, nil, run
+	w.walk(c, inspect.AnyLevel)
+}
+
+// filterKind tells the filter of a run from the values, which are stored alike.
+const filterKind = 100
 
 func encodeRef(r inspect.Ref) []byte {
 	b := make([]byte, 24)
@@ -236,9 +252,16 @@ func encodeRef(r inspect.Ref) []byte {
 	return b
 }
 
-// pick returns the extents of that kind and keyspace.
+// pick returns the extents of that kind and keyspace that are in no sorted run.
 func pick(list []*extent, kind uint8, keyspace uint32) []*extent {
-	return slices.DeleteFunc(slices.Clone(list), func(e *extent) bool { return e.kind != kind || e.keyspace != keyspace })
+	return pickRun(list, kind, keyspace, 0)
+}
+
+// pickRun returns those of a run.
+func pickRun(list []*extent, kind uint8, keyspace uint32, run int) []*extent {
+	return slices.DeleteFunc(slices.Clone(list), func(e *extent) bool {
+		return e.kind != kind || e.keyspace != keyspace || e.run != run
+	})
 }
 
 // shape says what a database is built of.
@@ -249,6 +272,7 @@ type shape struct {
 	keys      int // written in each
 	longest   int // value
 	deletes   int
+	runs      int // rounds after those, of a few keys far apart, which become sorted runs
 }
 
 // open opens the database in fs with small parts, so that there are many.
@@ -306,6 +330,37 @@ func (s *shape) write(t testing.TB, db *engine.DB, rnd *rand.Rand, after func(ro
 			after(round)
 		}
 	}
+	for round := range s.runs {
+		for _, ks := range spaces {
+			scatter(t, ks, round)
+		}
+		if _, err := db.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if after != nil {
+			after(s.rounds + round)
+		}
+	}
+}
+
+// scatter writes a few keys far apart, and deletes some.
+func scatter(t testing.TB, ks *engine.Keyspace, round int) {
+	t.Helper()
+	for i := range 12 {
+		key := fmt.Appendf(nil, "%s/%05d", strings.Repeat("k", i%3), i/3*5000+round%4)
+		var err error
+		switch {
+		case i == 5:
+			err = ks.Put(key, bytes.Repeat([]byte{byte(round)}, 900))
+		case (i+round)%3 == 0:
+			err = ks.Delete(key)
+		default:
+			err = ks.Put(key, []byte("scattered"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func someKey(rnd *rand.Rand) []byte {
@@ -324,12 +379,14 @@ func someValue(rnd *rand.Rand, longest int) []byte {
 	return b
 }
 
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
 // build makes a database and closes it.
 func (s *shape) build(t testing.TB, seed uint64) *image {
 	t.Helper()
 	fs := vfs.NewMem()
 	db := s.open(t, fs)
-	s.write(t, db, rand.New(rand.NewPCG(seed, 0)), nil)
+	s.write(t, db, newRand(seed), nil)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -364,6 +421,28 @@ var usual = shape{
 	options:   engine.Options{PageSize: 1024},
 	keyspaces: []engine.KeyspaceOptions{{PageSize: 1024}, {PageSize: 4096}},
 	rounds:    3, keys: 500, longest: 6000, deletes: 2,
+}
+
+// running is a database with sorted runs in front of its trees.
+var running = shape{
+	options:   engine.Options{PageSize: 1024, MemtableBytes: 8 << 10},
+	keyspaces: []engine.KeyspaceOptions{{PageSize: 1024}},
+	rounds:    1, keys: 900, longest: 3000, runs: 3,
+}
+
+// buildRuns builds the shape, which has runs in each of its keyspaces. The
+// engine merges them when it is left alone for long, so it may take another try.
+func (s *shape) buildRuns(t testing.TB, seed uint64) (*image, []*extent) {
+	t.Helper()
+	for range 20 {
+		m := s.build(t, seed)
+		list := m.extents()
+		if len(pickRun(list, filterKind, 0, s.runs)) == 1 && len(pickRun(list, filterKind, 1, s.runs)) == 1 {
+			return m, list
+		}
+	}
+	t.Fatalf("no database with %d runs", s.runs)
+	return nil, nil
 }
 
 func sortByOffset(list []*extent) {

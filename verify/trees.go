@@ -93,29 +93,35 @@ func (v *verifier) checkKeyspaces(spaces []inspect.Keyspace) error {
 	return nil
 }
 
-// checkRun walks a sorted run and holds its keys to its filter.
+// checkRun walks a sorted run and holds its keys to its filter (U1, U2).
 func (v *verifier) checkRun(r *reader, k *inspect.Keyspace, run inspect.Run) {
 	t := &tree{v: v, id: k.ID, name: k.Name, page: int(k.PageSize), run: true}
-	ref := run.Filter
-	passes, h, err := r.Filter(ref, k.ID)
-	if err != nil {
-		v.incomplete.Store(true)
-		f := findingOf(inspect.AsDamage(err))
-		f.Keyspace, f.Reason = k.Name, "filter of a sorted run, without which reads are slower: "+f.Reason
-		v.add(f)
-	} else {
-		v.checkPadding(ref, h, k.Name)
-		if v.used.take(spanOf(ref.Offset, ref.Size())) {
-			v.nodes.Add(1)
-			t.passes = passes
-		} else {
-			v.addAt(ref.Offset, "M3", inspect.Space, "the filter of a sorted run stands where another extent is")
-		}
-		if ref.Count != 1 || ref.Overflow {
-			v.addAt(ref.Offset, "R3", inspect.Count, "one filter, the reference tells %d", ref.Count)
-		}
-	}
+	t.passes = t.filter(r, run.Filter)
 	t.root(r, run.Root)
+}
+
+// filter judges the filter of a run, and returns whether it lets the key of a
+// hash pass: nil where it cannot be told. No key is lost with a filter.
+func (t *tree) filter(r *reader, ref inspect.Ref) func(hash uint64) bool {
+	s := new(spot)
+	passes, h, err := r.Filter(ref, t.id)
+	if err != nil {
+		t.v.incomplete.Store(true)
+		d := *inspect.AsDamage(err)
+		d.Reason = "filter of a sorted run, without which reads are slower: " + d.Reason
+		t.find(ref, s, 0, &d)
+		return nil
+	}
+	t.v.checkPadding(ref, h, t.name)
+	if ref.Count != 1 || ref.Overflow {
+		t.findf(ref, s, 0, "R3", inspect.Count, "one filter, the reference tells %d", ref.Count)
+	}
+	if !t.v.used.take(spanOf(ref.Offset, ref.Size())) {
+		t.findf(ref, s, 0, "M3", inspect.Space, "the filter of a sorted run stands where another extent is")
+		return nil
+	}
+	t.v.nodes.Add(1)
+	return passes
 }
 
 // checkSpace judges the free list (F1) and who has which unit (M3).
