@@ -139,17 +139,17 @@ func TestRuns_ShowWhatWasWritten(t *testing.T) {
 	shapes := []engine.Options{
 		{PageSize: 1 << 10},
 		{PageSize: 1 << 10, Compression: engine.CompressionS2, CacheBytes: 1},
-		{PageSize: 2 << 10, Compression: engine.CompressionZstd},
+		{PageSize: 1 << 10, Compression: engine.CompressionZstd},
 	}
 	for _, o := range shapes {
 		o.MemtableBytes = runOptions.MemtableBytes
-		t.Run(fmt.Sprint(o.PageSize, o.Compression), func(t *testing.T) {
+		t.Run(o.Compression.String(), func(t *testing.T) {
 			runSession(t, o, func(s *session, disk *vfs.Mem) {
 				withRuns(0)(s)
 				met, full := map[int]bool{}, false
-				for round := range 50 {
+				for round := range 80 {
 					n := 12
-					few := s.db.Stats().Runs >= 8 && !full // until there were as many as there may be
+					few := s.db.Stats().Runs >= gathered && !full // until there were as many as there may be
 					switch {
 					case few:
 						n = 1
@@ -160,7 +160,7 @@ func TestRuns_ShowWhatWasWritten(t *testing.T) {
 					switch part := round % 5; {
 					case few:
 					case part == 0:
-						edits = append(edits, put("large", valueOf("v", round, 5000)))
+						edits = append(edits, put("large", valueOf("v", round, 1100)))
 					case part == 1:
 						edits = append(edits, del("large"), put("", "empty"))
 					case part == 2:
@@ -179,11 +179,11 @@ func TestRuns_ShowWhatWasWritten(t *testing.T) {
 						s.reopen()
 						s.readAll(disk)
 					}
-					s.wantRuns(0, 15)
-					full = full || met[15] && s.db.Stats().Runs < 15
+					s.wantRuns(0, manyRuns)
+					full = full || met[manyRuns] && s.db.Stats().Runs < manyRuns
 					met[s.db.Stats().Runs] = true
 				}
-				for _, n := range []int{1, 3, 7, 8, 9, 14, 15} {
+				for _, n := range []int{1, 2, gathered, gathered + 1, manyRuns} {
 					if !met[n] {
 						t.Errorf("never had %d runs: %v", n, met)
 					}
@@ -209,7 +209,7 @@ func TestRuns_SnapshotsStay(t *testing.T) {
 		}
 		var open []held
 		for round := range 24 {
-			s.addRuns(round, 1, 12+round%3*20)
+			s.addRuns(round, 1, 12+round%3*14)
 			if round%3 == 0 {
 				snapshot, err := s.db.Snapshot()
 				s.check("snapshot", err)
@@ -235,8 +235,8 @@ func TestRuns_SnapshotsStay(t *testing.T) {
 // Runs are merged when nothing is written for a while, and not before.
 func TestRuns_AreMergedWhenLeftAlone(t *testing.T) {
 	runSession(t, runOptions, func(s *session, disk *vfs.Mem) {
-		withRuns(5)(s)
-		s.wantRuns(5, 5)
+		withRuns(3)(s)
+		s.wantRuns(3, 3)
 		s.pass(10 * time.Second)
 		s.wantRuns(0, 0)
 		s.readAll(disk)
@@ -245,7 +245,7 @@ func TestRuns_AreMergedWhenLeftAlone(t *testing.T) {
 		if now := s.db.Stats().Generation; now != gen {
 			t.Errorf("%d checkpoints more of a database in which there is nothing to do", now-gen)
 		}
-		s.addRuns(5, 1, 12)
+		s.addRuns(3, 1, 12)
 		s.wantRuns(1, 1)
 		s.reopen()
 		s.wantRuns(1, 1)
@@ -259,7 +259,7 @@ func TestRuns_AreMergedWhenLeftAlone(t *testing.T) {
 // hides in them what is older than it.
 func TestRuns_RangeDeletes(t *testing.T) {
 	for _, r := range []edit{
-		delRange("k00010", "k00250"), delFrom(""), delFrom("k00100"), delRange("", "k00100"),
+		delRange("k00010", "k00110"), delFrom(""), delFrom("k00050"), delRange("", "k00050"),
 		delRange("a", "b"), delRange("k00050", "k00051"),
 	} {
 		runSession(t, runOptions, func(s *session, disk *vfs.Mem) {
@@ -289,11 +289,11 @@ func TestRuns_DropKeyspaceFreesThem(t *testing.T) {
 			s.apply(edits...)
 			s.checkpoint()
 		}
-		in(entriesOf("k", spread, 50)...)
-		for round := range 10 { // the last two are merged into the tree in part
-			in(append(scattered(round, 12), put("large", valueOf("v", round, 3000)))...)
+		in(entriesOf("k", spread, 100)...)
+		for round := range gathered + 1 { // some of it is merged into the tree
+			in(append(scattered(round, 12), put("large", valueOf("v", round, 1100)))...)
 		}
-		s.wantRuns(10, 10)
+		s.wantRuns(2, gathered+2)
 		s.readAll(disk)
 		s.drop("users")
 		s.checkpoint()
@@ -333,8 +333,8 @@ func TestRuns_LeaveNothingBehind(t *testing.T) {
 // some, has changed nothing; the next one does it.
 func TestRuns_CancelledCheckpoint(t *testing.T) {
 	runSession(t, runOptions, func(s *session, disk *vfs.Mem) {
-		withRuns(9)(s)
-		s.wantRuns(9, 9)
+		withRuns(gathered + 1)(s)
+		s.wantRuns(gathered+1, gathered+1)
 		for after := range 60 {
 			s.apply(scattered(after, 12)...)
 			before := s.db.Stats()
@@ -428,7 +428,7 @@ func filtersOf(t *testing.T, disk *vfs.Mem) (filters []inspect.Ref) {
 // A backup of a database with runs is one of what it shows.
 func TestRuns_Backup(t *testing.T) {
 	runSession(t, runOptions, func(s *session, _ *vfs.Mem) {
-		withRuns(10)(s)
+		withRuns(gathered + 1)(s)
 		var stream strings.Builder
 		_, err := s.db.Backup(context.Background(), &stream, nil)
 		s.check("backup", err)
@@ -485,13 +485,37 @@ func TestRuns_MostOfAKeyspaceWithTheLongestName(t *testing.T) {
 			s.apply(edits...)
 			s.checkpoint()
 		}
-		in(entriesOf("k", spread, 50))
-		for round := range 15 {
-			in(scattered(round, 1+11*((15-round)/8)))
+		in(entriesOf("k", spread, 100))
+		for round := range manyRuns {
+			n := 12
+			if round >= gathered {
+				n = 1
+			}
+			in(scattered(round, n))
 		}
-		s.wantRuns(15, 15)
+		s.wantRuns(manyRuns, manyRuns)
 		s.reopen()
-		s.wantRuns(15, 15)
+		s.wantRuns(manyRuns, manyRuns)
 		s.readAll(disk)
+	})
+}
+
+// The size that is told of the data is about right: it takes part in deciding
+// whether runs are written.
+func TestRuns_DataBytesStayNearTheTruth(t *testing.T) {
+	runSession(t, engine.Options{MemtableBytes: 1 << 20}, func(s *session, _ *vfs.Mem) {
+		s.apply(append(entriesOf("a", 1000, 10), entriesOf("b", 200, 400)...)...)
+		s.checkpoint()
+		s.apply(delRange("a", "b")) // unread
+		s.checkpoint()
+		var edits []edit
+		for i := range 190 {
+			edits = append(edits, del(keyOf("b", i)))
+		}
+		s.apply(edits...)
+		s.checkpoint()
+		if n := s.db.Stats().DataBytes; n > 1<<20 {
+			t.Errorf("%d bytes of data told, there are %d", n, 10*406)
+		}
 	})
 }
