@@ -20,13 +20,27 @@ func (f *osFile) Name() string { return f.name }
 func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, off) }
 
 func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
-	if f.mapped.covers(len(p), off) {
-		if err := f.mapped.store(p, off); err != nil {
-			return 0, &fs.PathError{Op: "store", Path: f.name, Err: err}
-		}
-		return len(p), nil
+	if !f.mapped.takes(len(p), off) {
+		return f.file.WriteAt(p, off)
 	}
-	return f.file.WriteAt(p, off)
+	done := 0
+	for done < len(p) {
+		at := off + int64(done)
+		window := f.mapped.covered(at)
+		if window == nil {
+			if f.slide(at) != nil {
+				n, err := f.file.WriteAt(p[done:], at)
+				return done + n, err
+			}
+			window = f.mapped.covered(at)
+		}
+		n, err := store(window, p[done:])
+		done += n
+		if err != nil {
+			return done, &fs.PathError{Op: "store", Path: f.name, Err: err}
+		}
+	}
+	return done, nil
 }
 
 func (f *osFile) Size() (int64, error) {
@@ -41,8 +55,11 @@ func (f *osFile) Truncate(size int64) error { return f.file.Truncate(size) }
 
 func (f *osFile) Sync() error { return datasync(f.file) }
 
-// allocateChunkBytes is how much Allocate writes in one call.
-const allocateChunkBytes = 1 << 20
+// allocateChunkBytes is how much Allocate writes in one call. The page cache
+// holds it as one piece, if it can, which a store into a mapping then gets by
+// one fault and a sync writes as a whole: larger pieces would save faults, and
+// make the sync of a small record write more than it has to.
+const allocateChunkBytes = 64 << 10
 
 var zeros [allocateChunkBytes]byte
 

@@ -37,7 +37,7 @@ func reserve(f *os.File, off, n int64) error {
 // Map implements Mapper. Map(0) ends the mapping. The caller must not let Map
 // or Close run while WriteAt does: WriteAt takes no lock.
 func (f *osFile) Map(n int64) error {
-	if n < 0 || int64(int(n)) != n {
+	if n < 0 {
 		return &fs.PathError{Op: "mmap", Path: f.name, Err: fs.ErrInvalid}
 	}
 	if err := f.mapped.unmap(); err != nil {
@@ -46,17 +46,35 @@ func (f *osFile) Map(n int64) error {
 	if n == 0 {
 		return nil
 	}
+	f.mapped.limit = n
+	if err := f.slide(0); err != nil {
+		f.mapped.limit = 0
+		return err
+	}
+	return nil
+}
+
+// slide moves the window to where it covers off, which is before the limit.
+func (f *osFile) slide(off int64) error {
+	m := &f.mapped
+	limit := m.limit
+	if err := m.unmap(); err != nil {
+		return err
+	}
+	m.limit = limit
+	m.start = off &^ (windowBytes - 1)
 	return control("mmap", f.file, func(fd int) (err error) {
-		f.mapped, err = unix.Mmap(fd, 0, int(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		m.window, err = unix.Mmap(fd, m.start, int(min(windowBytes, limit-m.start)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		return err
 	})
 }
 
+// unmap ends the mapping.
 func (m *mapping) unmap() error {
-	if *m == nil {
+	window := m.window
+	*m = mapping{}
+	if window == nil {
 		return nil
 	}
-	mapped := *m
-	*m = nil
-	return unix.Munmap(mapped)
+	return unix.Munmap(window)
 }

@@ -1,6 +1,8 @@
 package vfs_test
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,6 +127,41 @@ func TestOS_Map_Again(t *testing.T) {
 	}
 	if err := m.Map(-1); err == nil {
 		t.Error("Map(-1) worked")
+	}
+}
+
+// Writes of all sizes, over the ends of windows and of what is mapped, and back
+// to where the window was before.
+func TestOS_Map_TheWindowMoves(t *testing.T) {
+	const size, mapped = 5 << 20, 4<<20 - 4096
+	f := openTemp(t)
+	ok(t, f.Allocate(0, size))
+	ok(t, f.(vfs.Mapper).Map(mapped))
+	want := make([]byte, size)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		p := make([]byte, 1+rnd.IntN(40<<10))
+		off := rnd.IntN(size - len(p))
+		switch rnd.IntN(4) {
+		case 0: // over the end of any window
+			off = (1+rnd.IntN(size>>18-1))<<18 - rnd.IntN(len(p))
+		case 1: // over the end of the mapping
+			off = mapped - rnd.IntN(len(p))
+		}
+		for i := range p {
+			p[i] = byte(rnd.Uint32())
+		}
+		n, err := f.WriteAt(p, int64(off))
+		if err != nil || n != len(p) {
+			t.Fatalf("WriteAt(%d bytes, %d) = %d, %v", len(p), off, n, err)
+		}
+		copy(want[off:], p)
+	}
+	have := make([]byte, size)
+	_, err := f.ReadAt(have, 0)
+	ok(t, err)
+	if !bytes.Equal(have, want) {
+		t.Error("the file does not hold what was written")
 	}
 }
 

@@ -96,14 +96,15 @@ type File interface {
 }
 
 // Mapper is a File that can take writes through a shared memory mapping,
-// which spares a system call for each. After Map has returned nil, WriteAt
-// within the first n bytes stores into the mapping; ReadAt, Sync and Close
-// work as before. The caller has allocated those bytes (Allocate). A fault
-// while storing (the disk failed to read the page back) is returned by
-// WriteAt as an error. A second Map replaces the mapping, Map(0) ends it. The
-// caller sees to it that Map and Close do not run at once with WriteAt, which
-// takes no lock. An implementation without mappings does not have the
-// method, or returns errors.ErrUnsupported.
+// which spares a system call for each. After Map has returned nil, a WriteAt
+// within the first n bytes may store into the file's pages through a window
+// that moves along with the writes; ReadAt, Sync and Close work as before. The
+// caller has allocated those bytes (Allocate). A fault while storing (the disk
+// failed to read the page back) is returned by WriteAt as an error. A second
+// Map replaces the first, Map(0) ends it. The caller sees to it that Map,
+// Close, and other calls of WriteAt do not run at once with WriteAt, which
+// takes no lock. An implementation without mappings does not have the method,
+// or returns errors.ErrUnsupported.
 type Mapper interface {
 	Map(n int64) error
 }

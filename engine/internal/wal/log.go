@@ -229,6 +229,7 @@ func (l *Log) rotate(size int64) error {
 			return err
 		}
 	}
+	l.o.unmapFile(l.active)
 	l.mu.Lock()
 	l.active, l.next = l.next, nil
 	l.segments = append(l.segments, l.active)

@@ -187,6 +187,14 @@ func (o *Options) mapFile(s *segment) {
 	}
 }
 
+// unmapFile ends the mapping of a segment that is full: a sync of what is not
+// mapped is cheaper.
+func (o *Options) unmapFile(s *segment) {
+	if m, ok := s.file.(vfs.Mapper); ok && o.Mapped {
+		_ = m.Map(0)
+	}
+}
+
 // listing is what stands in the log's directory.
 type listing struct {
 	segments []uint64 // ascending
