@@ -29,7 +29,7 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 		return err
 	}
 	v := db.version.Load()
-	if db.spaces.byID[ks] == nil {
+	if ks != kv.DefaultKeyspace && db.spaces.byID[ks] == nil {
 		db.commitMu.Unlock()
 		return ErrNoKeyspace
 	}
@@ -129,15 +129,12 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 // beginCommit takes commitMu for a commit that the memtables have room for.
 func (db *DB) beginCommit() error {
 	for {
+		db.commitMu.Lock()
 		if err := db.checkWritable(); err != nil {
+			db.commitMu.Unlock()
 			return err
 		}
-		db.commitMu.Lock()
 		v := db.version.Load()
-		if v == nil || db.closing() {
-			db.commitMu.Unlock()
-			return ErrClosed
-		}
 		if !db.full(v) {
 			return nil
 		}

@@ -22,6 +22,7 @@ type Log struct {
 	synced atomic.Uint64
 	failed atomic.Pointer[error] // the first failure; never reset
 	closed atomic.Bool
+	ready  atomic.Bool // there is a next segment
 
 	// Of the goroutine that appends.
 	active *segment
@@ -232,6 +233,7 @@ func (l *Log) rotate(size int64) error {
 	l.o.unmapFile(l.active)
 	l.mu.Lock()
 	l.active, l.next = l.next, nil
+	l.ready.Store(false)
 	l.segments = append(l.segments, l.active)
 	l.mu.Unlock()
 	l.place = l.active.start
@@ -286,6 +288,7 @@ func (l *Log) prepare(size int64) error {
 
 	l.mu.Lock()
 	l.next = s
+	l.ready.Store(true)
 	l.mu.Unlock()
 	if old != nil {
 		return l.remove(old)

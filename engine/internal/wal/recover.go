@@ -255,6 +255,7 @@ func (r *recovery) resume() error {
 	r.l.active = r.alive[i]
 	if i+1 < len(r.alive) {
 		r.l.next = r.alive[i+1]
+		r.l.ready.Store(true)
 	}
 	r.alive = r.alive[:i]
 	return nil

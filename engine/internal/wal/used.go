@@ -70,10 +70,5 @@ func (l *Log) Segments() int {
 // WantsSegment reports whether it is time to Prepare: the active segment is
 // half full and there is no next one. It is for the goroutine that appends.
 func (l *Log) WantsSegment() bool {
-	if int64(l.place-l.active.start) <= l.active.capacity/2 {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.next == nil
+	return int64(l.place-l.active.start) > l.active.capacity/2 && !l.ready.Load()
 }
