@@ -129,7 +129,7 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 // beginCommit takes commitMu for a commit that the memtables have room for.
 func (db *DB) beginCommit() error {
 	for {
-		db.commitMu.Lock()
+		db.lockCommit()
 		if err := db.checkWritable(); err != nil {
 			db.commitMu.Unlock()
 			return err
@@ -147,6 +147,20 @@ func (db *DB) beginCommit() error {
 			return err
 		}
 	}
+}
+
+// commitSpins is for how long a commit tries to get commitMu before it sleeps:
+// about as long as another one holds it. To put a goroutine to sleep and wake
+// it costs as much again.
+const commitSpins = 500
+
+func (db *DB) lockCommit() {
+	for range commitSpins {
+		if db.commitMu.TryLock() {
+			return
+		}
+	}
+	db.commitMu.Lock()
 }
 
 // full reports whether the active memtable is due to be frozen.
