@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -262,16 +263,22 @@ func (db *DB) endCommit(count kv.Seq, end wal.LSN) error {
 	return nil
 }
 
-// durable is group commit: of all that wait for the log to be durable, one
-// syncs, and those that came before it began are done with it.
+// durable is group commit. Of all that wait for the log to be durable one, the
+// leader, syncs for as many as it can: while it does, others gather for the
+// next sync, whose leader is one of them. When a sync ends, those it was for
+// are woken, and of the others only one.
 type durable struct {
 	mu      sync.Mutex
-	turn    *sync.Cond
 	syncing bool
+	target  wal.LSN    // of the sync under way
+	riders  *sync.Cond // those that it is for
+	next    *sync.Cond // those that came too late for it
+	waiting int        // how many wait
+	company bool       // somebody waited when the last sync ended
 	synced  wal.LSN
 }
 
-func (d *durable) init() { d.turn = sync.NewCond(&d.mu) }
+func (d *durable) init() { d.riders, d.next = sync.NewCond(&d.mu), sync.NewCond(&d.mu) }
 
 // settle returns when nobody syncs. Nobody begins to where all is durable, or
 // the database has failed.
@@ -279,8 +286,9 @@ func (d *durable) settle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for d.syncing {
-		d.turn.Wait()
+		d.wait(d.next)
 	}
+	d.next.Signal() // the one who was woken in its place
 }
 
 // waitDurable returns when the log is durable up to end.
@@ -290,41 +298,72 @@ func (db *DB) waitDurable(end wal.LSN) error {
 	defer d.mu.Unlock()
 	for d.synced < end {
 		if err := db.failed(); err != nil {
+			d.next.Broadcast() // nobody leads them any more
 			return err
 		}
-		if d.syncing {
-			d.turn.Wait()
-			continue
-		}
-		d.syncing = true
-		d.mu.Unlock()
-		lsn, err := db.syncLog()
-		d.mu.Lock()
-		d.syncing = false
-		if err == nil {
-			d.synced = max(d.synced, lsn)
-		}
-		d.turn.Broadcast()
-		if err != nil {
-			return err
+		switch {
+		case !d.syncing:
+			db.lead()
+		case end <= d.target:
+			d.wait(d.riders)
+		default:
+			d.wait(d.next)
 		}
 	}
 	return nil
 }
 
-// syncLog makes durable, and then visible, all that is logged when it is
-// called. One caller at a time: the one whose turn it is.
-func (db *DB) syncLog() (wal.LSN, error) {
+func (d *durable) wait(c *sync.Cond) {
+	d.waiting++
+	c.Wait()
+	d.waiting--
+}
+
+// lead syncs the log for all whose records are in it. The caller holds
+// durable.mu, which is free meanwhile.
+func (db *DB) lead() {
+	d := &db.durable
+	company := d.company
+	d.syncing = true
+	d.mu.Unlock()
+	if company {
+		// Those that the last sync was for are about to commit again. They take
+		// microseconds to get here; without them they, and those that came
+		// during the last sync, would take turns for ever.
+		runtime.Gosched()
+	}
+	seq, spaces, lsn := db.logged()
+	d.mu.Lock()
+	d.target = lsn
+	d.riders, d.next = d.next, d.riders
+	d.mu.Unlock()
+	err := db.syncLog(seq, spaces)
+	d.mu.Lock()
+	d.syncing, d.target, d.company = false, 0, d.waiting > 0
+	if err == nil {
+		d.synced = max(d.synced, lsn)
+	}
+	d.riders.Broadcast()
+	d.next.Signal()
+}
+
+// logged is how far the log goes, and what will be visible when it is durable.
+func (db *DB) logged() (kv.Seq, *spaces, wal.LSN) {
 	db.commitMu.Lock()
-	seq, spaces, lsn := db.lastSeq, db.spaces, db.log.End()
-	db.commitMu.Unlock()
+	defer db.commitMu.Unlock()
+	return db.lastSeq, db.spaces, db.log.End()
+}
+
+// syncLog makes durable all that is logged, and visible the operations up to
+// seq, which were logged before. One caller at a time: the leader.
+func (db *DB) syncLog(seq kv.Seq, spaces *spaces) error {
 	if _, err := db.log.Sync(); err != nil {
-		return 0, db.fail(errorf("sync of the log: %w", err))
+		return db.fail(errorf("sync of the log: %w", err))
 	}
 	if db.opts.Sync == SyncFull {
 		db.show(seq, spaces)
 	}
-	return lsn, nil
+	return nil
 }
 
 // Sync returns when every commit that was acknowledged before it was called
