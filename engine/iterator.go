@@ -35,7 +35,7 @@ func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
 	}
 	var own *overlay
 	if w.own != nil {
-		own = &overlay{table: w.own.table, seq: ownSeq + kv.Seq(w.own.ops.count)}
+		own = &overlay{table: w.own.sorted(), seq: w.own.seq()}
 		if w.own.isolation == Serializable {
 			it.reads = &span{writes: w.own, ks: ks, bounds: o}
 		}

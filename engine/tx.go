@@ -50,11 +50,19 @@ const maxDiskSeq kv.Seq = 1 << 61
 // must find unchanged when it commits.
 type writes struct {
 	ops       ops
-	table     *memtable.Table
+	few       [8]write        // the writes, while they are few and on single keys
+	table     *memtable.Table // the writes, when not, or to iterate over; else nil
 	isolation Isolation
 
 	keys   []keyRead
 	ranges []rangeRead
+}
+
+// write is where a write on a key stands in the payload. Most transactions
+// write to a few keys: it costs less to look at these than to keep a memtable.
+type write struct {
+	hash uint64
+	at   int
 }
 
 type keyRead struct {
@@ -81,7 +89,7 @@ func (db *DB) Begin(o TxOptions) (*Tx, error) {
 		return nil, err
 	}
 	if !o.ReadOnly {
-		w.own = &writes{table: memtable.New(), isolation: o.Isolation}
+		w.own = &writes{isolation: o.Isolation}
 	}
 	return &Tx{view: w}, nil
 }
@@ -158,8 +166,9 @@ func (tx *Tx) Put(key, value []byte) error {
 	if err := checkSizes(key, value); err != nil {
 		return err
 	}
+	at := len(w.ops.payload)
 	w.ops.payload = append(wal.AppendSetHead(w.ops.payload, tx.ks, key, len(value)), value...)
-	w.table.Put(tx.ks, key, kv.Hash(key), value, kv.Set, w.nextSeq())
+	w.add(wal.Op{Kind: kv.Set, Keyspace: tx.ks, Key: key, Value: value}, at)
 	return nil
 }
 
@@ -172,8 +181,9 @@ func (tx *Tx) Delete(key []byte) error {
 	if err := checkSizes(key, nil); err != nil {
 		return err
 	}
+	at := len(w.ops.payload)
 	w.ops.payload = wal.AppendDelete(w.ops.payload, tx.ks, key)
-	w.table.Put(tx.ks, key, kv.Hash(key), nil, kv.Delete, w.nextSeq())
+	w.add(wal.Op{Kind: kv.Delete, Keyspace: tx.ks, Key: key}, at)
 	return nil
 }
 
@@ -191,14 +201,65 @@ func (tx *Tx) DeleteRange(start, end []byte) error {
 	if r.Empty() {
 		return nil
 	}
+	table := w.sorted()
 	w.ops.payload = appendDeleteRange(w.ops.payload, tx.ks, start, end)
-	w.table.DeleteRange(tx.ks, r, w.nextSeq())
+	w.ops.count++
+	table.DeleteRange(tx.ks, r, w.seq())
 	return nil
 }
 
-func (w *writes) nextSeq() kv.Seq {
+// seq is the sequence number of the last write, as the transaction sees it.
+func (w *writes) seq() kv.Seq { return ownSeq + kv.Seq(w.ops.count) }
+
+// add notes a write on a key that was put into the payload at the offset at.
+func (w *writes) add(op wal.Op, at int) {
+	hash := kv.Hash(op.Key)
+	if w.table == nil && int(w.ops.count) == len(w.few) {
+		w.sorted()
+	}
 	w.ops.count++
-	return ownSeq + kv.Seq(w.ops.count)
+	if w.table == nil {
+		w.few[w.ops.count-1] = write{hash, at}
+		return
+	}
+	w.table.Put(op.Keyspace, op.Key, hash, op.Value, op.Kind, w.seq())
+}
+
+// sorted returns the writes as a memtable, which they are kept in from then on.
+func (w *writes) sorted() *memtable.Table {
+	if w.table == nil {
+		w.table = memtable.New()
+		for i := range w.few[:w.ops.count] {
+			op := w.op(i)
+			w.table.Put(op.Keyspace, op.Key, w.few[i].hash, op.Value, op.Kind, ownSeq+kv.Seq(i+1))
+		}
+	}
+	return w.table
+}
+
+// op returns one of the few writes. It points into the payload.
+func (w *writes) op(i int) wal.Op {
+	op, _, err := wal.NextOp(w.ops.payload[w.few[i].at:])
+	if err != nil {
+		panic("engine: a transaction's own write: " + err.Error()) // we encoded it
+	}
+	return op
+}
+
+// get looks a key up among the writes. done says that one of them decides.
+func (w *writes) get(ks kv.Keyspace, key []byte, hash uint64) (e entry, done bool) {
+	if w.table != nil {
+		return lookup(w.table, ks, key, hash, kv.MaxSeq)
+	}
+	for i := int(w.ops.count) - 1; i >= 0; i-- {
+		if w.few[i].hash != hash {
+			continue
+		}
+		if op := w.op(i); op.Keyspace == ks && string(op.Key) == string(key) {
+			return entry{op.Value, op.Kind}, true
+		}
+	}
+	return entry{}, false
 }
 
 // Commit makes the transaction's writes durable and visible as the sync mode

@@ -383,3 +383,56 @@ func transfer(tx *engine.Tx, from, to []byte, n uint64) error {
 	}
 	return tx.Put(to, binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(b)+n))
 }
+
+// A transaction sees each of its own writes at once, in the keyspace where it
+// made it, whether they are few or many.
+func TestTx_SeesItsOwnWrites(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	other, err := db.CreateKeyspace("other", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, db, "k0", "old")
+	for _, scanAt := range []int{-1, 3} { // a scan puts them in order
+		tx, err := db.Begin(engine.TxOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		spaces := []*engine.Tx{tx, tx.In(other)}
+		want := []map[string]string{{"k0": "old"}, {}}
+		for i := range 40 {
+			key, space := fmt.Sprintf("k%d", i%5), i/5%2
+			if i%7 == 3 {
+				delete(want[space], key)
+				err = spaces[space].Delete([]byte(key))
+			} else {
+				want[space][key] = fmt.Sprint(i)
+				err = spaces[space].Put([]byte(key), fmt.Append(nil, i))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == scanAt {
+				n := 0
+				for range spaces[0].Scan(nil, nil) {
+					n++
+				}
+				if n != len(want[0]) {
+					t.Errorf("a scan after write %d shows %d keys, want %d", i, n, len(want[0]))
+				}
+			}
+			for s, values := range want {
+				for k := range 5 {
+					key := fmt.Sprintf("k%d", k)
+					value, there := values[key]
+					have, err := spaces[s].Get([]byte(key))
+					if string(have) != value || there != (err == nil) {
+						t.Fatalf("after write %d, keyspace %d: %s = %q, %v, want %q", i, s, key, have, err, value)
+					}
+				}
+			}
+		}
+		tx.Rollback()
+	}
+	closeDB(t, db)
+}

@@ -67,7 +67,7 @@ func (w *view) get(ks kv.Keyspace, key, dst []byte) ([]byte, error) {
 	hash := kv.Hash(key)
 	if w.own != nil {
 		w.own.readKey(ks, key, hash)
-		if e, done := lookup(w.own.table, ks, key, hash, kv.MaxSeq); done {
+		if e, done := w.own.get(ks, key, hash); done {
 			if e.kind != kv.Set {
 				return dst, ErrNotFound
 			}
@@ -92,7 +92,7 @@ func (w *view) has(ks kv.Keyspace, key []byte) (bool, error) {
 	hash := kv.Hash(key)
 	if w.own != nil {
 		w.own.readKey(ks, key, hash)
-		if e, done := lookup(w.own.table, ks, key, hash, kv.MaxSeq); done {
+		if e, done := w.own.get(ks, key, hash); done {
 			return e.kind == kv.Set, nil
 		}
 	}
