@@ -119,18 +119,23 @@ func (t *Tree) SameLeaf(a, b []byte) (bool, error) {
 
 // find looks for key below f, which may be nil. It returns what node.Find does.
 func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (value []byte, size int, overflow, found bool, err error) {
-	for f != nil {
-		n, err := t.p.Node(f)
-		if err != nil {
+	if f == nil {
+		return nil, 0, false, false, nil
+	}
+	n, err := t.p.Node(f)
+	if err != nil {
+		return nil, 0, false, false, err
+	}
+	hits := 0
+	for n.Kind() != node.Leaf {
+		if f, n, err = t.p.ChildNode(f, n, n.Search(key)); err != nil {
 			return nil, 0, false, false, err
 		}
-		if n.Kind() == node.Leaf {
-			value, size, overflow, found = n.Find(key, fp)
-			return value, size, overflow, found, nil
-		}
-		f = t.p.Child(f, n, n.Search(key))
+		hits++
 	}
-	return nil, 0, false, false, nil
+	t.p.CountHits(hits)
+	value, size, overflow, found = n.Find(key, fp)
+	return value, size, overflow, found, nil
 }
 
 // readOverflow appends the value of the overflow extent ref, which the leaf

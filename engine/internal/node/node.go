@@ -18,6 +18,11 @@ func (n Node) Level() int { return int(n[14]) }
 // Shift returns by how much cell offsets are shifted right.
 func (n Node) Shift() uint8 { return n[15] }
 
+// SizeOf returns the length in memory of the node with that header.
+func SizeOf(head *[HeaderSize]byte) int {
+	return HeaderSize + int(binary.LittleEndian.Uint32(head[40:]))
+}
+
 // Gen returns the generation of the checkpoint that wrote the node.
 func (n Node) Gen() uint64 { return binary.LittleEndian.Uint64(n[32:]) }
 

@@ -15,6 +15,9 @@ import (
 //     child pointers and the frame itself, never exceeds limit.
 //  2. A frame's data is not nil exactly when it is in a list.
 //  3. f.kidsHere is the number of resident frames linked to f as parent.
+//  4. A kid's data is not nil exactly when the kid's frame is resident and
+//     linked there, and then is that frame's: what left the cache, readers of
+//     no version find any more.
 //
 // There are three lists. A node that a scan read waits in the scan list, and
 // leaves before all others. Any other node starts on probation, a tenth of the cache,
@@ -109,7 +112,7 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 // insert puts f into a list and publishes its data.
 func (c *cache) insert(f *Frame, n node.Node, cost int64, where place, children []*Frame) {
 	if n.Kind() == node.Branch {
-		kids := make([]atomic.Pointer[Frame], n.Count())
+		kids := make([]kid, n.Count())
 		c.adopt(f, kids, children)
 		f.kids.Store(unsafe.SliceData(kids))
 		f.lives = branchLives
@@ -119,13 +122,13 @@ func (c *cache) insert(f *Frame, n node.Node, cost int64, where place, children 
 	c.frames++
 	c.lists[where].push(f, where)
 	f.touched.Store(0)
-	f.size.Store(uint32(len(n)))
 	f.data.Store(unsafe.SliceData(n))
+	f.show()
 }
 
 // adopt makes f the parent of those children that are here. The others are
 // found again through f's references.
-func (c *cache) adopt(f *Frame, kids []atomic.Pointer[Frame], children []*Frame) {
+func (c *cache) adopt(f *Frame, kids []kid, children []*Frame) {
 	for i, k := range children {
 		if k == nil || k.place == nowhere {
 			continue
@@ -134,7 +137,8 @@ func (c *cache) adopt(f *Frame, kids []atomic.Pointer[Frame], children []*Frame)
 		k.parent, k.slot = f, uint16(i)
 		k.flags |= flagLinked
 		f.kidsHere++
-		kids[i].Store(k)
+		kids[i].frame.Store(k)
+		kids[i].data.Store(k.data.Load())
 	}
 }
 
@@ -147,7 +151,7 @@ func (c *cache) link(f *Frame) bool {
 	if kids == nil {
 		return false
 	}
-	slot := kidAt(kids, f.slot)
+	slot := &kidAt(kids, int(f.slot)).frame
 	if slot.Load() != f && !slot.CompareAndSwap(nil, f) {
 		return false
 	}
@@ -156,23 +160,61 @@ func (c *cache) link(f *Frame) bool {
 	return true
 }
 
-// unlink takes f off the count of its parent.
+// unlink takes f off the count of its parent, and its data off its place there.
 func (c *cache) unlink(f *Frame) {
+	if k := f.kid(); k != nil {
+		k.data.Store(nil)
+		if k.touched.Load() != 0 {
+			f.touched.Store(1)
+		}
+	}
 	if f.flags&flagLinked != 0 {
 		f.flags &^= flagLinked
 		f.parent.kidsHere--
 	}
 }
 
-func kidAt(first *atomic.Pointer[Frame], i uint16) *atomic.Pointer[Frame] {
-	return (*atomic.Pointer[Frame])(unsafe.Add(unsafe.Pointer(first), uintptr(i)*unsafe.Sizeof(*first)))
+// kid is the place of f among its parent's children, nil if it has none.
+func (f *Frame) kid() *kid {
+	if f.flags&flagLinked == 0 {
+		return nil
+	}
+	first := f.parent.kids.Load()
+	if first == nil { // the parent has left
+		return nil
+	}
+	if k := kidAt(first, int(f.slot)); k.frame.Load() == f {
+		return k
+	}
+	return nil
+}
+
+// show lets readers find the data of f, which is resident, from its parent.
+func (f *Frame) show() {
+	if k := f.kid(); k != nil {
+		k.touched.Store(0)
+		k.data.Store(f.data.Load())
+	}
+}
+
+// wasRead reports whether f has been read since it was last asked.
+func (f *Frame) wasRead() bool {
+	read := f.touched.Load() != 0
+	if read {
+		f.touched.Store(0)
+	}
+	if k := f.kid(); k != nil && k.touched.Load() != 0 {
+		k.touched.Store(0)
+		read = true
+	}
+	return read
 }
 
 // frameCost is what a frame with node n counts for.
 func frameCost(n node.Node) int64 {
 	cost := frameBytes + cap(n)
 	if n.Kind() == node.Branch {
-		cost += n.Count() * int(unsafe.Sizeof(atomic.Pointer[Frame]{}))
+		cost += n.Count() * kidBytes
 	}
 	return int64(cost)
 }
@@ -204,8 +246,7 @@ func (c *cache) victim(l *frameList) *Frame {
 		switch {
 		case f.flags&flagFreed != 0:
 			return f
-		case f.touched.Load() != 0:
-			f.touched.Store(0)
+		case f.wasRead():
 		case f.kidsHere == 0:
 			return f
 		case f.place == scanList && f.lives == 0:
@@ -231,8 +272,7 @@ func (c *cache) hand() *Frame {
 	for range maxSteps {
 		f := l.head
 		switch {
-		case f.touched.Load() != 0:
-			f.touched.Store(0)
+		case f.wasRead():
 			if f.kids.Load() != nil {
 				f.lives = branchLives
 			}
@@ -262,11 +302,10 @@ func (c *cache) evict(f *Frame) {
 	f.kids.Store(nil)
 	f.lives = 0
 	f.flags &^= flagFreed
-	if f.flags&flagLinked != 0 {
-		if kids := f.parent.kids.Load(); kids != nil {
-			kidAt(kids, f.slot).CompareAndSwap(f, nil)
-		}
-		c.unlink(f)
+	k := f.kid()
+	c.unlink(f)
+	if k != nil {
+		k.frame.Store(nil)
 	}
 	if from != scanList {
 		c.noteLeft(f)
@@ -297,22 +336,22 @@ func (c *cache) abort(gen uint64) {
 	})
 	c.each(func(f *Frame) {
 		if first := f.kids.Load(); first != nil {
-			c.takeBack(f, kidSlots(first, f.resident().Count()))
+			c.takeBack(f, kidsOf(first, f.resident().Count()))
 		}
 	})
 }
 
 // takeBack makes f the parent of those of its children that lost theirs.
-func (c *cache) takeBack(f *Frame, kids []atomic.Pointer[Frame]) {
+func (c *cache) takeBack(f *Frame, kids []kid) {
 	for i := range kids {
-		k := kids[i].Load()
+		k := kids[i].frame.Load()
 		if k == nil || k.parent.kids.Load() != nil {
 			continue
 		}
 		c.unlink(k)
 		k.parent, k.slot = f, uint16(i)
-		if k.place != nowhere {
-			c.link(k)
+		if k.place != nowhere && c.link(k) {
+			k.show()
 		}
 	}
 }

@@ -35,6 +35,17 @@ func (c *cache) check() error {
 			if f.flags&flagLinked != 0 {
 				kids[f.parent]++
 			}
+			if k := f.kid(); k != nil && k.data.Load() != f.data.Load() {
+				return fmt.Errorf("child %d of a branch in memory is not found from there", f.slot)
+			}
+			if first := f.kids.Load(); first != nil {
+				for i := range kidsOf(first, n.Count()) {
+					k := kidAt(first, i)
+					if k.data.Load() != nil && k.frame.Load().kid() != k {
+						return fmt.Errorf("child %d of a branch has data that is not counted", i)
+					}
+				}
+			}
 			kids[f] += 0
 			sum += int64(f.bytes)
 			frames++
@@ -177,7 +188,7 @@ func TestCache_ScanLeavesTheHotSet(t *testing.T) {
 	}
 	// The same when the hot set fills the cache to the brim.
 	w := openWood(t, mem, root, 50*leafCost)
-	const full = 39 // and the branch, which is as large as eleven
+	const full = 35 // and the branch, which is as large as fifteen
 	for range 5 {
 		w.hits(t, 0, full, false)
 	}

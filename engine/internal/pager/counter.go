@@ -18,10 +18,10 @@ type counter struct {
 const counterStripes = 64
 
 //go:norace
-func (c *counter) inc() {
+func (c *counter) add(n int) {
 	var here byte
 	a := uintptr(unsafe.Pointer(&here))
-	c.stripes[(a>>11^a>>17)%counterStripes].n++
+	c.stripes[(a>>11^a>>17)%counterStripes].n += uint64(n)
 }
 
 //go:norace

@@ -11,8 +11,9 @@ import (
 
 // Frame is the place of one node in memory. Its reference never changes; the
 // node's bytes come when it is read and go when the cache needs their room.
-// A frame of a branch points at the frames of its children, so that a warm
-// descent looks nothing up.
+// A frame of a branch points at the frames of its children, and at their nodes
+// themselves, so that a warm descent looks nothing up and does not even touch
+// the frame of the leaf, which would cost it a cache miss.
 //
 // Frames of old versions and new ones are the same where the node is the same.
 // A frame that nothing points at any more is left to the garbage collector;
@@ -21,10 +22,9 @@ type Frame struct {
 	// What a reader touches stands first, within one cache line: a frame is
 	// 96 bytes, and the allocator aligns those to 32.
 
-	data    atomic.Pointer[byte]                  // first byte of the node; nil when not resident
-	kids    atomic.Pointer[atomic.Pointer[Frame]] // first of a resident branch's child pointers
-	size    atomic.Uint32                         // length of the node, once it is known
-	touched atomic.Uint32                         // 1 when read since the clock's hand last passed
+	data    atomic.Pointer[byte] // first byte of the node; nil when not resident
+	kids    atomic.Pointer[kid]  // first of a resident branch's children
+	touched atomic.Uint32        // 1 when read through the frame since the clock's hand last passed
 
 	keyspace kv.Keyspace
 	level    int8 // -1: unknown
@@ -74,16 +74,43 @@ func (f *Frame) Resident() bool { return f.data.Load() != nil }
 // resident returns the node if it is in memory, else nil.
 func (f *Frame) resident() node.Node {
 	if b := f.data.Load(); b != nil {
-		return unsafe.Slice(b, f.size.Load())
+		return nodeAt(b)
 	}
 	return nil
 }
+
+// nodeAt is the node that begins at b. Its header tells the length truly: Check
+// or the Writer has seen to that before anybody could find b.
+func nodeAt(b *byte) node.Node {
+	head := (*[node.HeaderSize]byte)(unsafe.Pointer(b))
+	return unsafe.Slice(b, node.SizeOf(head))
+}
+
+// kid is a child of a branch in memory.
+type kid struct {
+	// data is the first byte of the child's node while the child is resident
+	// and linked to this branch, else nil: a copy of frame's.
+	data    atomic.Pointer[byte]
+	frame   atomic.Pointer[Frame]
+	touched atomic.Uint32 // 1 when read from here since the clock's hand last passed
+}
+
+const kidBytes = int(unsafe.Sizeof(kid{}))
+
+// kidAt is element i of the array of children that begins at first.
+func kidAt(first *kid, i int) *kid {
+	return (*kid)(unsafe.Add(unsafe.Pointer(first), i*kidBytes))
+}
+
+// kidsOf is the array of children that begins at first. It belongs to a branch
+// of n children.
+func kidsOf(first *kid, n int) []kid { return unsafe.Slice(first, n) }
 
 // Peek returns the frame of child i of the branch n, which f holds, if there
 // is one already, else nil.
 func (f *Frame) Peek(n node.Node, i int) *Frame {
 	if first := f.kids.Load(); first != nil {
-		return kidSlots(first, n.Count())[i].Load()
+		return kidsOf(first, n.Count())[i].frame.Load()
 	}
 	return nil
 }
@@ -94,7 +121,7 @@ func (p *Pager) Child(f *Frame, n node.Node, i int) *Frame {
 	if first == nil { // f has left the cache since n was fetched
 		return f.newChild(n, i)
 	}
-	slot := &kidSlots(first, n.Count())[i]
+	slot := &kidsOf(first, n.Count())[i].frame
 	if c := slot.Load(); c != nil {
 		return c
 	}
@@ -111,10 +138,4 @@ func (f *Frame) newChild(n node.Node, i int) *Frame {
 	c := newFrame(n.Ref(i), f.keyspace, n.Level()-1)
 	c.parent, c.slot = f, uint16(i)
 	return c
-}
-
-// kidSlots is the array of child pointers that begins at first. It belongs to
-// a branch of n children.
-func kidSlots(first *atomic.Pointer[Frame], n int) []atomic.Pointer[Frame] {
-	return unsafe.Slice(first, n)
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"sync"
-	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/lightning-db/lightning/engine/internal/compress"
@@ -24,16 +23,37 @@ func (p *Pager) Node(f *Frame) (node.Node, error) {
 	if f.touched.Load() == 0 {
 		f.touched.Store(1)
 	}
-	p.cache.hits.inc()
-	return unsafe.Slice(b, f.size.Load()), nil
+	p.cache.hits.add(1)
+	return nodeAt(b), nil
 }
+
+// ChildNode returns Child and the Node of it. It counts no hit: who descends
+// tells CountHits at the end.
+func (p *Pager) ChildNode(f *Frame, n node.Node, i int) (*Frame, node.Node, error) {
+	if first := f.kids.Load(); first != nil && uint(i) < uint(n.Count()) {
+		k := kidAt(first, i)
+		b, c := k.data.Load(), k.frame.Load()
+		if b != nil && c != nil { // c is nil when it has just left the cache
+			if k.touched.Load() == 0 {
+				k.touched.Store(1)
+			}
+			return c, nodeAt(b), nil
+		}
+	}
+	c := p.Child(f, n, i)
+	n, err := p.Node(c)
+	return c, n, err
+}
+
+// CountHits notes that a descent found n nodes in memory by ChildNode.
+func (p *Pager) CountHits(n int) { p.cache.hits.add(n) }
 
 // NodeForScan is Node for a reader that will not come back: what it reads from
 // the disk is the first to leave the cache, and what it finds there does not
 // count as used.
 func (p *Pager) NodeForScan(f *Frame) (node.Node, error) {
 	if n := f.resident(); n != nil {
-		p.cache.hits.inc()
+		p.cache.hits.add(1)
 		return n, nil
 	}
 	return p.load(f, true)
@@ -44,7 +64,7 @@ func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 	f.loading.Lock()
 	defer f.loading.Unlock()
 	if n := f.resident(); n != nil {
-		p.cache.hits.inc()
+		p.cache.hits.add(1)
 		return n, nil
 	}
 	p.cache.misses.Add(1)
