@@ -31,6 +31,7 @@ type cache struct {
 
 	hits   counter
 	misses atomic.Uint64
+	huge   hugePages
 
 	mu     sync.Mutex // guards all below, and what Frame says
 	used   int64
@@ -61,6 +62,7 @@ const branchLives = 2
 
 func (c *cache) init(limit int64) {
 	c.limit = limit
+	c.huge.init(limit)
 	n := min(max(limit/4096, 16), 1<<20)
 	c.ghosts = make([]ghost, 1<<bits.Len64(uint64(n-1)))
 }
@@ -72,6 +74,7 @@ func (c *cache) admit(f *Frame, n node.Node, scan bool) {
 	if cost > c.limit {
 		return
 	}
+	c.huge.cover(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.makeRoom(cost)
@@ -93,6 +96,7 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 	if cost > c.limit {
 		return
 	}
+	c.huge.cover(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range children {
