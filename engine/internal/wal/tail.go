@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"io"
+	"slices"
 )
 
 // Tail follows a log that it does not own, also while a writer in another
@@ -161,8 +162,9 @@ func (t *Tail) again(damage *CorruptError) (Record, error) {
 	}
 }
 
-// refresh looks for segments that are new, and reports whether there are any
-// or others have gone. It returns ErrGone when none holds the place any more.
+// refresh looks for segments that are new, and reports whether other ones are
+// alive now. (A dead one may stand there for long, and is no change.) It returns
+// ErrGone when none holds the place any more.
 func (t *Tail) refresh() (changed bool, err error) {
 	found, err := t.o.list()
 	if err != nil {
@@ -181,7 +183,6 @@ func (t *Tail) refresh() (changed bool, err error) {
 		}
 		s := have[number]
 		if s == nil {
-			changed = true
 			s, err = t.o.openSegment(number)
 			if err != nil {
 				break
@@ -198,7 +199,6 @@ func (t *Tail) refresh() (changed bool, err error) {
 	chain(dead).closeFiles()
 	for _, s := range have {
 		_ = s.close()
-		changed = changed || s.number >= current.number
 	}
 	i := -1
 	if err == nil {
@@ -211,6 +211,7 @@ func (t *Tail) refresh() (changed bool, err error) {
 		w.chain, t.err = all, err
 		return false, err
 	}
+	changed = !slices.Equal(w.chain[w.i:], alive)
 	w.chain, w.i = alive, i
 	return changed, nil
 }
