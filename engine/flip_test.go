@@ -16,7 +16,7 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
 
-// Change every byte of two small databases, one at a time: in one bit, to be
+// Change every byte of three small databases, one at a time: in one bit, to be
 // opened for writing, and in several, to be opened read-only. What is opened and
 // read then gives an error that says what is damaged, or exactly what was there.
 //
@@ -27,7 +27,7 @@ func TestFlip_EveryByte(t *testing.T) {
 	warmUp()
 	var flips atomic.Int64
 	t.Run("in", func(t *testing.T) {
-		for _, base := range []*specimen{settledSpecimen(t), uncleanSpecimen(t)} {
+		for _, base := range []*specimen{settledSpecimen(t), uncleanSpecimen(t), runsSpecimen(t)} {
 			for part := range flipParts {
 				t.Run(fmt.Sprintf("%s/%d", base.name, part), func(t *testing.T) {
 					t.Parallel()
@@ -109,6 +109,36 @@ func uncleanSpecimen(t testing.TB) *specimen {
 		}
 	}
 	return sp
+}
+
+// runsSpecimen is a closed database with two sorted runs in front of its tree,
+// with tombstones and a value of an extent of its own.
+func runsSpecimen(t testing.TB) *specimen {
+	t.Helper()
+	o := runOptions
+	o.MemtableBytes = 2 << 10
+	for range 20 { // it may be left alone for so long that they are merged
+		disk := vfs.NewMem()
+		s := &session{t: t, fs: disk, opts: small(o), hist: newHistory(), still: true}
+		s.open()
+		s.apply(entriesOf("k", 40, 100)...)
+		s.checkpoint()
+		for round := range 2 {
+			var edits []edit
+			for i := range 4 {
+				edits = append(edits, put(keyOf("k", i*10+round), fmt.Sprint("round ", round)))
+			}
+			s.apply(append(edits, put("large", valueOf("v", round, 530)), del(keyOf("k", 5+round)), del("none"))...)
+			s.checkpoint()
+		}
+		runs := s.db.Stats().Runs
+		s.close()
+		if runs == 2 {
+			return &specimen{name: "runs", disk: disk, hist: s.hist}
+		}
+	}
+	t.Fatal("no database with two runs")
+	return nil
 }
 
 // fork returns the specimen for use beside others.

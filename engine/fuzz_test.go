@@ -24,7 +24,7 @@ import (
 // specimens are the databases that FuzzOpen damages.
 var specimens = sync.OnceValue(func() []*specimen {
 	t := new(fataler)
-	return []*specimen{settledSpecimen(t), uncleanSpecimen(t)}
+	return []*specimen{settledSpecimen(t), uncleanSpecimen(t), runsSpecimen(t)}
 })
 
 // fataler stands for a test where there is none.
