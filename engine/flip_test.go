@@ -128,7 +128,7 @@ func runsSpecimen(t testing.TB) *specimen {
 			for i := range 4 {
 				edits = append(edits, put(keyOf("k", i*10+round), fmt.Sprint("round ", round)))
 			}
-			s.apply(append(edits, put("large", valueOf("v", round, 530)), del(keyOf("k", 5+round)), del("none"))...)
+			s.apply(append(edits, put("large", valueOf("v", round, 530)), del(keyOf("k", 35+round)), del("none"))...)
 			s.checkpoint()
 		}
 		runs := s.db.Stats().Runs

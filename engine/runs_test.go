@@ -13,6 +13,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 	"github.com/lightning-db/lightning/verify"
 )
 
@@ -516,6 +517,39 @@ func TestRuns_DataBytesStayNearTheTruth(t *testing.T) {
 		s.checkpoint()
 		if n := s.db.Stats().DataBytes; n > 1<<20 {
 			t.Errorf("%d bytes of data told, there are %d", n, 10*406)
+		}
+	})
+}
+
+// Runs that cannot be merged, since one is damaged, are not tried again and
+// again while the database is left alone.
+func TestRuns_DamagedRunIsLeftAlone(t *testing.T) {
+	runSession(t, runOptions, func(s *session, disk *vfs.Mem) {
+		withRuns(2)(s)
+		s.close()
+		tree := treeBytes(t, disk)
+		for _, e := range extents(tree) {
+			if e.kind == leafKind && e.keyspace == 0 {
+				tree[e.off+e.size-1] ^= 1
+			}
+		}
+		setTreeBytes(t, disk, tree)
+		sim := faultfs.NewSimFrom(disk)
+		o := small(runOptions)
+		o.FS = sim
+		db, err := engine.Open(dbDir, &o)
+		s.check("open", err)
+		defer db.Close()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		before := sim.Ops()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := sim.Ops() - before; n > 0 {
+			t.Errorf("%d operations in an hour in which nothing was asked for", n)
+		}
+		if n := db.Stats().Runs; n != 2 {
+			t.Errorf("%d runs, want the 2 that cannot be merged", n)
 		}
 	})
 }
