@@ -114,7 +114,7 @@ var runScenarios = []scenario{
 	}},
 	{name: "sorted runs and a memtable that is not scattered", opts: runOptions, setup: withRuns(gathered), play: func(s *session) {
 		s.open()
-		s.put("k00001", "1") // a little of it beside much in runs: merges a slice
+		s.put("k00001", valueOf("v", 1, 400)) // a little beside much in runs: merges a slice
 		s.checkpoint()
 		s.wantRuns(2, gathered+1)
 		s.apply(entriesOf("l", 40, 20)...) // as much as in runs: takes them with it
