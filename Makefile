@@ -18,7 +18,7 @@ LDFLAGS := -s -w -funcalign=16
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
 
-.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross bench clean check
+.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross bench bench-peers bench-check clean check
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,17 @@ cross: ## build for linux, darwin and windows, amd64 and arm64
 
 bench: ## run the benchmarks (BENCH=regexp)
 	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchmem ./...
+
+# The peers that are reached through cgo are in when their library is here;
+# bench says which are left out.
+BENCHTAGS = $(shell for peer in lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite:sqlite3.h; do \
+	echo "\#include <$${peer\#*:}>" | $${CC:-cc} -x c -fsyntax-only - 2>/dev/null && echo "$${peer%%:*}"; done)
+
+bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; 40 minutes)
+	cd bench && $(GO) build -tags "$(BENCHTAGS)" -o ../bin/bench-peers . && ../bin/bench-peers $(BENCHFLAGS)
+
+bench-check: ## vet and test bench/, with the peers that need no C
+	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test ./...
 
 clean: ## remove what was built
 	rm -rf bin

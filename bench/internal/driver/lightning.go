@@ -1,0 +1,138 @@
+package driver
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lightning-db/lightning/engine"
+)
+
+var lightning = Driver{
+	Name:    "lightning",
+	Version: func() string { return "this tree" },
+	Open:    openLightning,
+	Notes: Notes{
+		Crash:   "`SyncNormal`",
+		Full:    "`SyncFull`, its default",
+		Options: "defaults, but for the cache's size",
+		Read:    "`AppendValue` into the caller's buffer",
+		Tx:      "`Update`, serializable",
+	},
+}
+
+type lightningDB struct {
+	db *engine.DB
+}
+
+func openLightning(dir string, c Config) (DB, error) {
+	o := &engine.Options{CacheBytes: c.CacheBytes, Holder: "bench"}
+	if c.Durability == Crash {
+		o.Sync = engine.SyncNormal
+	}
+	if c.Unmerged {
+		o.MemtableBytes = 256 << 20
+	}
+	db, err := engine.Open(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return &lightningDB{db}, nil
+}
+
+func (d *lightningDB) Settle() error {
+	_, err := d.db.Checkpoint(context.Background())
+	return err
+}
+
+func (d *lightningDB) Compact() error {
+	_, err := d.db.Compact(context.Background())
+	return err
+}
+
+func (d *lightningDB) Close() error { return d.db.Close() }
+
+func (d *lightningDB) Session() (Session, error) {
+	return &lightningSession{db: d.db, batch: d.db.NewBatch()}, nil
+}
+
+type lightningSession struct {
+	db    *engine.DB
+	batch *engine.Batch
+	value []byte
+}
+
+func (s *lightningSession) Put(key, value []byte) error { return s.db.Put(key, value) }
+
+func (s *lightningSession) PutBatch(keys, values [][]byte) error {
+	s.batch.Reset()
+	for i, key := range keys {
+		if err := s.batch.Put(key, values[i]); err != nil {
+			return err
+		}
+	}
+	return s.db.Apply(context.Background(), s.batch)
+}
+
+func (s *lightningSession) Get(dst, key []byte) ([]byte, bool, error) {
+	dst, err := s.db.AppendValue(dst, key)
+	if err != nil {
+		if errors.Is(err, engine.ErrNotFound) {
+			err = nil
+		}
+		return dst, false, err
+	}
+	return dst, true, nil
+}
+
+func (s *lightningSession) Delete(key []byte) error { return s.db.Delete(key) }
+
+func (s *lightningSession) Scan(from []byte, n int, reverse bool, fn func(key, value []byte)) (int, error) {
+	snap, err := s.db.Snapshot()
+	if err != nil {
+		return 0, err
+	}
+	defer snap.Close()
+	entries := snap.Scan(from, nil)
+	if reverse {
+		// The key right after from: a range excludes its end.
+		var end []byte
+		if from != nil {
+			end = append(append(s.value[:0], from...), 0)
+			s.value = end
+		}
+		entries = snap.ScanBackward(nil, end)
+	}
+	seen := 0
+	if n > 0 {
+		for key, value := range entries {
+			fn(key, value)
+			if seen++; seen == n {
+				break
+			}
+		}
+	}
+	return seen, snap.Err()
+}
+
+func (s *lightningSession) Tx(keys, values [][]byte) (int, error) {
+	runs := 0
+	err := s.db.Update(context.Background(), func(tx *engine.Tx) error {
+		runs++
+		for _, key := range keys {
+			value, err := tx.AppendValue(s.value[:0], key)
+			if err != nil && !errors.Is(err, engine.ErrNotFound) {
+				return err
+			}
+			s.value = value
+		}
+		for i, key := range keys {
+			if err := tx.Put(key, values[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return runs - 1, err
+}
+
+func (s *lightningSession) Close() error { return nil }

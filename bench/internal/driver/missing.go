@@ -1,0 +1,44 @@
+package driver
+
+import "fmt"
+
+// These peers are reached through cgo. Each is in the program when it is built
+// with the tag of its name; `make bench-peers` sets the tags of those whose
+// library it finds.
+var (
+	lmdb = Driver{
+		Name:    "lmdb",
+		Missing: fmt.Sprintf(missing, "liblmdb-dev", "lmdb"),
+		Notes: Notes{
+			Crash:   "`MDB_NOSYNC|MDB_WRITEMAP`: commits are stores into a mapped file, which the death of the process does not undo",
+			Full:    "its default: two fdatasync a commit, no `MDB_WRITEMAP`",
+			Options: "`MDB_NOTLS`; `MDB_NORDAHEAD` where the data are larger than the cache; the file is mapped whole, and what of it is in memory is not limited; writers take turns by a mutex in Go",
+			Read:    "one read transaction a session, renewed and reset for each get, copied inside it; one cgo call an operation, a batch, or 64 KiB of a scan",
+			Tx:      "a write transaction: one writer at a time; one cgo call",
+		},
+	}
+	rocksdb = Driver{
+		Name:    "rocksdb",
+		Missing: fmt.Sprintf(missing, "librocksdb-dev", "rocksdb"),
+		Notes: Notes{
+			Crash:   "`sync=0`, log on: the log is written to the file at each commit",
+			Full:    "`sync=1`",
+			Options: "LRU block cache; full Bloom filters of 10 bits; a hash index in data blocks; blocks of 4 KiB (the tuning guide's 16 KiB are slower from memory); write buffers of 64 MiB; dynamic level sizes; `max_background_jobs` 2; `bytes_per_sync` 1 MiB; no compression",
+			Read:    "`rocksdb_get_pinned`, copied; one cgo call an operation, a batch, or 64 KiB of a scan",
+			Tx:      "`OptimisticTransactionDB`, `GetForUpdate`, again on a conflict; one cgo call",
+		},
+	}
+	sqlite = Driver{
+		Name:    "sqlite",
+		Missing: fmt.Sprintf(missing, "libsqlite3-dev", "sqlite"),
+		Notes: Notes{
+			Crash:   "WAL mode, `synchronous=OFF`",
+			Full:    "WAL mode, `synchronous=FULL`",
+			Options: "`WITHOUT ROWID`, a BLOB key; statements prepared once a connection, one connection a session; the cache's size is shared out among the connections, and the file is mapped besides (`mmap_size`); `locking_mode=EXCLUSIVE` where there is one session; a checkpoint every 10,000 pages; writers take turns by a mutex in Go",
+			Read:    "a prepared SELECT, copied; one cgo call an operation, a batch, or 64 KiB of a scan",
+			Tx:      "`BEGIN IMMEDIATE`: one writer at a time; one cgo call",
+		},
+	}
+)
+
+const missing = "it needs cgo, Debian's %s, and the build tag %q"
