@@ -86,8 +86,8 @@ bench: ## run the benchmarks (BENCH=regexp)
 
 # The peers that are reached through cgo are in when their library is here;
 # bench says which are left out.
-BENCHTAGS = $(shell for peer in lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite:sqlite3.h; do \
-	echo "\#include <$${peer\#*:}>" | $${CC:-cc} -x c -fsyntax-only - 2>/dev/null && echo "$${peer%%:*}"; done)
+BENCHTAGS = $(foreach peer,lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite:sqlite3.h,$(shell \
+	$${CC:-cc} -include $(lastword $(subst :, ,$(peer))) -x c -fsyntax-only /dev/null 2>/dev/null && echo $(firstword $(subst :, ,$(peer)))))
 
 bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; 40 minutes)
 	cd bench && $(GO) build -tags "$(BENCHTAGS)" -o ../bin/bench-peers . && ../bin/bench-peers $(BENCHFLAGS)

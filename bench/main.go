@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -94,6 +95,9 @@ func run(ctx context.Context) error {
 	}
 	program, err := os.Executable()
 	if err != nil {
+		return err
+	}
+	if *dir, err = filepath.Abs(*dir); err != nil {
 		return err
 	}
 	results, err := report.Append(*out, report.Run{

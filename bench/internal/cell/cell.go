@@ -75,7 +75,6 @@ func Run(spec Spec) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Version = Version(d)
 	found, err := workload.Find(workload.List(spec.Keys), []string{spec.Workload})
 	if err != nil {
 		return r, err

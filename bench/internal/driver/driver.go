@@ -6,7 +6,6 @@
 package driver
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,31 +125,4 @@ func Find(name string) (*Driver, error) {
 		names = append(names, d.Name)
 	}
 	return nil, fmt.Errorf("no peer %q: there are %s", name, strings.Join(names, ", "))
-}
-
-// Entries are packed for C one after the other:
-//
-//	0  key length, 4 bytes, little-endian
-//	4  value length, the same
-//	8  key
-//	   value
-const packedHeader = 8
-
-// appendPacked packs an entry behind dst.
-func appendPacked(dst, key, value []byte) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(key)))
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(value)))
-	dst = append(dst, key...)
-	return append(dst, value...)
-}
-
-// walkPacked calls fn with the entries of buf.
-func walkPacked(buf []byte, fn func(key, value []byte)) {
-	for len(buf) >= packedHeader {
-		k := int(binary.LittleEndian.Uint32(buf))
-		v := int(binary.LittleEndian.Uint32(buf[4:]))
-		end := packedHeader + k + v
-		fn(buf[packedHeader:packedHeader+k], buf[packedHeader+k:end])
-		buf = buf[end:]
-	}
 }

@@ -94,22 +94,25 @@ static int bench_lmdb_get(MDB_txn *txn, MDB_dbi dbi, const char *k, size_t kl, c
 	return rc;
 }
 
-// bench_lmdb_scan packs up to *n entries into buf and says in *n how many are
-// still wanted: 0 at the end. The transaction stays open until then. With
-// resume it goes on where it stopped. *len is how much of buf is used; when
-// not even one entry fits, it is the room that one needs, and *full is set.
+// bench_lmdb_entry is where an entry lies in the map while its transaction is
+// open.
+typedef struct {
+	MDB_val key, value;
+} bench_lmdb_entry;
+
+// bench_lmdb_scan lists up to room of *n entries. *n becomes how many are
+// still wanted: 0 at the end. With resume it goes on where it stopped. The
+// transaction is open afterwards, whatever is returned.
 static int bench_lmdb_scan(MDB_txn *txn, MDB_cursor *c, int resume, const char *from, size_t fl, int has_from,
-                           int reverse, char *buf, size_t room, size_t *len, size_t *n, int *full) {
+                           int reverse, bench_lmdb_entry *e, size_t room, size_t *used, size_t *n) {
 	MDB_val key, value;
 	MDB_cursor_op move = reverse ? MDB_PREV : MDB_NEXT;
 	int rc;
-	*len = 0;
-	*full = 0;
+	*used = 0;
 	if (resume) {
-		rc = mdb_cursor_get(c, &key, &value, MDB_GET_CURRENT);
+		rc = mdb_cursor_get(c, &key, &value, move);
 	} else {
-		if ((rc = mdb_txn_renew(txn))) return rc;
-		if ((rc = mdb_cursor_renew(txn, c))) { mdb_txn_reset(txn); return rc; }
+		if ((rc = mdb_txn_renew(txn)) || (rc = mdb_cursor_renew(txn, c))) return rc;
 		if (!has_from) {
 			rc = mdb_cursor_get(c, &key, &value, reverse ? MDB_LAST : MDB_FIRST);
 		} else {
@@ -122,22 +125,14 @@ static int bench_lmdb_scan(MDB_txn *txn, MDB_cursor *c, int resume, const char *
 				rc = mdb_cursor_get(c, &key, &value, MDB_PREV);
 		}
 	}
-	for (; rc == 0 && *n > 0; rc = mdb_cursor_get(c, &key, &value, move)) {
-		size_t need = 8 + key.mv_size + value.mv_size;
-		if (need > room - *len) {
-			if (*len == 0) { *len = need; *full = 1; }
-			return 0;
-		}
-		uint32_t h[2] = {key.mv_size, value.mv_size};
-		char *p = buf + *len;
-		memcpy(p, h, 8);
-		memcpy(p + 8, key.mv_data, key.mv_size);
-		memcpy(p + 8 + key.mv_size, value.mv_data, value.mv_size);
-		*len += need;
-		if (--*n == 0) break;
+	while (rc == 0 && *n > 0) {
+		e[*used].key = key;
+		e[*used].value = value;
+		--*n;
+		if (++*used == room || *n == 0) return 0;
+		rc = mdb_cursor_get(c, &key, &value, move);
 	}
 	*n = 0;
-	mdb_txn_reset(txn);
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -252,19 +247,24 @@ func (d *lmdbDB) Session() (Session, error) {
 		return nil, err
 	}
 	C.mdb_txn_reset(s.txn)
+	s.entries = (*C.bench_lmdb_entry)(C.malloc(lmdbEntries * C.sizeof_bench_lmdb_entry))
 	return s, nil
 }
 
 type lmdbSession struct {
-	d      *lmdbDB
-	txn    *C.MDB_txn // read-only, reset between operations
-	cursor *C.MDB_cursor
-	packed []byte
-	buf    []byte
-	len    C.size_t
-	n      C.size_t
-	full   C.int
+	d       *lmdbDB
+	txn     *C.MDB_txn // read-only, reset between operations
+	cursor  *C.MDB_cursor
+	entries *C.bench_lmdb_entry // in C's memory: room for lmdbEntries
+	packed  []byte
+	buf     []byte
+	len     C.size_t
+	used    C.size_t
+	n       C.size_t
 }
+
+// lmdbEntries is how many entries of a scan cross from C at once.
+const lmdbEntries = 1024
 
 func (s *lmdbSession) Put(key, value []byte) error {
 	s.d.write.Lock()
@@ -273,15 +273,8 @@ func (s *lmdbSession) Put(key, value []byte) error {
 	return lmdbError(rc)
 }
 
-func (s *lmdbSession) pack(keys, values [][]byte) {
-	s.packed = s.packed[:0]
-	for i, key := range keys {
-		s.packed = appendPacked(s.packed, key, values[i])
-	}
-}
-
 func (s *lmdbSession) PutBatch(keys, values [][]byte) error {
-	s.pack(keys, values)
+	s.packed = packAll(s.packed[:0], keys, values)
 	s.d.write.Lock()
 	rc := C.bench_lmdb_batch(s.d.env, s.d.dbi, ptr(s.packed), C.size_t(len(s.packed)))
 	s.d.write.Unlock()
@@ -314,27 +307,30 @@ func (s *lmdbSession) Delete(key []byte) error {
 }
 
 func (s *lmdbSession) Scan(from []byte, n int, reverse bool, fn func(key, value []byte)) (int, error) {
+	if n <= 0 {
+		return 0, nil
+	}
+	defer C.mdb_txn_reset(s.txn)
 	seen, resume := 0, C.int(0)
 	for s.n = C.size_t(n); s.n > 0; resume = 1 {
 		rc := C.bench_lmdb_scan(s.txn, s.cursor, resume, ptr(from), C.size_t(len(from)), cbool(from != nil), cbool(reverse),
-			ptr(s.buf), C.size_t(len(s.buf)), &s.len, &s.n, &s.full)
+			s.entries, lmdbEntries, &s.used, &s.n)
 		if rc != 0 {
 			return seen, lmdbError(rc)
 		}
-		if s.full != 0 {
-			s.buf = make([]byte, s.len)
-			continue
+		for _, e := range unsafe.Slice(s.entries, int(s.used)) {
+			fn(mapped(e.key), mapped(e.value))
 		}
-		walkPacked(s.buf[:s.len], func(key, value []byte) {
-			fn(key, value)
-			seen++
-		})
+		seen += int(s.used)
 	}
 	return seen, nil
 }
 
+// mapped is the bytes of v, in the map.
+func mapped(v C.MDB_val) []byte { return unsafe.Slice((*byte)(v.mv_data), int(v.mv_size)) }
+
 func (s *lmdbSession) Tx(keys, values [][]byte) (int, error) {
-	s.pack(keys, values)
+	s.packed = packAll(s.packed[:0], keys, values)
 	s.d.write.Lock()
 	rc := C.bench_lmdb_tx(s.d.env, s.d.dbi, ptr(s.packed), C.size_t(len(s.packed)), ptr(s.buf), C.size_t(len(s.buf)))
 	s.d.write.Unlock()
@@ -344,5 +340,6 @@ func (s *lmdbSession) Tx(keys, values [][]byte) (int, error) {
 func (s *lmdbSession) Close() error {
 	C.mdb_cursor_close(s.cursor)
 	C.mdb_txn_abort(s.txn)
+	C.free(unsafe.Pointer(s.entries))
 	return nil
 }
