@@ -89,11 +89,11 @@ bench: ## run the benchmarks (BENCH=regexp)
 BENCHTAGS = $(foreach peer,lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite:sqlite3.h,$(shell \
 	$${CC:-cc} -include $(lastword $(subst :, ,$(peer))) -x c -fsyntax-only /dev/null 2>/dev/null && echo $(firstword $(subst :, ,$(peer)))))
 
-bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; 40 minutes)
+bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; 45 minutes)
 	cd bench && $(GO) build -tags "$(BENCHTAGS)" -o ../bin/bench-peers . && ../bin/bench-peers $(BENCHFLAGS)
 
 bench-check: ## vet and test bench/, with the peers that need no C
-	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test ./...
+	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test -short ./...
 
 clean: ## remove what was built
 	rm -rf bin

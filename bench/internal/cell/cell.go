@@ -59,7 +59,7 @@ type Result struct {
 	P999      float64 `json:",omitempty"`
 	CPU       float64 `json:",omitempty"` // of an operation, its background work included
 	Conflicts int     `json:",omitempty"`
-	Settle    float64 `json:",omitempty"` // seconds that Settle took afterwards
+	Settle    float64 `json:",omitempty"` // seconds that Settle and Close took afterwards
 	First     float64 `json:",omitempty"` // rate of the first million
 	Last      float64 `json:",omitempty"` // rate of the last full million
 
@@ -151,7 +151,12 @@ func (c *cell) measure() (err error) {
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	opened := true
+	defer func() {
+		if opened {
+			err = errors.Join(err, db.Close())
+		}
+	}()
 	crew, err := workload.NewCrew(db, c.w)
 	if err != nil {
 		return fmt.Errorf("sessions: %w", err)
@@ -172,6 +177,10 @@ func (c *cell) measure() (err error) {
 		start := time.Now()
 		if err := db.Settle(); err != nil {
 			return fmt.Errorf("settle: %w", err)
+		}
+		opened = false
+		if err := db.Close(); err != nil {
+			return fmt.Errorf("close: %w", err)
 		}
 		c.r.Settle = time.Since(start).Seconds()
 		used = cpuTime() - before
@@ -281,6 +290,11 @@ func (c *cell) die() error {
 	}
 	if _, err := crew.Run(c.w.Count, time.Hour); err != nil {
 		return err
+	}
+	if db, ok := db.(driver.LogFlusher); ok {
+		if err := db.FlushLog(); err != nil {
+			return err
+		}
 	}
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {

@@ -60,6 +60,12 @@ type DB interface {
 	Close() error
 }
 
+// LogFlusher is a DB whose commits may be acknowledged before they are in a
+// file: FlushLog puts them there.
+type LogFlusher interface {
+	FlushLog() error
+}
+
 // Session is what one goroutine does to a database. Every operation is a
 // commit, or a read, of its own.
 type Session interface {

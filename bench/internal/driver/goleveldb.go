@@ -70,7 +70,12 @@ func (d *goleveldbDB) Settle() error {
 	}
 }
 
-func (d *goleveldbDB) Compact() error { return d.db.CompactRange(util.Range{}) }
+func (d *goleveldbDB) Compact() error {
+	if err := d.db.CompactRange(util.Range{}); err != nil {
+		return err
+	}
+	return d.Settle()
+}
 
 func (d *goleveldbDB) Close() error { return d.db.Close() }
 

@@ -161,6 +161,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -169,7 +170,8 @@ func init() {
 	lmdb.Missing = ""
 	lmdb.Open = openLMDB
 	lmdb.Version = func() string {
-		return C.GoString(C.mdb_version(nil, nil, nil))
+		version, _, _ := strings.Cut(C.GoString(C.mdb_version(nil, nil, nil)), ":") // the date
+		return version
 	}
 }
 

@@ -92,6 +92,9 @@ func (d *pebbleDB) Settle() error {
 	}
 }
 
+// FlushLog implements LogFlusher.
+func (d *pebbleDB) FlushLog() error { return d.db.LogData(nil, pebbledb.Sync) }
+
 func (d *pebbleDB) Compact() error {
 	return d.db.Compact(context.Background(), []byte{0}, []byte{0xff, 0xff, 0xff, 0xff}, true)
 }

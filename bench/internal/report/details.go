@@ -48,7 +48,7 @@ func remarks(f *Figures) string {
 		said = append(said, "failed: "+strings.ReplaceAll(f.Error, "|", "/"))
 	}
 	if f.Settle >= 0.1 {
-		said = append(said, fmt.Sprintf("then settled for %.1f s", f.Settle))
+		said = append(said, fmt.Sprintf("then %.1f s to settle and close", f.Settle))
 	}
 	if f.Conflicts > 0 {
 		said = append(said, fmt.Sprintf("%.1f %% conflicts", 100*float64(f.Conflicts)/float64(f.Ops)))

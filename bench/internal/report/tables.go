@@ -125,7 +125,7 @@ func (r *report) runs() []*Run {
 func (r *report) overview() []byte {
 	var b bytes.Buffer
 	for _, run := range r.runs() {
-		fmt.Fprintf(&b, "Run of %s: %s; %d rounds, %s keys of %d bytes, cache %d MiB.\n\n",
+		fmt.Fprintf(&b, "Run of %s: %s; rounds: %d; %s keys of %d bytes, cache %d MiB.\n\n",
 			run.ID, run.Machine, run.Rounds, grouped(float64(run.Keys)), workload.KeySize, run.Cache>>20)
 	}
 	b.WriteString("Operations a second, but where a unit is given; medians of the rounds; the best of a row is bold. The ratio is that of Lightning to the best peer, more than 1 being better; in brackets what it is to be, ✓ where it is. ⏱ stands where time ran out before the count, so that the rate is of what was done. Latencies, CPU, memory and disk of each cell are in [BENCHMARKS.md](BENCHMARKS.md).\n\n")
@@ -138,9 +138,11 @@ func (r *report) overview() []byte {
 		if chart := chartOf(g.Name); chart != "" {
 			fmt.Fprintf(&b, "![%s](charts/%s)\n\n", g.Title, chart)
 		}
-		if g.Name == "headline" {
+		switch g.Name {
+		case "headline":
 			r.headline(&b, rows)
-		} else {
+		case "growth": // the chart says it
+		default:
 			r.rows(&b, rows)
 		}
 	}
@@ -174,7 +176,7 @@ func (r *report) rows(b *bytes.Buffer, rows []*workload.Workload) {
 			peers = append(peers, p)
 		}
 	}
-	fmt.Fprintf(b, "| | %s | ratio |\n| --- |%s --: |\n", strings.Join(peers, " | "), strings.Repeat(" --: |", len(peers)))
+	fmt.Fprintf(b, "| | %s | ratio (to reach) |\n| --- |%s --: |\n", strings.Join(peers, " | "), strings.Repeat(" --: |", len(peers)))
 	for _, w := range rows {
 		fmt.Fprintf(b, "| %s |", w.Title)
 		best := r.best(w, func(string) bool { return true })
@@ -325,6 +327,9 @@ func grouped(v float64) string {
 func decimals(ratio float64) string {
 	if ratio >= 10 {
 		return fmt.Sprintf("%.0f×", ratio)
+	}
+	if ratio < 0.1 {
+		return fmt.Sprintf("%.1g×", ratio)
 	}
 	return fmt.Sprintf("%.2f×", ratio)
 }

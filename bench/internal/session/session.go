@@ -336,5 +336,5 @@ func Machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d cores of %s, %s/%s, %s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	return fmt.Sprintf("processors: %d of %s; %s/%s, %s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.GOARCH, runtime.Version())
 }

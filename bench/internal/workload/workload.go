@@ -213,13 +213,17 @@ func List(n int) []*Workload {
 func Find(all []*Workload, names []string) ([]*Workload, error) {
 	var found []*Workload
 	for _, name := range names {
-		before := len(found)
+		known := false
 		for _, w := range all {
-			if (w.Name == name || w.Group == name) && !slices.Contains(found, w) {
+			if w.Name != name && w.Group != name {
+				continue
+			}
+			known = true
+			if !slices.Contains(found, w) {
 				found = append(found, w)
 			}
 		}
-		if len(found) == before {
+		if !known {
 			return nil, fmt.Errorf("no workload or group %q", name)
 		}
 	}
