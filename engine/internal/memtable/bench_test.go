@@ -203,3 +203,19 @@ func BenchmarkChanged(b *testing.B) {
 		t.Changed(0, r, n-1)
 	}
 }
+
+func BenchmarkLoad(b *testing.B) {
+	const n = 250_000
+	for name, keys := range benchShapes(n) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				l := NewLoader(New())
+				for i, key := range keys.keys {
+					l.Put(0, key, benchValue, kv.Set, kv.Seq(i+1))
+				}
+				l.Finish()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/entry")
+		})
+	}
+}

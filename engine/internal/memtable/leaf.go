@@ -60,12 +60,13 @@ var identity = func() (o order) {
 
 const everyByte = 0x0101010101010101
 
-// printOf is the fingerprint of a key: the low byte of its hash, never zero.
-func printOf(hash uint64) uint64 { return max(hash&0xFF, 1) }
+// printOf is the fingerprint of a key: the low byte of its tag, never zero.
+func printOf(tag ref) uint64 { return max(uint64(tag>>(offsetBits+chunkBits))&0xFF, 1) }
 
 // find returns the slot of key, or -1.
 func (l *leaf) find(a *arena, key []byte, hash uint64) (int, entry) {
-	want, tag := printOf(hash)*everyByte, tagOf(hash)
+	tag := tagOf(hash)
+	want := printOf(tag) * everyByte
 	for w := range l.prints {
 		// A byte of x is zero where a fingerprint matches, and then alone is
 		// its high bit set in hits. The shorter formula, (x-0x01…)&^x&0x80…,
@@ -92,9 +93,10 @@ func (l *leaf) add(head uint64, hash uint64, r ref, seq kv.Seq) {
 	i := int(l.used)
 	l.used++
 	l.newest.Store(uint64(seq))
-	l.slots[i] = slot{head, uint64(r | tagOf(hash))}
+	r |= tagOf(hash)
+	l.slots[i] = slot{head, uint64(r)}
 	w := &l.prints[i/8]
-	w.Store(w.Load() | printOf(hash)<<(i%8*8))
+	w.Store(w.Load() | printOf(r)<<(i%8*8))
 }
 
 // update makes r the newest version of the key of slot i.
@@ -194,16 +196,15 @@ func (l *leaf) search(a *arena, slots *[leafSlots]uint8, n int, key []byte) int 
 
 // A cell is a slot on its way from one leaf to another.
 type cell struct {
-	head  uint64
-	at    ref
-	print uint8
+	head uint64
+	at   ref // with the tag
 }
 
 // cells appends the leaf's slots in key order to dst.
 func (l *leaf) cells(dst []cell, slots *[leafSlots]uint8, n int) []cell {
 	for _, i := range slots[:n] {
 		s := &l.slots[i]
-		dst = append(dst, cell{s.head, s.ref(), uint8(l.prints[i/8].Load() >> (i % 8 * 8))})
+		dst = append(dst, cell{s.head, s.ref()})
 	}
 	return dst
 }
@@ -223,7 +224,7 @@ func newLeaf(a *arena, cells []cell, oldSkip, skip int, newest uint64) *leaf {
 			c.head = headOf(a.at(c.at).key(), skip)
 		}
 		l.slots[i] = slot{c.head, uint64(c.at)}
-		prints[i/8] |= uint64(c.print) << (i % 8 * 8)
+		prints[i/8] |= printOf(c.at) << (i % 8 * 8)
 	}
 	for w, v := range prints {
 		l.prints[w].Store(v)

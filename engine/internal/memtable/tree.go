@@ -86,7 +86,7 @@ func (t *tree) split(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 	cells := l.cells(make([]cell, 0, leafSlots+1), order, n)
 	cells = append(cells, cell{})
 	copy(cells[pos+1:], cells[pos:])
-	cells[pos] = cell{headOf(key, int(l.skip)), r | tagOf(hash), uint8(printOf(hash))}
+	cells[pos] = cell{headOf(key, int(l.skip)), r | tagOf(hash)}
 
 	// Keys that come in order, each right beside the last one, leave full
 	// leaves behind: the cut parts their run from what lies before it.

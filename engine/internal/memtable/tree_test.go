@@ -78,9 +78,9 @@ func TestLeaf_Find_OnlyPublished(t *testing.T) {
 	key := []byte("a key")
 	at := a.append(key, nil, kv.Set, 2, 0, false)
 	for print := range uint64(256) {
-		hash := print | 0xABCD<<48
+		hash := print<<48 | 0xAB<<56
 		l := newLeaf(&a, nil, 0, 0, 0)
-		l.add(0, print, a.append([]byte("other"), nil, kv.Set, 1, 0, false), 1)
+		l.add(0, print<<48, a.append([]byte("other"), nil, kv.Set, 1, 0, false), 1)
 		l.slots[1].at = uint64(at | tagOf(hash))
 		if i, _ := l.find(&a, key, hash); i != -1 {
 			t.Errorf("fingerprint %d: found in slot %d, which is not published", print, i)
