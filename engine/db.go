@@ -185,14 +185,21 @@ func (db *DB) recover(p *pager.Pager) error {
 		return err
 	}
 	db.disk = sp.clone().byID
-	r := &replay{pager: p, mem: newMem(wal.LSN(meta.LogStart)), spaces: sp, seq: meta.Seq}
-	log, report, err := wal.Open(db.walOptions(meta.UUID), logStart(meta), r.apply)
+	r := newReplay(p, sp, db.opts.MemtableBytes)
+	o := db.walOptions(meta.UUID)
+	o.Replayed = r.build // while the log's end is made durable
+	log, report, err := wal.Open(o, logStart(meta), r.apply)
+	r.finish()
 	if err != nil {
 		return err
 	}
 	db.log = log
 	db.lastSeq, db.spaces = r.seq, r.spaces
 	db.marks = []mark{{meta.Seq, wal.LSN(meta.LogStart)}}
+	for _, m := range slices.Backward(r.frozen) {
+		m.segment, _ = log.SegmentOf(m.end)
+		db.marks = append(db.marks, mark{m.seq, m.end})
+	}
 	db.publish(r.version())
 	db.show(r.seq, r.spaces)
 	db.durable.synced = log.Synced()
@@ -254,7 +261,7 @@ func (db *DB) start() {
 		db.workers.Add(1)
 		go db.syncer()
 	}
-	if v := db.version.Load(); v.active.table.Bytes() >= db.opts.MemtableBytes {
+	if v := db.version.Load(); len(v.frozen) > 0 || v.active.table.Bytes() >= db.opts.MemtableBytes {
 		signal(db.wake)
 	}
 }
@@ -356,65 +363,6 @@ func (db *DB) checkWritable() error {
 		return ErrClosed
 	}
 	return db.failed()
-}
-
-// replay builds the first version from the log.
-type replay struct {
-	pager  *pager.Pager
-	mem    *mem
-	spaces *spaces
-	seq    kv.Seq
-	lsn    wal.LSN
-}
-
-func (r *replay) apply(rec wal.Record) error {
-	p := rec.Payload
-	seq := rec.Seq
-	for range rec.Count {
-		op, rest, err := wal.NextOp(p)
-		if err != nil {
-			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: err.Error()}
-		}
-		r.applyOp(&op, seq)
-		p = rest
-		seq++
-	}
-	if seq > maxDiskSeq {
-		return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: "the sequence number is out of range"}
-	}
-	r.seq = seq - 1
-	r.lsn = rec.End
-	return nil
-}
-
-func (r *replay) applyOp(op *wal.Op, seq kv.Seq) {
-	switch op.Kind {
-	case kv.CreateKeyspace:
-		if r.spaces.byID[op.Keyspace] == nil && uint32(op.Keyspace) >= r.spaces.next {
-			r.spaces = r.spaces.clone()
-			r.spaces.put(newSpace(r.pager, op))
-		}
-	case kv.DropKeyspace:
-		if sp := r.spaces.byID[op.Keyspace]; sp != nil {
-			r.spaces = r.spaces.clone()
-			r.spaces.remove(sp)
-		}
-	default:
-		applyOp(r.mem, op, seq)
-	}
-}
-
-// applyOp puts an operation on a key or a range into a memtable.
-func applyOp(m *mem, op *wal.Op, seq kv.Seq) {
-	if op.Kind == kv.DeleteRange {
-		m.table.DeleteRange(op.Keyspace, opRange(op), seq)
-		return
-	}
-	m.table.Put(op.Keyspace, op.Key, kv.Hash(op.Key), op.Value, op.Kind, seq)
-}
-
-func (r *replay) version() *version {
-	return &version{pager: r.pager, gen: r.pager.Meta().Gen, active: r.mem, spaces: r.spaces}
 }
 
 // newSpace is a keyspace with nothing in it.

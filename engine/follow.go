@@ -123,8 +123,9 @@ func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
 	if err != nil {
 		return err
 	}
-	r := &replay{pager: p, mem: newMem(wal.LSN(meta.LogStart)), spaces: sp, seq: meta.Seq}
+	r := newReplay(p, sp, db.opts.MemtableBytes)
 	tail, report, err := wal.OpenReadOnly(db.walOptions(meta.UUID), logStart(meta), r.apply)
+	r.finish()
 	if err != nil {
 		return err
 	}

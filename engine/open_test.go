@@ -343,3 +343,115 @@ func TestRestore_NeverOverwrites(t *testing.T) {
 		t.Fatalf("have %v, want ErrExists", err)
 	}
 }
+
+// A log that is longer than a memtable is replayed into several, each with the
+// keyspaces and the place in the log as of its end.
+func TestOpen_ReplaysIntoMemtablesOfTheirSize(t *testing.T) {
+	const memtable = 1 << 20
+	disk := vfs.NewMem()
+	db := open(t, "db", engine.Options{FS: disk, Sync: engine.SyncOff, SegmentBytes: 1 << 20})
+	want := map[string]string{}
+	put := func(ks *engine.Keyspace, i, round int) {
+		key, value := fmt.Sprintf("%s/%06d", ks.Name(), i*7919%20_000), fmt.Sprintf("%0200d", round)
+		if err := ks.Put([]byte(key), []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		want[key] = value
+	}
+	create := func(name string) *engine.Keyspace {
+		ks, err := db.CreateKeyspace(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ks
+	}
+	spaces := []*engine.Keyspace{create("a"), create("dropped")}
+	for i := range 30_000 {
+		switch i {
+		case 10_000:
+			spaces = append(spaces, create("late"))
+		case 15_000:
+			if err := spaces[0].DeleteRange([]byte("a/005"), []byte("a/010")); err != nil {
+				t.Fatal(err)
+			}
+			for key := range want {
+				if "a/005" <= key && key < "a/010" {
+					delete(want, key)
+				}
+			}
+		case 20_000:
+			if err := db.DropKeyspace("dropped"); err != nil {
+				t.Fatal(err)
+			}
+			spaces = append(spaces[:1:1], spaces[2:]...)
+			for key := range want {
+				if strings.HasPrefix(key, "dropped/") {
+					delete(want, key)
+				}
+			}
+		}
+		put(spaces[i%len(spaces)], i, i)
+	}
+	check := func(db *engine.DB) {
+		t.Helper()
+		n := 0
+		for _, name := range []string{"a", "late"} {
+			ks, err := db.Keyspace(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = db.View(func(tx *engine.Tx) error {
+				for key, value := range tx.In(ks).Scan(nil, nil) {
+					if want[string(key)] != string(value) {
+						return fmt.Errorf("key %s: have %s, want %s", key, value, want[string(key)])
+					}
+					n++
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != len(want) {
+			t.Fatalf("%d entries, want %d", n, len(want))
+		}
+		if _, err := db.Keyspace("dropped"); !errors.Is(err, engine.ErrNoKeyspace) {
+			t.Fatalf("the dropped keyspace: %v", err)
+		}
+	}
+	for crash := range 2 {
+		killed := disk.Clone()
+		reader := open(t, "db", engine.Options{FS: killed, ReadOnly: true, MemtableBytes: memtable})
+		check(reader)
+		if s := reader.Stats(); s.Frozen < 3 || s.MemtableBytes > uint64(s.Frozen+1)*2*memtable {
+			t.Errorf("crash %d: %d frozen memtables, %d bytes in all", crash, s.Frozen, s.MemtableBytes)
+		}
+		closeDB(t, reader)
+		db := open(t, "db", engine.Options{FS: killed, Sync: engine.SyncOff, SegmentBytes: 1 << 20, MemtableBytes: memtable})
+		check(db)
+		ks, err := db.Keyspace("late")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5000 {
+			put(ks, i, crash)
+		}
+		check(db)
+		if _, err := db.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		check(db)
+		closeDB(t, db)
+		db = open(t, "db", engine.Options{FS: killed})
+		check(db)
+		closeDB(t, db)
+		if err := checkDatabase(killed, "db"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5000 { // so that the first database has them, too
+			put(spaces[len(spaces)-1], i, crash)
+		}
+	}
+	closeDB(t, db)
+}

@@ -19,6 +19,9 @@ type Options struct {
 	// Spares is how many segments are kept to be used again; 0 stands for 2,
 	// and less for none.
 	Spares int
+	// Replayed, when not nil, is called by Open once it has called apply for the
+	// last time, before it writes anything.
+	Replayed func()
 	// MaxHeld is how many bytes holds may keep from being released before the
 	// oldest is broken; 0 stands for 1 GiB.
 	MaxHeld int64

@@ -46,6 +46,9 @@ func Open(o Options, from Start, apply func(Record) error) (*Log, Report, error)
 		return nil, Report{}, err
 	}
 	err = r.replay(from, apply)
+	if err == nil && o.Replayed != nil {
+		o.Replayed()
+	}
 	if err == nil {
 		r.l = &Log{o: o, capacity: o.capacity(), seq: r.seq, place: r.end}
 		r.l.end.Store(uint64(r.end))

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/memtable"
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
+)
+
+// replay builds the first version from the log: memtables of at most about
+// limit bytes, of which all but the newest are frozen. Records are taken down
+// in their order; a memtable that is full is sorted beside the reading of the
+// records after it. Nobody may read before finish. A replay of a read-only
+// database then goes on, into memtables that are being read.
+type replay struct {
+	pager  *pager.Pager
+	limit  int64
+	mem    *mem
+	frozen []*mem // newest first
+	spaces *spaces
+	seq    kv.Seq
+	lsn    wal.LSN
+
+	loader   *memtable.Loader // of mem; nil after finish
+	building sync.WaitGroup
+}
+
+// newReplay begins a replay over the keyspaces of p's meta.
+func newReplay(p *pager.Pager, spaces *spaces, limit int64) *replay {
+	meta := p.Meta()
+	r := &replay{pager: p, limit: limit, spaces: spaces, seq: meta.Seq}
+	r.begin(wal.LSN(meta.LogStart))
+	return r
+}
+
+// begin begins the next memtable.
+func (r *replay) begin(start wal.LSN) {
+	r.mem = newMem(start)
+	r.loader = memtable.NewLoader(r.mem.table)
+}
+
+// apply is called with each record of the log.
+func (r *replay) apply(rec wal.Record) error {
+	if r.loader != nil && r.loader.Bytes() >= r.limit {
+		r.freeze()
+	}
+	p := rec.Payload
+	seq := rec.Seq
+	for range rec.Count {
+		op, rest, err := wal.NextOp(p)
+		if err != nil {
+			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: err.Error()}
+		}
+		r.applyOp(&op, seq)
+		p = rest
+		seq++
+	}
+	if seq > maxDiskSeq {
+		return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: "the sequence number is out of range"}
+	}
+	r.seq = seq - 1
+	r.lsn = rec.End
+	return nil
+}
+
+// freeze ends a memtable at the end of the last record.
+func (r *replay) freeze() {
+	r.mem.end, r.mem.seq, r.mem.spaces = r.lsn, r.seq, r.spaces
+	r.frozen = append([]*mem{r.mem}, r.frozen...)
+	r.build()
+	r.begin(r.lsn)
+}
+
+// build makes the memtable one that can be read, in the background.
+func (r *replay) build() {
+	r.building.Go(r.loader.Finish)
+	r.loader = nil
+}
+
+// finish returns when the memtables can be read. It must be called, also when
+// the replay failed.
+func (r *replay) finish() {
+	if r.loader != nil {
+		r.build()
+	}
+	r.building.Wait()
+}
+
+func (r *replay) applyOp(op *wal.Op, seq kv.Seq) {
+	switch op.Kind {
+	case kv.CreateKeyspace:
+		if r.spaces.byID[op.Keyspace] == nil && uint32(op.Keyspace) >= r.spaces.next {
+			r.spaces = r.spaces.clone()
+			r.spaces.put(newSpace(r.pager, op))
+		}
+	case kv.DropKeyspace:
+		if sp := r.spaces.byID[op.Keyspace]; sp != nil {
+			r.spaces = r.spaces.clone()
+			r.spaces.remove(sp)
+		}
+	case kv.DeleteRange:
+		if r.loader != nil {
+			r.loader.DeleteRange(op.Keyspace, opRange(op), seq)
+			return
+		}
+		applyOp(r.mem, op, seq)
+	default:
+		if r.loader != nil {
+			r.loader.Put(op.Keyspace, op.Key, op.Value, op.Kind, seq)
+			return
+		}
+		applyOp(r.mem, op, seq)
+	}
+}
+
+// applyOp puts an operation on a key or a range into a memtable.
+func applyOp(m *mem, op *wal.Op, seq kv.Seq) {
+	if op.Kind == kv.DeleteRange {
+		m.table.DeleteRange(op.Keyspace, opRange(op), seq)
+		return
+	}
+	m.table.Put(op.Keyspace, op.Key, kv.Hash(op.Key), op.Value, op.Kind, seq)
+}
+
+func (r *replay) version() *version {
+	return &version{pager: r.pager, gen: r.pager.Meta().Gen, active: r.mem, frozen: r.frozen, spaces: r.spaces}
+}
