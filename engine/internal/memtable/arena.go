@@ -10,7 +10,7 @@ import (
 
 const (
 	firstChunkSize = 512
-	maxChunkSize   = 1 << 20
+	maxChunkSize   = 2 << 20
 	ownChunkSize   = 64 << 10 // an entry of this size and more gets a chunk of its own
 
 	// The allocator rounds what is larger than its largest class to pages.
@@ -24,13 +24,13 @@ const (
 // and chunks hold no pointers, so the garbage collector never looks at
 // entries.
 //
-//	63      48 47        20 19       0
+//	63      48 47        21 20       0
 //	[ tag     | chunk      | offset  ]
 type ref uint64
 
 const (
-	offsetBits = 20 // entries start below maxChunkSize
-	chunkBits  = 28
+	offsetBits = 21 // entries start below maxChunkSize
+	chunkBits  = 27
 	tagMask    = ref(0xFFFF) << (offsetBits + chunkBits)
 )
 
@@ -109,6 +109,9 @@ func (a *arena) reserve(size int) (ref, []byte) {
 // loaded; a ref into the new chunk is published after the new list.
 func (a *arena) grow(size int) int {
 	chunk := make([]byte, size)
+	if size == maxChunkSize {
+		adviseHuge(chunk)
+	}
 	if size > maxSizeClass {
 		size = (size + pageSize - 1) &^ (pageSize - 1)
 	}
