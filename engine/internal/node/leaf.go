@@ -158,6 +158,9 @@ const (
 // only where one matches. (It does not return the Cell, which the compiler
 // would pass through memory: that took a third of the time.)
 func (n Node) Find(key []byte, fp uint8) (value []byte, size int, overflow, found bool) {
+	if len(n) > 2*line {
+		touch(n[line], n[2*line]) // the other fingerprints, and slots
+	}
 	count, prefix := n.Count(), n.PrefixLen()
 	slots := leafSlots(count)
 	want := uint64(fp) * ones
@@ -169,6 +172,9 @@ func (n Node) Find(key []byte, fp uint8) (value []byte, size int, overflow, foun
 				break
 			}
 			at := HeaderSize + int(binary.LittleEndian.Uint16(n[slots+2*i:]))
+			if at+2*line < len(n) {
+				touch(n[at+line], n[at+2*line]) // the rest of the cell
+			}
 			suffix, value, at := cellLengths(n, at)
 			if prefix+suffix != len(key) || string(n[at:at+suffix]) != string(key[prefix:]) {
 				continue
@@ -189,6 +195,17 @@ func (n Node) Find(key []byte, fp uint8) (value []byte, size int, overflow, foun
 	}
 	return nil, 0, false, false
 }
+
+// line is what the processor fetches from memory at once.
+const line = 64
+
+// touch does nothing. Its arguments are two bytes of lines that will be needed
+// soon: the processor fetches them while it goes on, where it would wait for
+// one after the other. (It takes a nanosecond, and half of the time of a get
+// from a hundred megabytes is waiting for these lines.)
+//
+//go:noinline // the compiler would leave out the loads
+func touch(_, _ byte) {}
 
 // LowerBound returns the index of the first entry at or after key, which is
 // the count where all are before it.
