@@ -88,11 +88,7 @@ func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, er
 	if h.PlainLen > node.MaxSize-node.HeaderSize {
 		return nil, p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
 	}
-	// Grow, as against make, tells the capacity that the allocator really
-	// gives, which is what the cache counts.
-	n := slices.Grow([]byte(nil), node.HeaderSize+int(h.PlainLen))
-	n = append(n, stored[:node.HeaderSize]...)
-	n, err = compress.Decode(compress.Codec(h.Codec), n, stored[node.HeaderSize:], int(h.PlainLen))
+	n, err := plainNode(stored, &h)
 	if err != nil {
 		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
 	}
@@ -100,6 +96,18 @@ func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, er
 		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
 	}
 	return n, nil
+}
+
+// plainNode is a copy of a stored node with its body in plain. Append and Grow,
+// as against make, tell the capacity that the allocator really gives, which is
+// what the cache counts; and append clears nothing that it then overwrites.
+func plainNode(stored []byte, h *node.Header) (node.Node, error) {
+	if h.Codec == uint8(compress.None) && int(h.PlainLen) == len(stored)-node.HeaderSize {
+		return append([]byte(nil), stored...), nil
+	}
+	n := slices.Grow([]byte(nil), node.HeaderSize+int(h.PlainLen))
+	n = append(n, stored[:node.HeaderSize]...)
+	return compress.Decode(compress.Codec(h.Codec), n, stored[node.HeaderSize:], int(h.PlainLen))
 }
 
 // scratchPool holds buffers for stored bytes: they are copied or decompressed
@@ -191,7 +199,7 @@ func (p *Pager) readExtent(ref node.Ref, want Expect, maxLen uint32, buf []byte)
 	if err := p.readAt(ref, buf, ref.Off); err != nil {
 		return nil, node.Header{}, err
 	}
-	h, err := p.judge(ref, want, buf[:node.HeaderSize], buf[node.HeaderSize:])
+	h, err := p.Judge(ref, want, buf[:node.HeaderSize], node.Sum(buf))
 	return buf, h, err
 }
 
