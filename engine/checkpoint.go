@@ -140,8 +140,33 @@ func (db *DB) checkpointForClose() error {
 	}
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
-	_, err := db.checkpointAll(context.Background(), true)
+	if err := db.shrinkLog(); err != nil {
+		return err
+	}
+	if _, err := db.checkpointAll(context.Background(), true); err != nil {
+		return err
+	}
+	return db.dropLog()
+}
+
+// shrinkLog makes the log go on in a small segment, so that the checkpoint that
+// follows leaves no other. The caller holds checkpointMu.
+func (db *DB) shrinkLog() error {
+	db.commitMu.Lock()
+	defer db.commitMu.Unlock()
+	err := db.log.Shrink()
+	if vfs.IsNoSpace(err) && !errors.Is(err, wal.ErrFailed) {
+		return nil // it stays as long as it is
+	}
 	return err
+}
+
+// dropLog gives back what the log keeps for later use.
+func (db *DB) dropLog() error {
+	if err := db.releaseLog(); err != nil {
+		return err
+	}
+	return db.log.DropSpares()
 }
 
 // checkpoint merges the frozen memtables. The caller holds checkpointMu.

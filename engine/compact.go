@@ -16,7 +16,7 @@ type CompactInfo struct {
 }
 
 // Compact gives space back to the file system: it checkpoints, merges all
-// sorted runs into the trees, moves the
+// sorted runs into the trees, makes the log short, moves the
 // extents at the end of btree.db into the free space before them, and cuts the
 // file. It takes several passes, since old and new must both exist until the
 // new is durable; each is a checkpoint of its own, so a crash at any point loses
@@ -34,8 +34,14 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 		return CompactInfo{}, ErrClosed
 	}
 	info := CompactInfo{Before: db.fileBytes()}
+	if err := db.shrinkLog(); err != nil {
+		return info, wrap("compact", db.checkpointFailed(err))
+	}
 	if _, err := db.checkpointAll(ctx, false); err != nil {
 		return info, wrap("compact", err)
+	}
+	if err := db.dropLog(); err != nil {
+		return info, wrap("compact", db.checkpointFailed(err))
 	}
 	if err := db.settle(ctx); err != nil {
 		return info, wrap("compact", err)

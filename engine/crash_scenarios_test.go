@@ -242,6 +242,25 @@ var scenarios = append([]scenario{
 		s.apply(entriesOf("a", 10, 30)...)
 		s.close()
 	}},
+	{name: "close of a log that has grown", opts: engine.Options{SegmentBytes: 32 << 10}, setup: filled(10, 20), play: func(s *session) {
+		s.open()
+		s.fill("a", 10, 1500)
+		s.close()
+		s.open()
+		s.fill("b", 10, 1500)
+		s.checkpoint()
+		s.close()
+		s.open()
+		s.put("c", "1")
+	}},
+	{name: "compact of a log that has grown", opts: engine.Options{SegmentBytes: 32 << 10}, setup: filled(10, 20), play: func(s *session) {
+		s.open()
+		s.fill("a", 10, 1500)
+		s.compact()
+		s.put("b", "1")
+		s.reopen()
+		s.put("c", "1")
+	}},
 	{name: "clean reopen", setup: filled(10, 20), play: func(s *session) {
 		for i := range 3 {
 			s.open()

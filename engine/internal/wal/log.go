@@ -273,25 +273,72 @@ func (l *Log) prepare(size int64) error {
 	spare := l.takeSpareLocked(h.capacity)
 	l.mu.Unlock()
 
-	s, err := l.o.build(h, spare)
+	s, err := l.newSegment(h, spare)
 	if err != nil {
 		return err
 	}
-	if err := l.o.put(s); err != nil {
-		err = join(err, s.close())
-		if vfs.IsNoSpace(err) && s.path != l.o.path(segmentName(s.number)) {
-			return join(err, l.o.FS.Remove(s.path)) // the rename did not happen
-		}
-		return l.fail(err)
-	}
-	l.o.mapFile(s)
-
 	l.mu.Lock()
 	l.next = s
 	l.ready.Store(true)
 	l.mu.Unlock()
 	if old != nil {
 		return l.remove(old)
+	}
+	return nil
+}
+
+// newSegment makes the segment h, from the file spare when that is not empty,
+// with its name and ready to be written.
+func (l *Log) newSegment(h header, spare string) (*segment, error) {
+	s, err := l.o.build(h, spare)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.o.put(s); err != nil {
+		err = join(err, s.close())
+		if vfs.IsNoSpace(err) && s.path != l.o.path(segmentName(s.number)) {
+			return nil, join(err, l.o.FS.Remove(s.path)) // the rename did not happen
+		}
+		return nil, l.fail(err)
+	}
+	l.o.mapFile(s)
+	return s, nil
+}
+
+// Shrink makes the log small where it has grown: it goes on in a new segment of
+// the size of the first, at its end, which makes what is behind that in the
+// present one dead (W1), and removes the segment that was prepared. The present
+// one goes with the next Release. Append must not be under way. An error leaves
+// the log as it was, unless it wraps ErrFailed.
+func (l *Log) Shrink() error {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	if err := l.failure(); err != nil {
+		return err
+	}
+	was := l.active
+	if was.capacity <= l.o.firstCapacity() || l.place == was.start {
+		return nil
+	}
+	l.mu.Lock()
+	h := header{uuid: l.o.UUID, start: l.place, capacity: l.o.firstCapacity(), synced: l.Synced()}
+	l.number++
+	h.number = l.number
+	l.mu.Unlock()
+	s, err := l.newSegment(h, "")
+	if err != nil {
+		return err
+	}
+	l.o.unmapFile(was)
+	l.mu.Lock()
+	dead := l.next
+	l.active, l.next = s, nil
+	l.ready.Store(false)
+	was.end = s.start
+	l.segments = append(l.segments, s)
+	l.mu.Unlock()
+	if dead != nil {
+		return l.remove(dead)
 	}
 	return nil
 }

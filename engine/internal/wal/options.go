@@ -34,13 +34,13 @@ const (
 	defaultMaxHeld     = 1 << 30
 )
 
-// firstSize is the length of the first segment of a log: a database with little
-// in it stays small, and a growing one soon has segments of the full size, as
-// each is up to four times as long as the one before.
-const firstSize = 1 << 20
-
-// firstCapacity is the number of LSNs that the first segment holds.
-func (o *Options) firstCapacity() int64 { return min(o.capacity(), firstSize-dataOffset) }
+// firstCapacity is the number of LSNs that the first segment of a log holds: a
+// sixteenth of an ordinary one, so that a database with little in it stays
+// small. A growing one soon has ordinary segments, as each is up to four times
+// as long as the one before.
+func (o *Options) firstCapacity() int64 {
+	return max((o.capacity()+dataOffset)/16&^(alignment-1), minSegmentSize) - dataOffset
+}
 
 // capacityAfter is the number of LSNs that the segment after s holds.
 func (o *Options) capacityAfter(s *segment) int64 {

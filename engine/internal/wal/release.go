@@ -94,6 +94,21 @@ func (l *Log) takeSpareLocked(capacity int64) string {
 	return spare
 }
 
+// DropSpares removes the segments that wait to be used again.
+func (l *Log) DropSpares() error {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.mu.Lock()
+	spares := l.spares
+	l.spares = nil
+	l.mu.Unlock()
+	var err error
+	for _, spare := range spares {
+		err = join(err, l.o.FS.Remove(l.o.path(spare)))
+	}
+	return err
+}
+
 // Hold keeps the log from a position on from being released.
 type Hold struct {
 	l   *Log

@@ -85,6 +85,45 @@ func TestPrepare_ReplacesASegmentThatIsTooSmall(t *testing.T) {
 	m.reopen(t)
 }
 
+// A log that has grown becomes as small as a new one, loses nothing, and grows
+// again.
+func TestShrink(t *testing.T) {
+	o := small(vfs.NewMem())
+	o.SegmentSize = 64 << 10
+	m := create(t, o)
+	for range 3 {
+		for range 40 {
+			m.mustAppend(t, 3000)
+		}
+		if err := m.log.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.log.Shrink(); err != nil {
+			t.Fatal(err)
+		}
+		m.mustAppend(t, 100) // in the small segment
+		m.reopen(t)
+		if err := m.log.Shrink(); err != nil {
+			t.Fatal(err)
+		}
+		m.mustSync(t)
+		m.checkpoint()
+		if err := m.log.Release(m.log.End()); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.log.DropSpares(); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, m.o); len(got) != 1 {
+			t.Fatalf("files %v, want one segment", got)
+		}
+		if size := m.log.active.capacity + dataOffset; size != minSegmentSize {
+			t.Fatalf("a segment of %d bytes, want %d", size, minSegmentSize)
+		}
+		m.reopen(t)
+	}
+}
+
 func TestHold(t *testing.T) {
 	o := small(vfs.NewMem())
 	o.MaxHeld = 3 * 4096
