@@ -35,11 +35,11 @@ const (
 )
 
 // firstCapacity is the number of LSNs that the first segment of a log holds: a
-// sixteenth of an ordinary one, so that a database with little in it stays
+// sixty-fourth of an ordinary one, so that a database with little in it stays
 // small. A growing one soon has ordinary segments, as each is up to four times
 // as long as the one before.
 func (o *Options) firstCapacity() int64 {
-	return max((o.capacity()+dataOffset)/16&^(alignment-1), minSegmentSize) - dataOffset
+	return max((o.capacity()+dataOffset)/64&^(alignment-1), minSegmentSize) - dataOffset
 }
 
 // capacityAfter is the number of LSNs that the segment after s holds.
