@@ -12,25 +12,34 @@ MAXSIZE := 5000000
 # which no read or write of the database waits for, are not copied into their
 # callers (fmt.Errorf alone was 23,000). A plain go build does without.
 COLD    := fmt strings time
-BUILD   := CGO_ENABLED=0 $(GO) build -trimpath $(COLD:%=-gcflags=%=-l)
+# Dependencies without what we never call, another 640,000: CONTRIBUTING.md.
+SLIM    := bin/slim/go.mod
+BUILD   := GOWORK=off CGO_ENABLED=0 $(GO) build -modfile=$(SLIM) -trimpath $(COLD:%=-gcflags=%=-l)
 LDFLAGS := -s -w -funcalign=16
 
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
 
-.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross bench bench-peers bench-check clean check
+.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross scripts bench bench-peers bench-check clean check
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/lightning
+build: $(SLIM) ## build bin/lightning
 	$(BUILD) -ldflags "$(LDFLAGS)" -o $(BINARY) ./cmd/lightning
+
+# It runs here, whatever the platform that is built for.
+$(SLIM): go.mod go.sum $(filter-out %_test.go,$(wildcard internal/slim/*.go))
+	GOOS= GOARCH= GOWORK=off $(GO) run ./internal/slim
 
 demo: build ## build, and do the main job on real data: import, scan, verify, export, compare
 	@sh testdata/demo.sh $(BINARY)
 
 test: ## run all tests
 	$(GO) test ./...
+
+scripts: build ## run the scripts of cmd/lightning with bin/lightning
+	LIGHTNING_BINARY=$(CURDIR)/$(BINARY) $(GO) test ./cmd/lightning -count=1 -run '^TestScripts$$'
 
 race: ## run all tests, the long ones shortened, under the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null || { echo "make race: the race detector needs a C compiler (gcc, or CC=...)" >&2; exit 1; }
@@ -69,16 +78,22 @@ size: build deps ## fail when the stripped binary has 5,000,000 bytes or more
 	test $$size -lt $(MAXSIZE) || { echo "make size: the limit is $(MAXSIZE) bytes" >&2; exit 1; }
 
 # A call of reflect's Method or MethodByName keeps every exported method of
-# every type in the program: about a megabyte.
-deps:
+# every type in the program: about a megabyte. ABSENT is what internal/slim
+# keeps out; on Windows, golang.org/x/sys itself wants net.
+ABSENT := crypto/rand encoding/json flag log net regexp text/template
+deps: $(SLIM)
+	@for os in linux darwin; do \
+		packages=$$(GOWORK=off CGO_ENABLED=0 GOOS=$$os $(GO) list -modfile=$(SLIM) -deps ./cmd/lightning) || exit 1; \
+		if echo "$$packages" | grep -xF $(ABSENT:%=-e %); then echo "make size: $$os: the packages above are back; see internal/slim/table.go" >&2; exit 1; fi; \
+	done
 	@$(BUILD) -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
 	@if grep ReflectMethod $(BINARY).dumpdep; then echo "make size: the functions above call reflect methods by name" >&2; exit 1; fi
 	@rm -f $(BINARY).deps $(BINARY).dumpdep
 
-cross: ## build for linux, darwin and windows, amd64 and arm64
+cross: $(SLIM) ## build for linux, darwin and windows, amd64 and arm64
 	@for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "$$os/$$arch"; \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./... || exit 1; \
+		GOOS=$$os GOARCH=$$arch $(BUILD) -o /dev/null ./... || exit 1; \
 	done; done
 
 bench: ## run the benchmarks (BENCH=regexp)
@@ -98,4 +113,4 @@ bench-check: ## vet and test bench/, with the peers that need no C
 clean: ## remove what was built
 	rm -rf bin
 
-check: fmt-check vet lint generate-check test size cross ## all that CI runs
+check: fmt-check vet lint generate-check test size scripts cross ## all that CI runs

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,7 +20,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"lightning": main})
 }
 
-// TestScripts runs the program itself through the scripts in testdata/script.
+// TestScripts runs the program itself through the scripts in testdata/script:
+// this test's, or the one that LIGHTNING_BINARY names, an absolute path.
 // Beside testscript's own commands they have:
 //
 //	exits N command...   run a command, which must exit with status N
@@ -42,6 +44,9 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			// One database may be held by a script at a time.
 			env.Values[holdKey{}] = new(holder)
+			if binary := os.Getenv("LIGHTNING_BINARY"); binary != "" {
+				env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			}
 			cities, err := os.ReadFile("../../testdata/cities/cities.jsonl.gz")
 			if err != nil {
 				return err

@@ -36,7 +36,7 @@ var strata = [][]string{
 	{"internal/ui"},
 	{"import", "export", "stress"},
 	{"shell"},
-	{"internal/gendocs", "internal/tidy"},
+	{"internal/gendocs", "internal/tidy", "internal/slim", "internal/slim/same"},
 	{"cmd/*"},
 }
 

@@ -1,0 +1,141 @@
+// Same prints what the dependencies that slim edits do, where it edits them. The
+// test of slim builds it with the originals and with the copies, and compares.
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/mattn/go-runewidth"
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	commands()
+	locales()
+	streams()
+}
+
+// commands prints help, completions and errors.
+func commands() {
+	for _, name := range []string{"tool", "a-b.c", "größe"} {
+		for _, args := range [][]string{
+			{"--help"},
+			{"help", "do"},
+			{"do", "-h"},
+			{"--version"},
+			{"d0"},
+			{"do", "--nothing"},
+			{"do", "--times", "x"},
+			{"do", "--each", "a,\"b"},
+			{"do", "--times", "2", "--each", "a,b"},
+			{"completion", "bash"},
+			{"completion", "zsh"},
+			{"completion", "fish"},
+			{"completion", "powershell"},
+			{"__complete", "d"},
+			{"__complete", "do", "--"},
+			{"__complete", "do", ""},
+		} {
+			for _, variable := range []string{"", "TOOL", "A_B_C", "GR__E"} {
+				if variable != "" {
+					os.Setenv(variable+"_COMPLETION_DESCRIPTIONS", "false")
+				}
+				err := command(name).run(args)
+				fmt.Printf("%s %q %q: %v\n", name, args, variable, err)
+				os.Unsetenv(variable + "_COMPLETION_DESCRIPTIONS")
+			}
+		}
+	}
+}
+
+type tool struct{ *cobra.Command }
+
+func command(name string) tool {
+	root := &cobra.Command{Use: name, Version: "1", Short: "a tool", Long: "A tool, at length."}
+	do := &cobra.Command{
+		Use: "do THING", Short: "do it", Long: "Do it, at length.", Example: "  do nothing",
+		ValidArgs: []string{"one\tthe first", "two\tthe second"},
+		Args:      cobra.MaximumNArgs(1),
+		Run:       func(cmd *cobra.Command, args []string) { fmt.Println("done", args) },
+	}
+	do.Flags().IntP("times", "t", 0, "how often")
+	do.Flags().StringSlice("each", nil, "for `each` of these")
+	do.Flags().Bool("dry", true, "only say what")
+	do.Flags().Duration("wait", 0, "before it")
+	do.Flags().String("name", "", "its name")
+	do.MarkFlagsMutuallyExclusive("dry", "wait")
+	root.AddCommand(do)
+	return tool{root}
+}
+
+func (t tool) run(args []string) error {
+	t.SetOut(os.Stdout)
+	t.SetErr(os.Stdout)
+	t.SetArgs(args)
+	return t.Execute()
+}
+
+// locales prints where the characters of East Asia are wide.
+func locales() {
+	for _, language := range []string{"", "j", "ja", "ko", "zh", "de", "jaa", "jaaa", "Ja", "j1", "*", "[a]", "ja_", "C", "POSIX", "UTF-8", "eucjp"} {
+		for _, country := range []string{"", "_", "_J", "_JP", "_JPN", "_jp", "_JP_KR", "-JP"} {
+			for _, charset := range []string{"", ".", ".UTF-8", ".utf8", ".eucJP", ".sjis.x", ".big5@cjk_narrow", ".gbk@x", ".gbk\nx", ".\ngbk", "..gbk", "@gbk"} {
+				os.Setenv("LC_ALL", language+country+charset)
+				fmt.Printf("%q %v\n", language+country+charset, runewidth.IsEastAsian())
+			}
+		}
+	}
+	fmt.Println(runewidth.StringWidth("größe 東京 👩‍🚀"), runewidth.Truncate("東京 and more", 6, "…"))
+}
+
+// streams prints what is written for texts that compress well and badly.
+func streams() {
+	for _, size := range []int{0, 1, 1000, 3_000_000} {
+		text := []byte(strings.Repeat("The quick brown fox jumps over the lazy dog.", size/44+1))[:size]
+		noise := make([]byte, size)
+		for i, x := 0, uint32(1); i < size; i++ {
+			x ^= x << 13
+			x ^= x >> 17
+			x ^= x << 5
+			noise[i] = byte(x)
+		}
+		for _, data := range [][]byte{text, noise} {
+			var b bytes.Buffer
+			w := s2.NewWriter(&b, s2.WriterConcurrency(1), s2.WriterAddIndex())
+			show("s2", data, &b, w, func() io.Reader { return s2.NewReader(&b) })
+
+			z, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1), zstd.WithEncoderPadding(1))
+			fmt.Println(err)
+			fmt.Printf("%x\n", sha256.Sum256(z.EncodeAll(data, nil)))
+			show("zstd", data, &b, z, func() io.Reader {
+				r, err := zstd.NewReader(&b)
+				fmt.Println(err)
+				return r
+			})
+
+			// Padding from the caller's own source is there with both.
+			w = s2.NewWriter(&b, s2.WriterPadding(4096), s2.WriterPaddingSrc(strings.NewReader(strings.Repeat("x", 8192))))
+			show("s2 padded", data, &b, w, func() io.Reader { return s2.NewReader(&b) })
+		}
+	}
+	_, err := s2.Decode(nil, []byte("\xff\xffgarbage"))
+	fmt.Println(err)
+	_, err = io.ReadAll(s2.NewReader(strings.NewReader("garbage")))
+	fmt.Println(err)
+}
+
+func show(name string, data []byte, b *bytes.Buffer, w io.WriteCloser, reader func() io.Reader) {
+	_, err := w.Write(data)
+	fmt.Println(name, err, w.Close(), b.Len())
+	fmt.Printf("%x\n", sha256.Sum256(b.Bytes()))
+	back, err := io.ReadAll(reader())
+	fmt.Println(err, bytes.Equal(back, data))
+	b.Reset()
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// flags is a file of a module such as those in the table.
+const flags = `package flags
+
+import (
+	goflag "flag"
+	"net"
+	"strings"
+
+	yaml "example.com/yaml/v3"
+	"example.com/table/v2"
+)
+
+// Sets are the Go flags.
+var Sets []*goflag.FlagSet
+
+var (
+	// Any is the address.
+	Any  = net.IPv4zero
+	a, b = 1, 2
+)
+
+// A Value is one flag.
+type Value struct{ name string }
+
+// String is upper case.
+func (v *Value) String() string { return strings.ToUpper(v.name) }
+
+func String() string {
+	net := table.New()
+	return net.Render(yaml.Marshal)
+}
+`
+
+func TestEdits_ChangeOnlyWhatTheyName(t *testing.T) {
+	for _, test := range []struct {
+		edit edit
+		gone []string // lines; those that stay keep their numbers
+	}{
+		{cut("f.go", "Sets"), []string{`goflag "flag"`, "// Sets are the Go flags.", "var Sets []*goflag.FlagSet"}},
+		{cut("f.go", "Any"), []string{"// Any is the address.", "Any  = net.IPv4zero"}},
+		{cut("f.go", "Value.String"), []string{`"strings"`, "// String is upper case.", "func (v *Value) String() string { return strings.ToUpper(v.name) }"}},
+		{cut("f.go", "Value"), []string{
+			`"strings"`, "// A Value is one flag.", "type Value struct{ name string }",
+			"// String is upper case.", "func (v *Value) String() string { return strings.ToUpper(v.name) }",
+		}},
+		{cut("f.go", "String"), []string{
+			"func String() string {", "net := table.New()", "return net.Render(yaml.Marshal)", "}",
+			`yaml "example.com/yaml/v3"`,
+		}},
+		{swap("f.go", "\tnet := table.New()\n\treturn net.Render(yaml.Marshal)\n", ""), []string{
+			"net := table.New()", "return net.Render(yaml.Marshal)", `yaml "example.com/yaml/v3"`,
+		}},
+		{drop("g.go"), nil},
+	} {
+		files, err := slimmed("example.com/m@v1", fstest.MapFS{"f.go": {Data: []byte(flags)}, "g.go": {}, "go.mod": {}}, []edit{test.edit})
+		if err != nil {
+			t.Errorf("%s: %v", test.edit.name, err)
+			continue
+		}
+		if _, there := files["g.go"]; there == (test.edit.file == "g.go") {
+			t.Errorf("%s: g.go is there: %t", test.edit.name, there)
+		}
+		have, gone := strings.Split(files["f.go"], "\n"), []string{}
+		for i, line := range strings.Split(flags, "\n") {
+			if have[i] == line {
+				continue
+			}
+			gone = append(gone, strings.TrimSpace(line))
+			if strings.TrimSpace(have[i]) != "" {
+				t.Errorf("%s: line %d is %q", test.edit.name, i+1, have[i])
+			}
+		}
+		slices.Sort(gone)
+		slices.Sort(test.gone)
+		if !slices.Equal(gone, test.gone) {
+			t.Errorf("%s: gone are %q\nwant %q", test.edit.name, gone, test.gone)
+		}
+	}
+}
+
+func TestEdits_FailWhereTheyDoNotMatchOnce(t *testing.T) {
+	for want, e := range map[string]edit{
+		`f.go: swap "regexp": found 0 times, want 1`:                          swap("f.go", "regexp", ""),
+		`f.go: swap "net": found 4 times, want 1`:                             swap("f.go", "net", ""),
+		`f.go: cut Missing: Missing: declared 0 times, want 1`:                cut("f.go", "Missing"),
+		`f.go: cut Value.Set: Value.Set: declared 0 times, want 1`:            cut("f.go", "Value.Set"),
+		`f.go: cut a: a is declared together with other names`:                cut("f.go", "a"),
+		`f.go: cut Any, Any: Any: declared 0 times, want 1`:                   cut("f.go", "Any", "Any"),
+		`ip.go: drop: no such file`:                                           drop("ip.go"),
+		`f.go: imports: 1:1: expected 'package', found packige`:               swap("f.go", "package", "packige"),
+		`f_test.go: drop: no such file`:                                       drop("f_test.go"),
+		`testdata/f.go: cut Any: no such file`:                                cut("testdata/f.go", "Any"),
+		`f.go: swap "package flags\n\nimport \"net\"": found 0 times, want 1`: swap("f.go", "package flags\n\nimport \"net\"", ""),
+	} {
+		module := fstest.MapFS{
+			"f.go": {Data: []byte(flags)}, "f_test.go": {Data: []byte(flags)}, "testdata/f.go": {Data: []byte(flags)},
+		}
+		_, err := slimmed("example.com/m@v1", module, []edit{e})
+		if err == nil || err.Error() != "example.com/m@v1/"+want {
+			t.Errorf("have %v\nwant %s", err, want)
+		}
+	}
+
+	// A new version of a module shows all that it broke, not the first.
+	_, err := slimmed("example.com/m@v1", fstest.MapFS{"f.go": {Data: []byte(flags)}}, []edit{drop("ip.go"), cut("f.go", "x", "y")})
+	want := "m@v1/ip.go: drop: no such file\nm@v1/f.go: cut x, y: x: declared 0 times, want 1; y: declared 0 times, want 1"
+	if err == nil || strings.ReplaceAll(err.Error(), "example.com/", "") != want {
+		t.Errorf("have %v\nwant %s", err, want)
+	}
+}
+
+// TestRun_GivesModulesThatDoTheSame: the copies of the versions in go.mod have
+// all edits made, another run gives the same, and programs do the same with them.
+func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
+	repository, root := filepath.Join("..", ".."), t.TempDir()
+	// A module whose go.mod is ours, with the program that is to do the same.
+	for _, name := range []string{"go.mod", "go.sum", "internal/slim/same/main.go"} {
+		text, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := write(filepath.Join(root, name), string(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if err := run(root); err != nil {
+		t.Fatal(err)
+	}
+	first := tree(t, root)
+	if err := run(root); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(first, tree(t, root)) {
+		t.Error("another run gives other files")
+	}
+
+	want := output(t, root, "run", "./internal/slim/same")
+	have := output(t, root, "run", "-modfile="+out+"/go.mod", "./internal/slim/same")
+	if !bytes.Equal(have, want) {
+		wants := strings.Split(string(want), "\n")
+		for i, line := range strings.Split(string(have), "\n") {
+			if i >= len(wants) || line != wants[i] {
+				t.Fatalf("line %d is %q, without edits %q", i+1, line, wants[min(i, len(wants)-1)])
+			}
+		}
+		t.Fatalf("have %d bytes, want %d", len(have), len(want))
+	}
+
+	// Padding that nobody gave a source for is refused.
+	program := `package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+)
+
+func main() {
+	w := s2.NewWriter(&bytes.Buffer{}, s2.WriterPadding(4096))
+	w.Write([]byte("some bytes"))
+	fmt.Println(w.Close())
+	_, err := zstd.NewWriter(&bytes.Buffer{}, zstd.WithEncoderPadding(4096))
+	fmt.Println(err)
+}
+`
+	if err := write(filepath.Join(root, "padding", "main.go"), program); err != nil {
+		t.Fatal(err)
+	}
+	refusals := "s2: padding needs WriterPaddingSrc: built without crypto/rand\npadding is not supported: built without crypto/rand\n"
+	if have := output(t, root, "run", "-modfile="+out+"/go.mod", "./padding"); string(have) != refusals {
+		t.Errorf("padding: have %q, want %q", have, refusals)
+	}
+}
+
+// tree returns the files that run made, by path.
+func tree(t *testing.T, root string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	dir := os.DirFS(filepath.Join(root, out))
+	err := fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(dir, name)
+		files[name] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func output(t *testing.T, dir string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	have, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, complaint.Bytes())
+	}
+	return have
+}

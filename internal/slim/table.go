@@ -1,0 +1,81 @@
+package main
+
+// A module is a dependency, and what is taken out of it.
+type module struct {
+	path  string
+	edits []edit
+}
+
+// table is all that a built program has less than its sources say. Saved are
+// bytes of the stripped program for linux/amd64, each with the lines above it
+// done.
+//
+// Where a caller could ask for what is gone, it does not compile, or is told by
+// an error; nothing does something else in silence.
+var table = []module{
+	{"github.com/spf13/cobra", []edit{
+		// Templates are for SetHelpTemplate and its like: without text/template.
+		// Saved: 94,208.
+		cut("cobra.go", "templateFuncs", "AddTemplateFunc", "AddTemplateFuncs", "tmpl"),
+		cut("command.go", "Command.SetUsageTemplate", "Command.SetHelpTemplate", "Command.SetVersionTemplate"),
+
+		// A regexp for one character class. Saved: 12,288, and what follows.
+		cut("completions.go", "configEnvVarPrefixSubstRegexp"),
+		swap("completions.go", `configEnvVarPrefixSubstRegexp.ReplaceAllString(v, "_")`,
+			`strings.Map(func(r rune) rune { if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' { return r }; return '_' }, v)`),
+	}},
+
+	{"github.com/mattn/go-runewidth", []edit{
+		// A regexp for the name of a locale, as in ja_JP.eucJP: without regexp.
+		// Saved: 229,376.
+		swap("runewidth_posix.go", `"regexp"`, `"path"`),
+		swap("runewidth_posix.go", "var reLoc = regexp.MustCompile(`^[a-z][a-z][a-z]?(?:_[A-Z][A-Z])?\\.(.+)`)", `
+// charsetOf returns what follows the dot, nothing if what is before it is no locale.
+func charsetOf(locale string) string {
+	place, charset, _ := strings.Cut(locale, ".")
+	for _, pattern := range []string{"[a-z][a-z]", "[a-z][a-z][a-z]", "[a-z][a-z]_[A-Z][A-Z]", "[a-z][a-z][a-z]_[A-Z][A-Z]"} {
+		if ok, _ := path.Match(pattern, place); ok {
+			charset, _, _ = strings.Cut(charset, "\n")
+			return charset
+		}
+	}
+	return ""
+}`),
+		swap("runewidth_posix.go", "r := reLoc.FindStringSubmatch(locale)\n\tif len(r) == 2 {\n\t\tcharset = strings.ToLower(r[1])\n",
+			"if c := charsetOf(locale); c != \"\" {\n\t\tcharset = strings.ToLower(c)\n"),
+	}},
+
+	{"github.com/spf13/pflag", []edit{
+		// Flags of addresses: without net. Saved: 77,824.
+		drop("ip.go"),
+		drop("ip_slice.go"),
+		drop("ipmask.go"),
+		drop("ipnet.go"),
+		drop("ipnet_slice.go"),
+		swap("flag.go", "\tcase *ipValue, *ipMaskValue, *ipNetValue:\n\t\treturn f.DefValue == \"<nil>\"\n", ""),
+
+		// Flags of Go's own package: without flag. Saved: 36,864.
+		cut("golangflag.go", "flagValueWrapper", "goBoolFlag", "wrapFlagValue", "PFlagFromGoFlag",
+			"FlagSet.AddGoFlag", "FlagSet.AddGoFlagSet", "FlagSet.CopyToGoFlagSet", "ParseSkippedFlags"),
+		swap("flag.go", "addedGoFlagSets []*goflag.FlagSet", ""),
+		swap("flag.go", "if f.addedGoFlagSets != nil {\n\t\tfor _, goFlagSet := range f.addedGoFlagSets {\n\t\t\tgoFlagSet.Parse(nil)\n\t\t}\n\t}\n", ""),
+	}},
+
+	{"github.com/klauspost/compress", []edit{
+		// Random padding, so that sizes tell nothing: without crypto/rand, which
+		// brings all of FIPS 140. Who asks for it gets an error. Saved: 163,840.
+		swap("s2/writer.go", "randSrc:     rand.Reader,", ""),
+		swap("s2/writer.go", "if total < skippableFrameHeader {",
+			`if r == nil { return dst, errors.New("s2: padding needs WriterPaddingSrc: built without crypto/rand") }; if total < skippableFrameHeader {`),
+		swap("zstd/encoder_options.go", "o.pad = n\n", "if n > 0 { return fmt.Errorf(\"padding is not supported: built without crypto/rand\") }\n"),
+		swap("zstd/encoder.go", "(s.filling[:0], add, rand.Reader)", "(s.filling[:0], add, nil)"),
+		swap("zstd/encoder.go", "(js.filling[:0], add, rand.Reader)", "(js.filling[:0], add, nil)"),
+		swap("zstd/encoder.go", "(dst, add, rand.Reader)", "(dst, add, nil)"),
+
+		// The text of an index, and messages that only a constant turns on:
+		// without encoding/json and log. Saved: 24,576.
+		cut("s2/index.go", "Index.JSON"),
+		swap("zstd/zstd.go", "log.Println(a...)", ""),
+		swap("zstd/zstd.go", "log.Printf(format, a...)", ""),
+	}},
+}
