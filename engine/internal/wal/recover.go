@@ -48,6 +48,7 @@ func Open(o Options, from Start, apply func(Record) error) (*Log, Report, error)
 	err = r.replay(from, apply)
 	if err == nil && o.Replayed != nil {
 		o.Replayed()
+		o.Replayed = nil // the log keeps its options, but not what was replayed into
 	}
 	if err == nil {
 		r.l = &Log{o: o, capacity: o.capacity(), seq: r.seq, place: r.end}
