@@ -22,8 +22,8 @@ import (
 // branchChild is what a child takes in a branch besides its cell.
 const branchChild = RefSize + 4 + 2
 
-// BranchBuilder lays out a branch. Begin, then Add every child in order, then
-// Finish. The zero value is ready.
+// BranchBuilder lays out branches, one after the other in the same memory.
+// Begin, then Add every child in order, then Finish. The zero value is ready.
 type BranchBuilder struct {
 	buf           []byte
 	count, prefix int
@@ -40,7 +40,7 @@ func (b *BranchBuilder) Begin(count int, prefix []byte, size int) {
 		b.shift++
 	}
 	cells := branchPrefix(count)
-	b.buf = make([]byte, cells, max(size, cells+len(prefix)))
+	b.buf = begin(b.buf, cells, max(size, cells+len(prefix)))
 	b.buf = append(b.buf, prefix...)
 	b.count, b.prefix, b.added = count, len(prefix), 0
 }
@@ -72,16 +72,15 @@ func (b *BranchBuilder) Add(suffix, ref []byte) {
 }
 
 // Finish returns the branch: room for the header, then the body. Of h it
-// fills what the layout decides; the level is the caller's.
+// fills what the layout decides; the level is the caller's. The branch is valid
+// until the next Begin.
 func (b *BranchBuilder) Finish(h *Header) []byte {
 	if b.added != b.count {
 		panic("node: branch lacks children")
 	}
 	h.Kind, h.Shift = Branch, b.shift
 	h.Count, h.Prefix = uint16(b.count), uint16(b.prefix)
-	buf := b.buf
-	b.buf = nil
-	return buf
+	return b.buf
 }
 
 // BranchSize is the length of a branch, header included, of count children

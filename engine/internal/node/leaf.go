@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // A leaf's body (docs/FORMAT.md, "Leaf body"):
@@ -34,8 +35,8 @@ type Cell struct {
 // Ref is where the value of a cell with Overflow is.
 func (c Cell) Ref() Ref { return GetRef(c.Value) }
 
-// LeafBuilder lays out a leaf. Begin, then Add every entry in order of key,
-// then Finish. The zero value is ready.
+// LeafBuilder lays out leaves, one after the other in the same memory. Begin,
+// then Add every entry in order of key, then Finish. The zero value is ready.
 type LeafBuilder struct {
 	buf           []byte
 	count, prefix int
@@ -46,9 +47,16 @@ type LeafBuilder struct {
 // memory for size bytes is taken at once; LeafSize tells how many it needs.
 func (b *LeafBuilder) Begin(count int, prefix []byte, size int) {
 	cells := leafSlots(count) + 2*count
-	b.buf = make([]byte, cells, max(size, cells+len(prefix)))
+	b.buf = begin(b.buf, cells, max(size, cells+len(prefix)))
 	b.buf = append(b.buf, prefix...)
 	b.count, b.prefix, b.added = count, len(prefix), 0
+}
+
+// begin returns buf with n zeros in it and room for size bytes in all.
+func begin(buf []byte, n, size int) []byte {
+	buf = slices.Grow(buf[:0], size)[:n]
+	clear(buf)
+	return buf
 }
 
 // Add appends an entry. fp is the low byte of its key's hash. With overflow,
@@ -73,16 +81,14 @@ func (b *LeafBuilder) Add(suffix []byte, fp uint8, value []byte, valueLen int, o
 }
 
 // Finish returns the leaf: room for the header, then the body. Of h it fills
-// what the layout decides.
+// what the layout decides. The leaf is valid until the next Begin.
 func (b *LeafBuilder) Finish(h *Header) []byte {
 	if b.added != b.count {
 		panic("node: leaf lacks entries")
 	}
 	h.Kind, h.Level, h.Shift = Leaf, 0, 0
 	h.Count, h.Prefix = uint16(b.count), uint16(b.prefix)
-	buf := b.buf
-	b.buf = nil
-	return buf
+	return b.buf
 }
 
 // LeafSize is the length of a leaf, header included, of count entries whose

@@ -2,6 +2,7 @@ package pager
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -88,10 +89,24 @@ func (c *cache) admit(f *Frame, n node.Node, scan bool) {
 	}
 }
 
-// admitWritten makes n the data of the new frame f, whose children frames are
-// children. Without keep it does so only while there is room or when a child
-// is here, since a child without its parent cannot be found.
+// admitWritten makes a copy of n the data of the new frame f, whose children
+// frames are children. Without keep it does so only while there is room or when
+// a child is here, since a child without its parent cannot be found.
 func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool) {
+	where := scanList
+	c.mu.Lock()
+	for _, k := range children {
+		keep = keep || k != nil && k.place != nowhere
+	}
+	if keep {
+		where = mainList
+	}
+	room := c.used+frameCost(slices.Clip(n)) <= c.limit
+	c.mu.Unlock()
+	if !keep && !room {
+		return
+	}
+	n = append(node.Node(nil), n...)
 	cost := frameCost(n)
 	if cost > c.limit {
 		return
@@ -99,17 +114,7 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 	c.huge.cover(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, k := range children {
-		keep = keep || k != nil && k.place != nowhere
-	}
-	if !keep && c.used+cost > c.limit {
-		return
-	}
 	c.makeRoom(cost)
-	where := scanList
-	if keep {
-		where = mainList
-	}
 	c.insert(f, n, cost, where, children)
 }
 

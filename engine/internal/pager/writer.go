@@ -81,8 +81,8 @@ func (w *Writer) SetCeiling(off uint64) {
 // of them is in an overflow extent. children are the frames of a branch's
 // children, one a child, nil where there is none.
 //
-// With resident the node stays in memory, otherwise only while there is room.
-// buf is the pager's from here on.
+// With resident the node stays in memory, otherwise only while there is room:
+// a copy of it does, and buf remains the caller's.
 func (w *Writer) Write(h node.Header, below uint64, overflow bool, buf []byte, children []*Frame, resident bool) (*Frame, error) {
 	if w.err != nil {
 		return nil, w.err
@@ -102,12 +102,8 @@ func (w *Writer) Write(h node.Header, below uint64, overflow bool, buf []byte, c
 	h.Put(buf)
 	ref := node.Ref{Off: off, Len: h.Len, Count: below, Sum: h.Sum, Overflow: overflow}
 	f := newFrame(ref, h.Keyspace, int(h.Level))
-	if cap(buf) > len(buf)+len(buf)/8+node.Unit {
-		buf = append([]byte(nil), buf...)
-	}
-	n := node.Node(buf)
-	checkChildren(n, children)
-	w.p.cache.admitWritten(f, n, children, resident)
+	checkChildren(buf, children)
+	w.p.cache.admitWritten(f, buf, children, resident)
 	return f, nil
 }
 
