@@ -24,7 +24,7 @@ func (b *Batch) Put(key, value []byte) error {
 		return err
 	}
 	b.ops.payload = append(wal.AppendSetHead(b.ops.payload, b.ks, key, len(value)), value...)
-	b.ops.count++
+	b.ops.add(b.ks)
 	return nil
 }
 
@@ -34,7 +34,7 @@ func (b *Batch) Delete(key []byte) error {
 		return err
 	}
 	b.ops.payload = wal.AppendDelete(b.ops.payload, b.ks, key)
-	b.ops.count++
+	b.ops.add(b.ks)
 	return nil
 }
 
@@ -48,7 +48,7 @@ func (b *Batch) DeleteRange(start, end []byte) error {
 		return nil
 	}
 	b.ops.payload = appendDeleteRange(b.ops.payload, b.ks, start, end)
-	b.ops.count++
+	b.ops.add(b.ks)
 	return nil
 }
 
@@ -60,7 +60,7 @@ func (b *Batch) Bytes() int { return len(b.ops.payload) }
 
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
-	b.ops.payload, b.ops.count = b.ops.payload[:0], 0
+	*b.ops = ops{payload: b.ops.payload[:0]}
 }
 
 // checkSizes refuses a key and a value over their limits.

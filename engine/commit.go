@@ -54,6 +54,13 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 type ops struct {
 	payload []byte
 	count   uint32
+	named   bool // one of them is in another keyspace than the default one
+}
+
+// add counts an operation on ks that was put into the payload.
+func (o *ops) add(ks kv.Keyspace) {
+	o.count++
+	o.named = o.named || ks != kv.DefaultKeyspace
 }
 
 // commitOps is the commit of a batch, a transaction or a range delete. check,
@@ -89,8 +96,12 @@ func (db *DB) commitOps(o *ops, check func(*version) error) error {
 	return db.endCommit(kv.Seq(o.count), end)
 }
 
-// checkSpaces refuses operations on keyspaces that are not there.
+// checkSpaces refuses operations on keyspaces that are not there. The default
+// one always is.
 func (db *DB) checkSpaces(o *ops) error {
+	if !o.named {
+		return nil
+	}
 	return o.each(func(op *wal.Op) error {
 		if db.spaces.byID[op.Keyspace] == nil && op.Kind != kv.CreateKeyspace {
 			return ErrNoKeyspace
@@ -99,32 +110,39 @@ func (db *DB) checkSpaces(o *ops) error {
 	})
 }
 
+// each visits the operations. What visit is given is its until it returns.
 func (o *ops) each(visit func(*wal.Op) error) error {
+	var op wal.Op // one allocation for all of them
+	p := o.payload
+	for range o.count {
+		var err error
+		if op, p, err = wal.NextOp(p); err != nil {
+			return err
+		}
+		if err := visit(&op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 	p := o.payload
 	for range o.count {
 		op, rest, err := wal.NextOp(p)
 		if err != nil {
 			return err
 		}
-		if err := visit(&op); err != nil {
-			return err
-		}
-		p = rest
-	}
-	return nil
-}
-
-func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
-	return o.each(func(op *wal.Op) error {
 		switch op.Kind {
 		case kv.CreateKeyspace, kv.DropKeyspace:
-			db.changeSpaces(v, op)
+			db.changeSpaces(v, &op)
 		default:
-			applyOp(v.active, op, seq)
+			applyOp(v.active, &op, seq)
 		}
+		p = rest
 		seq++
-		return nil
-	})
+	}
+	return nil
 }
 
 // beginCommit takes commitMu for a commit that the memtables have room for.

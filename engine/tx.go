@@ -203,7 +203,7 @@ func (tx *Tx) DeleteRange(start, end []byte) error {
 	}
 	table := w.sorted()
 	w.ops.payload = appendDeleteRange(w.ops.payload, tx.ks, start, end)
-	w.ops.count++
+	w.ops.add(tx.ks)
 	table.DeleteRange(tx.ks, r, w.seq())
 	return nil
 }
@@ -217,7 +217,7 @@ func (w *writes) add(op wal.Op, at int) {
 	if w.table == nil && int(w.ops.count) == len(w.few) {
 		w.sorted()
 	}
-	w.ops.count++
+	w.ops.add(op.Keyspace)
 	if w.table == nil {
 		w.few[w.ops.count-1] = write{hash, at}
 		return
