@@ -54,8 +54,23 @@ type writes struct {
 	table     *memtable.Table // the writes, when not, or to iterate over; else nil
 	isolation Isolation
 
-	keys   []keyRead
-	ranges []rangeRead
+	keys     []keyRead
+	keyBytes []byte // what the keys point into
+	ranges   []rangeRead
+}
+
+// firstPayload is the capacity that a transaction's payload begins with, in
+// bytes.
+const firstPayload = 256
+
+// transaction is a read-write transaction in one allocation, with room for
+// what most of them read.
+type transaction struct {
+	tx     Tx
+	view   view
+	writes writes
+	keys   [4]keyRead
+	bytes  [64]byte
 }
 
 // write is where a write on a key stands in the payload. Most transactions
@@ -79,19 +94,23 @@ type rangeRead struct {
 // Begin starts a transaction. End it with Commit or Rollback. View and Update
 // do that by themselves.
 func (db *DB) Begin(o TxOptions) (*Tx, error) {
-	if !o.ReadOnly {
-		if err := db.checkWritable(); err != nil {
+	if o.ReadOnly {
+		w, err := db.acquire()
+		if err != nil {
 			return nil, err
 		}
+		return &Tx{view: w}, nil
 	}
-	w, err := db.acquire()
-	if err != nil {
+	if err := db.checkWritable(); err != nil {
 		return nil, err
 	}
-	if !o.ReadOnly {
-		w.own = &writes{isolation: o.Isolation}
+	t := new(transaction)
+	if err := t.view.open(db); err != nil {
+		return nil, err
 	}
-	return &Tx{view: w}, nil
+	t.writes.isolation, t.writes.keys, t.writes.keyBytes = o.Isolation, t.keys[:0], t.bytes[:0]
+	t.view.own, t.tx.view = &t.writes, &t.view
+	return &t.tx, nil
 }
 
 // View calls fn with a read-only transaction. It never waits and never
@@ -165,6 +184,9 @@ func (tx *Tx) Put(key, value []byte) error {
 	}
 	if err := checkSizes(key, value); err != nil {
 		return err
+	}
+	if w.ops.payload == nil {
+		w.ops.payload = make([]byte, 0, firstPayload)
 	}
 	at := len(w.ops.payload)
 	w.ops.payload = append(wal.AppendSetHead(w.ops.payload, tx.ks, key, len(value)), value...)
@@ -375,7 +397,9 @@ func (w *writes) readKey(ks kv.Keyspace, key []byte, hash uint64) {
 			return
 		}
 	}
-	w.keys = append(w.keys, keyRead{ks, hash, append([]byte(nil), key...)})
+	at := len(w.keyBytes)
+	w.keyBytes = append(w.keyBytes, key...)
+	w.keys = append(w.keys, keyRead{ks, hash, w.keyBytes[at:]})
 }
 
 // Get implements Reader.

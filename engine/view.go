@@ -20,15 +20,22 @@ type view struct {
 
 // acquire opens a view of the newest moment.
 func (db *DB) acquire() (*view, error) {
+	w := new(view)
+	return w, w.open(db)
+}
+
+// open makes w, which is zero, a view of the newest moment.
+func (w *view) open(db *DB) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	v := db.version.Load()
 	if v == nil || db.closing() {
-		return nil, ErrClosed
+		return ErrClosed
 	}
 	db.pins[v.gen]++
 	db.counters.views.Add(1)
-	return &view{db: db, v: v, seq: kv.Seq(db.visible.Load())}, nil
+	w.db, w.v, w.seq = db, v, kv.Seq(db.visible.Load())
+	return nil
 }
 
 // release closes a view. It may be called again.
