@@ -436,3 +436,53 @@ func TestTx_SeesItsOwnWrites(t *testing.T) {
 	}
 	closeDB(t, db)
 }
+
+// No commit writes to a keyspace that is gone, whatever the operation and
+// whatever it writes to the default keyspace beside it.
+func TestCommit_ToDroppedKeyspace(t *testing.T) {
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := openMem(t, engine.Options{})
+	ks, err := db.CreateKeyspace("gone", nil)
+	must(t, err)
+	key := []byte("key")
+	batches := map[string]func(*engine.Batch) error{
+		"put":          func(b *engine.Batch) error { return b.In(ks).Put(key, nil) },
+		"delete":       func(b *engine.Batch) error { return b.In(ks).Delete(key) },
+		"range delete": func(b *engine.Batch) error { return b.In(ks).DeleteRange(key, nil) },
+	}
+	transactions := map[string]func(*engine.Tx) error{
+		"put":          func(tx *engine.Tx) error { return tx.In(ks).Put(key, nil) },
+		"delete":       func(tx *engine.Tx) error { return tx.In(ks).Delete(key) },
+		"range delete": func(tx *engine.Tx) error { return tx.In(ks).DeleteRange(key, nil) },
+	}
+	var begun []*engine.Tx
+	for _, write := range transactions {
+		tx, err := db.Begin(engine.TxOptions{})
+		must(t, err)
+		must(t, tx.Put(key, nil))
+		must(t, write(tx))
+		begun = append(begun, tx)
+	}
+	must(t, db.DropKeyspace("gone"))
+	for name, write := range batches {
+		b := db.NewBatch()
+		must(t, b.Put(key, nil))
+		must(t, write(b))
+		if err := db.Apply(t.Context(), b); !errors.Is(err, engine.ErrNoKeyspace) {
+			t.Errorf("batch with a %s: %v, want ErrNoKeyspace", name, err)
+		}
+	}
+	for _, tx := range begun {
+		if err := tx.Commit(t.Context()); !errors.Is(err, engine.ErrNoKeyspace) {
+			t.Errorf("transaction: %v, want ErrNoKeyspace", err)
+		}
+	}
+	if ok, err := db.Has(key); ok || err != nil {
+		t.Errorf("a refused commit left something: %v, %v", ok, err)
+	}
+}
