@@ -125,7 +125,7 @@ func (c *Cursor) Value() ([]byte, error) {
 	if c.size == 0 {
 		return nil, nil // a tombstone
 	}
-	value, err := c.t.readOverflow(node.GetRef(c.leaf[at:]), c.size, c.value[:0])
+	value, err := c.t.readOverflow(node.GetRef(c.leaf[at:]), c.size, c.value[:0], true)
 	if err != nil {
 		c.fail(err)
 		return nil, err

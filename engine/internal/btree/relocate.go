@@ -72,7 +72,7 @@ func (r *relocator) values(n, buf node.Node) (bool, error) {
 		if !cell.Overflow || !r.past(cell.Ref()) {
 			continue
 		}
-		value, err := r.t.readOverflow(cell.Ref(), cell.Len, r.value[:0])
+		value, err := r.t.readOverflow(cell.Ref(), cell.Len, r.value[:0], true)
 		if err != nil {
 			return false, err
 		}

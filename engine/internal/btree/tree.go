@@ -74,7 +74,7 @@ func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, kind kv.K
 		if size == 0 {
 			return dst, kv.Delete, nil
 		}
-		if value, err = t.readOverflow(node.GetRef(v), size, dst); err != nil {
+		if value, err = t.readOverflow(node.GetRef(v), size, dst, false); err != nil {
 			return value, 0, err
 		}
 		return value, kv.Set, nil
@@ -139,9 +139,14 @@ func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (value []byte, size in
 }
 
 // readOverflow appends the value of the overflow extent ref, which the leaf
-// says is of that size, to dst. On an error dst comes back as it was.
-func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte) ([]byte, error) {
-	value, err := t.p.ReadOverflow(ref, t.cfg.Keyspace, dst)
+// says is of that size, to dst. A scan will not come back for it. On an error
+// dst comes back as it was.
+func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte, scan bool) ([]byte, error) {
+	read := t.p.ReadOverflow
+	if scan {
+		read = t.p.ReadOverflowForScan
+	}
+	value, err := read(ref, t.cfg.Keyspace, dst)
 	if err != nil {
 		return dst, err
 	}

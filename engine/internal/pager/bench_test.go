@@ -1,6 +1,8 @@
 package pager
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -133,4 +135,32 @@ func nextWriter(b *testing.B, p *Pager, w *Writer, refs *[]node.Ref) *Writer {
 	}
 	*refs = (*refs)[:0]
 	return w
+}
+
+// Values that the cache holds all, and values of which it holds four fifths.
+func BenchmarkReadOverflow(b *testing.B) {
+	const limit = 128 << 20
+	for _, size := range []int{10 << 10, 100 << 10, 1 << 20} {
+		for _, set := range []int64{limit * 4 / 5, limit * 5 / 4} {
+			b.Run(fmt.Sprintf("%dKiB/%dMiB", size>>10, set>>20), func(b *testing.B) {
+				p, refs := valuesOf(b, inDir{vfs.OS(), b.TempDir()}, size, int(set)/size, limit)
+				defer p.Close()
+				r := rand.New(rand.NewPCG(1, 40))
+				var dst []byte
+				read := func(i int) {
+					var err error
+					if dst, err = p.ReadOverflow(refs[i], 5, dst[:0]); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for i := range refs {
+					read(i)
+				}
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					read(r.IntN(len(refs)))
+				}
+			})
+		}
+	}
 }

@@ -7,10 +7,12 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 )
 
-// cache decides which nodes stay in memory. Its invariants:
+// cache decides which nodes, and which values of overflow extents, stay in
+// memory. Its invariants:
 //
 //  1. used, the sum over the frames in the lists of their buffers' capacity,
 //     child pointers and the frame itself, never exceeds limit.
@@ -19,6 +21,9 @@ import (
 //  4. A kid's data is not nil exactly when the kid's frame is resident and
 //     linked there, and then is that frame's: what left the cache, readers of
 //     no version find any more.
+//  5. values holds a frame of an overflow extent exactly while it is in a list,
+//     by its offset. An extent that took the place of another has a frame of
+//     its own, since the whole reference is compared.
 //
 // There are three lists. A node that a scan read waits in the scan list, and
 // leaves before all others. Any other node starts on probation, a tenth of the cache,
@@ -27,6 +32,8 @@ import (
 // at once, so that a new working set larger than the probation takes over.
 // Main is a clock: the hand passes over what was read since it came by last.
 // A branch is passed over twice more, and as long as a child of it is here.
+// A value comes into memory while there is room for it without evicting, and
+// else only now and then: see wants.
 type cache struct {
 	limit int64
 
@@ -40,6 +47,12 @@ type cache struct {
 	lists  [places]frameList
 	ghosts []ghost // who left lately, by hash of offset
 	left   uint32  // how many left in all
+
+	refused uint32 // values for which there was no room
+
+	// valuesMu guards values. Both are held to change it, cache.mu first.
+	valuesMu sync.RWMutex
+	values   map[uint64]*Frame // of overflow extents, by offset
 }
 
 // place is a list of the cache.
@@ -66,6 +79,7 @@ func (c *cache) init(limit int64) {
 	c.huge.init(limit)
 	n := min(max(limit/4096, 16), 1<<20)
 	c.ghosts = make([]ghost, 1<<bits.Len64(uint64(n-1)))
+	c.values = map[uint64]*Frame{}
 }
 
 // admit makes n the data of f, which its loader has read, if the limit allows.
@@ -82,7 +96,7 @@ func (c *cache) admit(f *Frame, n node.Node, scan bool) {
 	switch {
 	case !c.link(f), scan:
 		c.insert(f, n, cost, scanList, nil)
-	case c.leftLately(f):
+	case c.leftLately(f.Ref().Off):
 		c.insert(f, n, cost, mainList, nil)
 	default:
 		c.insert(f, n, cost, probationList, nil)
@@ -116,6 +130,90 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 	defer c.mu.Unlock()
 	c.makeRoom(cost)
 	c.insert(f, n, cost, where, children)
+}
+
+const (
+	largestValue = 16 // a value takes at most this part of the cache
+	admitOneOf   = 8
+)
+
+// value returns the overflow extent of ref, its body in plain, if it is in
+// memory, else nil.
+func (c *cache) value(ref node.Ref, ks kv.Keyspace) node.Node {
+	c.valuesMu.RLock()
+	f := c.values[ref.Off]
+	c.valuesMu.RUnlock()
+	if f == nil || !f.holdsValue(ref) || f.keyspace != ks {
+		return nil
+	}
+	n := f.resident()
+	if n != nil && f.touched.Load() == 0 {
+		f.touched.Store(1)
+	}
+	return n
+}
+
+// holdsValue reports whether f is of the extent ref and no other that was
+// before it, or came after it, in the same place.
+func (f *Frame) holdsValue(ref node.Ref) bool {
+	own := f.Ref()
+	return own.Off == ref.Off && own.Len == ref.Len && own.Sum == ref.Sum
+}
+
+// wants reports whether the value of ref, which is not in memory, should be
+// kept once it has been read: always while there is room, and where others
+// must leave for it one time in admitOneOf. Its memory must be found and filled
+// for that, which costs more than to read it past the cache: what is read often
+// comes in soon, and the rest does not pay for a place that it will lose.
+func (c *cache) wants(ref node.Ref) bool {
+	if int64(ref.Len) > c.limit/largestValue {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used+int64(ref.Len)+int64(ref.Len)/8+int64(frameBytes) <= c.limit {
+		return true
+	}
+	c.refused++
+	return c.refused%admitOneOf == 0
+}
+
+// admitValue keeps n, the overflow extent of ref with its body in plain.
+func (c *cache) admitValue(ref node.Ref, ks kv.Keyspace, n node.Node) {
+	cost := frameCost(n)
+	if cost > c.limit/largestValue {
+		return
+	}
+	f := newFrame(ref, ks, 0)
+	f.flags = flagValue
+	c.huge.cover(n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.values[ref.Off]; old != nil {
+		if old.holdsValue(ref) {
+			return // another reader was first
+		}
+		c.evict(old)
+	}
+	c.makeRoom(cost)
+	where := probationList
+	if c.leftLately(ref.Off) {
+		where = mainList
+	}
+	c.insert(f, n, cost, where, nil)
+	c.valuesMu.Lock()
+	c.values[ref.Off] = f
+	c.valuesMu.Unlock()
+}
+
+// releaseValue is release for the extent of ref, if it is a value in memory.
+func (c *cache) releaseValue(ref node.Ref) {
+	c.valuesMu.RLock()
+	f := c.values[ref.Off]
+	c.valuesMu.RUnlock()
+	if f != nil && f.holdsValue(ref) {
+		c.release(f)
+	}
 }
 
 // insert puts f into a list and publishes its data.
@@ -307,6 +405,11 @@ func (c *cache) evict(f *Frame) {
 	c.lists[from].remove(f)
 	c.used -= int64(f.bytes)
 	c.frames--
+	if f.flags&flagValue != 0 {
+		c.valuesMu.Lock()
+		delete(c.values, f.Ref().Off)
+		c.valuesMu.Unlock()
+	}
 	f.data.Store(nil)
 	f.kids.Store(nil)
 	f.lives = 0
@@ -317,7 +420,7 @@ func (c *cache) evict(f *Frame) {
 		k.frame.Store(nil)
 	}
 	if from != scanList {
-		c.noteLeft(f)
+		c.noteLeft(f.Ref().Off)
 	}
 }
 
@@ -376,22 +479,22 @@ func (c *cache) each(fn func(*Frame)) {
 	}
 }
 
-func (c *cache) noteLeft(f *Frame) {
-	i, key := c.ghostOf(f)
+func (c *cache) noteLeft(off uint64) {
+	i, key := c.ghostOf(off)
 	c.left++
 	c.ghosts[i] = ghost{key, c.left}
 }
 
-// leftLately reports whether f left not longer ago than the cache takes to
-// turn over once.
-func (c *cache) leftLately(f *Frame) bool {
-	i, key := c.ghostOf(f)
+// leftLately reports whether what is at the offset off left not longer ago than
+// the cache takes to turn over once.
+func (c *cache) leftLately(off uint64) bool {
+	i, key := c.ghostOf(off)
 	g := c.ghosts[i]
 	return g.key == key && g.left != 0 && c.left-g.left < uint32(c.frames)
 }
 
-func (c *cache) ghostOf(f *Frame) (int, uint32) {
-	h := f.Ref().Off * 0x9E3779B97F4A7C15
+func (c *cache) ghostOf(off uint64) (int, uint32) {
+	h := off * 0x9E3779B97F4A7C15
 	return int(h>>40) & (len(c.ghosts) - 1), uint32(h >> 8)
 }
 

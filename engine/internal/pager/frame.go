@@ -18,6 +18,9 @@ import (
 // Frames of old versions and new ones are the same where the node is the same.
 // A frame that nothing points at any more is left to the garbage collector;
 // its bytes leave the cache in their turn.
+//
+// The cache holds the value of an overflow extent in a frame too, as the extent
+// with its body in plain. Nothing points at such a frame: see cache.values.
 type Frame struct {
 	// What a reader touches stands first, within one cache line: a frame is
 	// 96 bytes, and the allocator aligns those to 32.
@@ -52,6 +55,7 @@ type Frame struct {
 const (
 	flagLinked uint8 = 1 << iota // counted in parent.kidsHere
 	flagFreed                    // its extent is free in the version being written or the newest
+	flagValue                    // it is in cache.values
 )
 
 const frameBytes = int(unsafe.Sizeof(Frame{}))

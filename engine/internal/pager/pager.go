@@ -195,11 +195,11 @@ type Stats struct {
 	PendingBytes uint64 // usable when no reader pins an older generation
 	CacheBytes   int64
 	CacheLimit   int64
-	Hits         uint64
+	Hits         uint64 // nodes and values found in memory
 	Misses       uint64
 	ReadBytes    uint64 // from the file
 	WrittenBytes uint64 // to the file
-	Frames       int    // nodes in memory
+	Frames       int    // nodes and values in memory
 }
 
 // Stats returns the counters.

@@ -114,9 +114,54 @@ func plainNode(stored []byte, h *node.Header) (node.Node, error) {
 // into one of the right size, which the cache may keep.
 var scratchPool = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// ReadOverflow appends the value in the overflow extent ref to dst. It is not
-// kept in memory.
+// ReadOverflow appends the value in the overflow extent ref to dst, from memory
+// or from the disk. It is verified when it comes from the disk, and may then
+// stay in memory.
 func (p *Pager) ReadOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
+	n := p.cache.value(ref, ks)
+	switch {
+	case n != nil:
+		p.cache.hits.add(1)
+	case p.cache.wants(ref):
+		p.cache.misses.Add(1)
+		var err error
+		if n, err = p.readValue(ref, ks); err != nil {
+			return dst, err
+		}
+		p.cache.admitValue(ref, ks, n)
+	default:
+		p.cache.misses.Add(1)
+		return p.readOverflow(ref, ks, dst)
+	}
+	return append(dst, n[node.HeaderSize:]...), nil
+}
+
+// ReadOverflowForScan is ReadOverflow for a reader that will not come back:
+// what it reads from the disk is not kept.
+func (p *Pager) ReadOverflowForScan(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
+	if n := p.cache.value(ref, ks); n != nil {
+		p.cache.hits.add(1)
+		return append(dst, n[node.HeaderSize:]...), nil
+	}
+	p.cache.misses.Add(1)
+	return p.readOverflow(ref, ks, dst)
+}
+
+// readValue reads an overflow extent into memory of its own, its body in plain.
+func (p *Pager) readValue(ref node.Ref, ks kv.Keyspace) (node.Node, error) {
+	stored, h, err := p.readExtent(ref, Expect{node.Overflow, ks, 0}, maxStored, nil)
+	if err != nil {
+		return nil, err
+	}
+	if h.Codec == uint8(compress.None) && int(h.PlainLen) == len(stored)-node.HeaderSize {
+		return stored, nil
+	}
+	head := stored[:node.HeaderSize:node.HeaderSize]
+	return p.appendBody(ref, h, stored[node.HeaderSize:], head)
+}
+
+// readOverflow reads an overflow extent past the cache.
+func (p *Pager) readOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
 	if ref.Len > directBytes {
 		return p.readLargeOverflow(ref, ks, dst)
 	}

@@ -102,10 +102,10 @@ func TestRead_FindsEachChangedByte(t *testing.T) {
 			}},
 		}
 		for name, c := range reads {
-			p := damaged(t, mem, func([]byte) {})
-			if err := c.read(p); err != nil {
+			if err := c.read(damaged(t, mem, func([]byte) {})); err != nil {
 				t.Fatalf("%v %s undamaged: %v", codec, name, err)
 			}
+			p := damaged(t, mem, func([]byte) {}) // that has nothing of it in memory
 			for i := range int(c.ref.Len) {
 				f := p.file
 				var old [1]byte

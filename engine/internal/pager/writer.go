@@ -233,12 +233,14 @@ func (w *Writer) seal(h *node.Header, head, body []byte, plainLen int) {
 }
 
 // Free says that an extent of the old generation is not reachable from the
-// new one. It keeps its content until no reader can reach it.
+// new one. It keeps its content until no reader can reach it. A value's memory
+// goes first.
 func (w *Writer) Free(ref node.Ref) {
 	if !within(ref, w.p.Meta().FileSize) {
 		w.fail(w.p.corrupt(ref, "M3", Structure, "freed an extent of %d bytes that is not inside the file", ref.Len))
 		return
 	}
+	w.p.cache.releaseValue(ref)
 	e := extentOf(ref)
 	if k := len(w.freed) - 1; k >= 0 && w.freed[k].end() == e.off {
 		w.freed[k].n += e.n
