@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 
+	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 )
 
@@ -18,9 +19,11 @@ type IterOptions struct{ Start, End []byte }
 // goroutine.
 type Iterator struct {
 	view   *view
-	src    kv.Cursor
+	src    cursor
 	bounds IterOptions
 	valid  bool
+	run    *btree.Cursor // goes along a stretch of a leaf by itself, else nil
+	back   bool          // the stretch goes backwards
 	closed bool
 	err    error
 	reads  *span // what a serializable transaction reads with it, else nil
@@ -40,7 +43,7 @@ func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
 			it.reads = &span{writes: w.own, ks: ks, bounds: o}
 		}
 	}
-	it.src = w.v.cursor(sp, w.seq, own)
+	w.v.cursor(&it.src, sp, w.seq, own)
 	return it
 }
 
@@ -94,6 +97,13 @@ func (it *Iterator) SeekLT(key []byte) bool {
 
 // Next moves to the entry after the current one.
 func (it *Iterator) Next() bool {
+	if it.run != nil && !it.back && !it.view.over() && it.run.StepNext() {
+		return true
+	}
+	return it.next()
+}
+
+func (it *Iterator) next() bool {
 	if !it.valid || !it.ready() {
 		return false
 	}
@@ -102,6 +112,13 @@ func (it *Iterator) Next() bool {
 
 // Prev moves to the entry before the current one.
 func (it *Iterator) Prev() bool {
+	if it.run != nil && it.back && !it.view.over() && it.run.StepPrev() {
+		return true
+	}
+	return it.prev()
+}
+
+func (it *Iterator) prev() bool {
 	if !it.valid || !it.ready() {
 		return false
 	}
@@ -110,6 +127,7 @@ func (it *Iterator) Prev() bool {
 
 // ready reports whether the iterator may move.
 func (it *Iterator) ready() bool {
+	it.run = nil
 	if it.err != nil {
 		it.valid = false
 		return false
@@ -132,19 +150,38 @@ func (it *Iterator) landed(ok, reverse bool) bool {
 		}
 		return false
 	}
-	key := it.src.Key()
+	key := it.src.Entry().Key
 	if reverse {
-		ok = bytes.Compare(key, it.bounds.Start) >= 0
+		ok = len(it.bounds.Start) == 0 || bytes.Compare(key, it.bounds.Start) >= 0
 	} else {
 		ok = it.bounds.End == nil || bytes.Compare(key, it.bounds.End) < 0
 	}
 	it.valid = ok
-	if ok {
-		it.reads.step(key, reverse)
-	} else {
+	switch {
+	case !ok:
 		it.reads.end(reverse)
+	case it.reads != nil:
+		it.reads.step(key, reverse)
+	default:
+		it.stretch(reverse)
 	}
 	return ok
+}
+
+// stretch lets a tree's cursor go ahead by itself, as far as no other source
+// and no bound is in its way.
+func (it *Iterator) stretch(reverse bool) {
+	lead, rival := it.src.Lead()
+	c, ok := lead.(*btree.Cursor)
+	if !ok {
+		return
+	}
+	if reverse {
+		c.StretchBack(rival, it.bounds.Start)
+	} else {
+		c.Stretch(rival, it.bounds.End)
+	}
+	it.run, it.back = c, reverse
 }
 
 // Key returns the current key, or nil.
@@ -152,7 +189,7 @@ func (it *Iterator) Key() []byte {
 	if !it.valid {
 		return nil
 	}
-	return it.src.Key()
+	return it.src.Entry().Key
 }
 
 // Value returns the current value: not nil on an entry. A value that cannot
@@ -161,9 +198,17 @@ func (it *Iterator) Value() []byte {
 	if !it.valid {
 		return nil
 	}
+	if e := it.src.Entry(); !e.Overflow && e.Value != nil {
+		return e.Value
+	}
+	return it.value()
+}
+
+// value returns a value that is empty or has to be read.
+func (it *Iterator) value() []byte {
 	value, err := it.src.Value()
 	if err != nil {
-		it.err, it.valid = it.view.failed(err), false
+		it.err, it.valid, it.run = it.view.failed(err), false, nil
 		return nil
 	}
 	if value == nil {
@@ -180,6 +225,6 @@ func (it *Iterator) Close() error {
 	if it.closed {
 		return nil
 	}
-	it.closed, it.valid = true, false
+	it.closed, it.valid, it.run = true, false, nil
 	return it.err
 }

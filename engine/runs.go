@@ -104,7 +104,7 @@ func freeRun(w *pager.Writer, r *run) error {
 
 // writeSpace writes what the memtables hold of a keyspace.
 func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen []*mem) (*space, error) {
-	var sources []kv.Cursor
+	var sources []merge.Source
 	var deletes []kv.RangeDeletes
 	var ranges kv.RangeDeletes
 	for _, m := range frozen {
@@ -152,7 +152,7 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 
 // merged returns a cursor of the newest entries of the sources, tombstones
 // included.
-func merged(sources []kv.Cursor, deletes []kv.RangeDeletes) kv.Cursor {
+func merged(sources []merge.Source, deletes []kv.RangeDeletes) kv.Cursor {
 	if len(sources) == 1 && len(deletes) == 0 {
 		return sources[0]
 	}
@@ -295,7 +295,7 @@ func gathered(sp *space, oldest int) int {
 // the one of that index on, into the tree.
 func mergeRuns(ctx context.Context, w *pager.Writer, sp *space, from, entries int) (*space, error) {
 	old := sp.runs[from:]
-	sources := make([]kv.Cursor, len(old))
+	sources := make([]merge.Source, len(old))
 	for i, r := range old {
 		sources[i] = r.tree.NewCursor()
 	}

@@ -178,10 +178,17 @@ type overlay struct {
 	seq   kv.Seq
 }
 
-// cursor makes the cursor of a keyspace at seq: the tree's own where neither
-// a memtable nor a run has anything to say.
-func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) kv.Cursor {
-	var sources []kv.Cursor
+// cursor walks a keyspace as of a version: everything that has to do with it
+// in one piece of memory but for the cursors of memtables and runs. It must not be moved.
+type cursor struct {
+	merge.Cursor
+	tree btree.Cursor
+}
+
+// cursor makes c walk a keyspace as of seq.
+func (v *version) cursor(c *cursor, sp *space, seq kv.Seq, own *overlay) {
+	var room [4]merge.Source
+	sources := room[:0]
 	var deletes []kv.RangeDeletes
 	add := func(t *memtable.Table, seq kv.Seq) {
 		if t.Empty(sp.id) {
@@ -202,13 +209,9 @@ func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) kv.Cursor {
 	for _, r := range sp.runs {
 		sources = append(sources, r.tree.NewCursor())
 	}
-	if len(sources) == 0 {
-		return sp.tree.NewCursor()
-	}
 	if sp.tree.Len() > 0 {
-		sources = append(sources, sp.tree.NewCursor())
+		c.tree.Reset(sp.tree)
+		sources = append(sources, &c.tree)
 	}
-	c := new(merge.Cursor)
 	c.Reset(sources, deletes, false)
-	return c
 }

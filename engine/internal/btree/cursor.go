@@ -1,33 +1,38 @@
 package btree
 
 import (
+	"slices"
+
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 )
 
 // Cursor walks the entries of a Tree. It implements kv.Cursor: all entries
-// have sequence number 0, and those of a tree that is no run the kind Set. When a move returned false the
-// cursor stands nowhere, until a positioning method moves it. A failed cursor
-// stays failed until Reset. It may be reset and used again without
-// allocation; it belongs to one goroutine.
+// have sequence number 0, and those of a tree that is no run the kind Set. When
+// a move returned false the cursor stands nowhere, until a positioning method
+// moves it. A failed cursor stays failed until Reset. It may be reset and used
+// again without allocation, but not copied; it belongs to one goroutine.
 type Cursor struct {
 	t     *Tree
 	path  []step    // the branches from the root down
 	leaf  node.Node // nil: nowhere
+	slots int       // node.Slots of the leaf
 	i     int       // entry of the leaf
 	count int       // of entries in the leaf; 0: nowhere
+	stop  int       // where a stretch ends
+	entry kv.Entry  // entry i
+	size  int       // length of its value
 
-	// Entry i: where it stands in leaf, as node.CellAt tells.
-	at, suffix, size int
-	overflow         bool
-
-	prefix int    // length of the leaf's prefix, which key begins with
-	key    []byte // buffer for keys
-	joined bool   // key is entry i's
-	value  []byte // buffer for an overflow value
-	run    int    // leaves entered by Next or Prev in a row
+	prefix int                // length of the leaf's prefix, which entry.Key begins with
+	suffix *[shortSuffix]byte // room in entry.Key behind the prefix
+	value  []byte             // buffer for an overflow value
+	run    int                // leaves entered by Next or Prev in a row
 	err    error
+
+	// What path and key begin as: enough for nearly every tree and key.
+	firstPath [4]step
+	firstKey  [64]byte
 }
 
 // step is the way a cursor took through a branch.
@@ -54,6 +59,9 @@ func (t *Tree) NewCursor() *Cursor {
 func (c *Cursor) Reset(t *Tree) {
 	c.t = t
 	c.err = nil
+	if c.path == nil {
+		c.path, c.entry.Key = c.firstPath[:0], c.firstKey[:0]
+	}
 	c.leave()
 }
 
@@ -103,29 +111,57 @@ func (c *Cursor) Prev() bool {
 	return c.prevLeaf()
 }
 
-// Key returns the current key.
-func (c *Cursor) Key() []byte {
-	suffix := c.leaf[c.at : c.at+c.suffix : c.at+c.suffix]
-	if c.prefix == 0 {
-		return suffix
+// Entry returns where the cursor stands. It is at the same address for as
+// long as the cursor lives.
+func (c *Cursor) Entry() *kv.Entry { return &c.entry }
+
+// Stretch begins a stretch at the current entry: the entries behind it in the
+// leaf that are before rival and before end, each unless it is nil. StepNext
+// goes along it.
+func (c *Cursor) Stretch(rival, end []byte) {
+	c.stop = c.count
+	if rival != nil {
+		c.stop = c.leaf.LowerBound(rival)
 	}
-	if !c.joined {
-		c.key = append(c.key[:c.prefix], suffix...)
-		c.joined = true
+	if end != nil {
+		c.stop = min(c.stop, c.leaf.LowerBound(end))
 	}
-	return c.key
 }
+
+// StretchBack begins a stretch backwards: the entries before the current one
+// in the leaf that are behind rival, unless it is nil, and not before start.
+// StepPrev goes along it.
+func (c *Cursor) StretchBack(rival, start []byte) {
+	c.stop = 0
+	if rival != nil {
+		c.stop = c.leaf.LowerBound(rival) + 1 // it may be the same key
+	}
+	if len(start) > 0 {
+		c.stop = max(c.stop, c.leaf.LowerBound(start))
+	}
+}
+
+// StepNext moves to the next entry of the stretch and reports whether that is
+// one of the kind Set. At the end of the stretch it does not move; on a
+// tombstone, which ends it too, the cursor stands then, for Next to go on from.
+func (c *Cursor) StepNext() bool {
+	return c.i+1 < c.stop && c.show(c.i+1) && c.entry.Kind == kv.Set
+}
+
+// StepPrev is StepNext backwards, along a stretch of StretchBack.
+func (c *Cursor) StepPrev() bool {
+	return c.i > c.stop && c.show(c.i-1) && c.entry.Kind == kv.Set
+}
+
+// Key returns the current key.
+func (c *Cursor) Key() []byte { return c.entry.Key }
 
 // Value returns the current value.
 func (c *Cursor) Value() ([]byte, error) {
-	at := c.at + c.suffix
-	if !c.overflow {
-		return c.leaf[at : at+c.size : at+c.size], nil
+	if !c.entry.Overflow {
+		return c.entry.Value, nil
 	}
-	if c.size == 0 {
-		return nil, nil // a tombstone
-	}
-	value, err := c.t.readOverflow(node.GetRef(c.leaf[at:]), c.size, c.value[:0], true)
+	value, err := c.t.readOverflow(node.GetRef(c.entry.Value), c.size, c.value[:0], true)
 	if err != nil {
 		c.fail(err)
 		return nil, err
@@ -138,12 +174,7 @@ func (c *Cursor) Value() ([]byte, error) {
 func (c *Cursor) ValueLen() int { return c.size }
 
 // Kind returns kv.Set, or kv.Delete on a tombstone.
-func (c *Cursor) Kind() kv.Kind {
-	if c.overflow && c.size == 0 {
-		return kv.Delete
-	}
-	return kv.Set
-}
+func (c *Cursor) Kind() kv.Kind { return c.entry.Kind }
 
 // Seq returns 0.
 func (c *Cursor) Seq() kv.Seq { return 0 }
@@ -151,11 +182,54 @@ func (c *Cursor) Seq() kv.Seq { return 0 }
 // Err returns why the cursor failed, or nil.
 func (c *Cursor) Err() error { return c.err }
 
-// show makes entry i of the leaf the current one.
+// show makes entry i of the leaf the current one. It is the whole cost of a
+// scan in memory, so it has a way of its own for what nearly every entry is: a
+// suffix of up to 16 bytes, which one move of a fixed length copies, and a
+// value in the leaf of less than 8 KiB.
 func (c *Cursor) show(i int) bool {
-	c.i, c.joined = i, false
-	c.at, c.suffix, c.size, c.overflow = c.leaf.CellAt(i)
+	c.i = i
+	cell := c.leaf[c.leaf.CellStart(c.slots, i):]
+	if len(cell) < 3+shortSuffix || cell[0] > shortSuffix || cell[1]&1 != 0 {
+		return c.showAny(i)
+	}
+	end, size := 2+int(cell[0]), int(cell[1])
+	if size < 0x80 {
+		*c.suffix = [shortSuffix]byte(cell[2:])
+	} else if cell[2] < 0x80 {
+		size = size&0x7F | int(cell[2])<<7
+		end++
+		*c.suffix = [shortSuffix]byte(cell[3:])
+	} else {
+		return c.showAny(i)
+	}
+	size >>= 1
+	c.size = size
+	c.entry.Overflow, c.entry.Kind = false, kv.Set
+	c.entry.Key = c.entry.Key[:c.prefix+int(cell[0])]
+	c.entry.Value = cell[end : end+size : end+size]
 	return true
+}
+
+// showAny is show for any entry.
+func (c *Cursor) showAny(i int) bool {
+	cell := c.leaf.Cell(i)
+	c.room(len(cell.Suffix))
+	c.entry.Key = append(c.entry.Key[:c.prefix], cell.Suffix...)
+	c.entry.Value, c.entry.Overflow, c.size = cell.Value, cell.Overflow, cell.Len
+	c.entry.Kind = kv.Set
+	if cell.Tombstone {
+		c.entry.Kind = kv.Delete
+	}
+	return true
+}
+
+// shortSuffix is the length up to which a suffix counts as short.
+const shortSuffix = 16
+
+// room makes room in the buffer of the current key for a suffix of n bytes.
+func (c *Cursor) room(n int) {
+	c.entry.Key = slices.Grow(c.entry.Key[:c.prefix], max(n, shortSuffix))
+	c.suffix = (*[shortSuffix]byte)(c.entry.Key[c.prefix : c.prefix+shortSuffix])
 }
 
 // start readies c for a descent from the root and reports whether there is
@@ -173,8 +247,8 @@ func (c *Cursor) leave() {
 	clear(c.path) // keeps no node alive
 	c.path = c.path[:0]
 	c.leaf, c.i, c.count, c.run = nil, 0, 0, 0
-	c.at, c.suffix, c.size, c.overflow = 0, 0, 0, false
-	c.prefix = 0
+	c.stop = 0
+	c.entry, c.size = kv.Entry{Key: c.entry.Key[:0], Kind: kv.Set}, 0
 }
 
 func (c *Cursor) fail(err error) {
@@ -283,8 +357,8 @@ func (c *Cursor) read(f *pager.Frame) (node.Node, bool) {
 // enter makes n the current leaf.
 func (c *Cursor) enter(n node.Node) {
 	c.leaf, c.count = n, n.Count()
+	c.slots = n.Slots()
 	c.prefix = n.PrefixLen()
-	if c.prefix > 0 {
-		c.key = append(c.key[:0], n.Prefix()...)
-	}
+	c.entry.Key = append(c.entry.Key[:0], n.Prefix()...)
+	c.room(0)
 }

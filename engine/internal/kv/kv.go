@@ -75,6 +75,16 @@ type Cursor interface {
 	Err() error
 }
 
+// Entry is where a cursor stands, for those who look at every entry and would
+// rather not call for each part of it. It is lent as Key and Value are.
+type Entry struct {
+	Key      []byte
+	Value    []byte // not with Overflow
+	Seq      Seq
+	Kind     Kind
+	Overflow bool // only the cursor's Value reads the value
+}
+
 // Range is a set of keys: from Start (inclusive) to End (exclusive). A nil
 // End has no bound. A nil Start is the same as an empty one: from the first.
 type Range struct{ Start, End []byte }

@@ -19,7 +19,8 @@ type Cursor struct {
 	tree  *tree
 	seq   kv.Seq
 
-	entry entry // where the cursor stands; nil: nowhere
+	here  bool     // the cursor stands somewhere
+	entry kv.Entry // there
 	path  path
 	order *[leafSlots]uint8
 	n     int // slots in order
@@ -29,7 +30,7 @@ type Cursor struct {
 // Reset makes c as good as a new cursor of ks in t at seq.
 func (c *Cursor) Reset(t *Table, ks kv.Keyspace, seq kv.Seq) {
 	c.table, c.tree, c.seq = t, t.tree(ks), seq
-	c.entry = nil
+	c.here = false
 }
 
 // First moves to the first entry.
@@ -67,23 +68,27 @@ func (c *Cursor) SeekLT(key []byte) bool {
 }
 
 // Next moves to the entry after this one.
-func (c *Cursor) Next() bool { return c.entry != nil && c.forward(c.i+1) }
+func (c *Cursor) Next() bool { return c.here && c.forward(c.i+1) }
 
 // Prev moves to the entry before this one.
-func (c *Cursor) Prev() bool { return c.entry != nil && c.backward(c.i-1) }
+func (c *Cursor) Prev() bool { return c.here && c.backward(c.i-1) }
+
+// Entry returns where the cursor stands. It is at the same address for as
+// long as the cursor lives.
+func (c *Cursor) Entry() *kv.Entry { return &c.entry }
 
 // Key returns the key of the entry.
-func (c *Cursor) Key() []byte { return c.entry.key() }
+func (c *Cursor) Key() []byte { return c.entry.Key }
 
 // Value returns the value of the entry, nil for a tombstone. There is never
 // an error.
-func (c *Cursor) Value() ([]byte, error) { return c.entry.value(), nil }
+func (c *Cursor) Value() ([]byte, error) { return c.entry.Value, nil }
 
 // Kind returns Set or Delete.
-func (c *Cursor) Kind() kv.Kind { return c.entry.kind() }
+func (c *Cursor) Kind() kv.Kind { return c.entry.Kind }
 
 // Seq returns the sequence number of the entry.
-func (c *Cursor) Seq() kv.Seq { return c.entry.seq() }
+func (c *Cursor) Seq() kv.Seq { return c.entry.Seq }
 
 // Stable reports that keys and values stay as they are when the cursor moves.
 func (c *Cursor) Stable() bool { return true }
@@ -140,16 +145,20 @@ func (c *Cursor) backward(i int) bool {
 func (c *Cursor) stand(i int) bool {
 	a := &c.table.arena
 	e := c.path.leaf.entry(a, c.order[i])
-	if e.seq() > c.seq {
+	seq := e.seq()
+	if seq > c.seq {
 		if e = a.visible(e, c.seq); e == nil {
 			return false
 		}
+		seq = e.seq()
 	}
-	c.entry, c.i = e, i
+	c.here, c.i = true, i
+	c.entry.Key, c.entry.Value = e.key(), e.value()
+	c.entry.Seq, c.entry.Kind = seq, e.kind()
 	return true
 }
 
 func (c *Cursor) off() bool {
-	c.entry = nil
+	c.here = false
 	return false
 }

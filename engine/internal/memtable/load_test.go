@@ -83,7 +83,7 @@ func compareTables(t *testing.T, seed uint64, loaded, put *Table) {
 				t.Fatalf("seed %d, keyspace %d: cursor differs at key %.60q", seed, ks, want.Key())
 			}
 			if value, kind, at := loaded.Get(ks, want.Key(), kv.Hash(want.Key()), kv.MaxSeq); kind != want.Kind() ||
-				at != want.Seq() || !bytes.Equal(value, want.entry.value()) {
+				at != want.Seq() || !bytes.Equal(value, want.entry.Value) {
 				t.Fatalf("seed %d, keyspace %d: get of key %.60q = %q, %d, %d", seed, ks, want.Key(), value, kind, at)
 			}
 		}
@@ -97,12 +97,12 @@ func compareTables(t *testing.T, seed uint64, loaded, put *Table) {
 }
 
 func sameEntry(a, b *Cursor) bool {
-	return bytes.Equal(a.Key(), b.Key()) && bytes.Equal(a.entry.value(), b.entry.value()) && a.Kind() == b.Kind() && a.Seq() == b.Seq()
+	return bytes.Equal(a.Key(), b.Key()) && bytes.Equal(a.entry.Value, b.entry.Value) && a.Kind() == b.Kind() && a.Seq() == b.Seq()
 }
 
 // step is Next, and First to begin with.
 func (c *Cursor) step() bool {
-	if c.entry == nil {
+	if !c.here {
 		return c.First()
 	}
 	return c.Next()

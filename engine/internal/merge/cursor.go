@@ -18,23 +18,38 @@ import (
 // MaxSources is the largest number of sources of a Cursor.
 const MaxSources = 64
 
+// Source is a cursor that a Cursor can merge.
+type Source interface {
+	kv.Cursor
+	// Entry returns where the source stands: always at the same address.
+	Entry() *kv.Entry
+}
+
 // Cursor merges its sources. It implements kv.Cursor.
+//
+// It keeps the sources in the order of the keys on which they stand. One that
+// was moved goes back to its place from the front, which is seldom far: most
+// entries come from the tree, one after the other. So a step costs one
+// comparison, or two, however many sources there are.
 type Cursor struct {
 	sources    []source
 	deletes    []kv.RangeDeletes
 	tombstones bool
 
-	current int    // index of the source whose entry is shown; -1: none
-	same    uint64 // sources that stand on the current key
-	reverse bool
+	entry   *kv.Entry // what is shown: of the first source in order; nil: nowhere
+	order   []uint8   // the sources that stand on an entry: by key, then newest first
+	same    int       // how many of them, from the first, stand on the current key
+	reverse bool      // the order is from the last key to the first
 	err     error
 	pivot   []byte // the current key, while the direction turns
+
+	firstSources [2]source
+	firstOrder   [8]uint8
 }
 
 type source struct {
-	kv.Cursor
-	key []byte
-	ok  bool
+	Source
+	entry *kv.Entry
 }
 
 // Reset makes c merge the sources, newest first. deletes are the range
@@ -42,17 +57,21 @@ type source struct {
 // entries of kind kv.Delete; without, they are left out.
 //
 //go:noinline // large, and called once for a scan
-func (c *Cursor) Reset(sources []kv.Cursor, deletes []kv.RangeDeletes, tombstones bool) {
+func (c *Cursor) Reset(sources []Source, deletes []kv.RangeDeletes, tombstones bool) {
 	if len(sources) > MaxSources {
 		panic("merge: too many sources")
 	}
+	if c.sources == nil {
+		c.sources, c.order = c.firstSources[:0], c.firstOrder[:0]
+	}
 	c.sources = c.sources[:0]
 	for _, s := range sources {
-		c.sources = append(c.sources, source{Cursor: s})
+		c.sources = append(c.sources, source{s, s.Entry()})
 	}
 	c.deletes = append(c.deletes[:0], deletes...)
 	c.tombstones = tombstones
-	c.current, c.same, c.err = -1, 0, nil
+	c.err = nil
+	c.leave()
 }
 
 // First moves to the first entry.
@@ -75,200 +94,215 @@ func (c *Cursor) SeekLT(key []byte) bool {
 	return c.start(true, func(s *source) bool { return s.SeekLT(key) })
 }
 
+// start positions every source and puts them in order.
 func (c *Cursor) start(reverse bool, position func(*source) bool) bool {
 	if c.err != nil {
 		return false
 	}
+	c.leave()
 	c.reverse = reverse
 	for i := range c.sources {
 		s := &c.sources[i]
-		if !c.landed(s, position(s)) {
-			return false
+		switch {
+		case position(s):
+			c.line(uint8(i))
+		case s.Err() != nil:
+			return c.fail(s.Err())
 		}
 	}
 	return c.settle()
 }
 
-// landed notes where a source stands after a move. It reports false when the
-// source failed.
-func (c *Cursor) landed(s *source, ok bool) bool {
-	s.ok = ok
-	if ok {
-		s.key = s.Cursor.Key()
-		return true
-	}
-	s.key = nil
-	if err := s.Cursor.Err(); err != nil {
-		return c.fail(err)
-	}
-	return true
-}
+// leave makes c stand nowhere.
+func (c *Cursor) leave() { c.entry, c.order, c.same = nil, c.order[:0], 0 }
 
 func (c *Cursor) fail(err error) bool {
-	c.err, c.current, c.same = err, -1, 0
+	c.leave()
+	c.err = err
 	return false
 }
 
 // Next moves to the entry after the current one.
-func (c *Cursor) Next() bool { return c.move(false) }
+func (c *Cursor) Next() bool {
+	switch {
+	case c.entry == nil:
+		return false
+	case c.reverse:
+		return c.turn()
+	}
+	return c.step(nil) && c.settle()
+}
 
 // Prev moves to the entry before the current one.
-func (c *Cursor) Prev() bool { return c.move(true) }
-
-func (c *Cursor) move(reverse bool) bool {
-	if c.current < 0 {
+func (c *Cursor) Prev() bool {
+	switch {
+	case c.entry == nil:
 		return false
+	case !c.reverse:
+		return c.turn()
 	}
-	if reverse != c.reverse && !c.turn() {
-		return false
-	}
-	return c.step() && c.settle()
+	return c.step(nil) && c.settle()
 }
 
-// step moves every source that stands on the current key past it.
-func (c *Cursor) step() bool {
-	for i := range c.sources {
-		if c.same&(1<<i) == 0 {
-			continue
+// turn changes the direction and moves to the next entry in the new one: the
+// sources that are past the current key in the old direction are brought to
+// the other side of it.
+func (c *Cursor) turn() bool {
+	c.pivot = append(c.pivot[:0], c.entry.Key...)
+	var here uint64 // the sources on the current key
+	for _, i := range c.order[:c.same] {
+		here |= 1 << i
+	}
+	i := -1
+	return c.start(!c.reverse, func(s *source) bool {
+		i++
+		switch on := here&(1<<i) != 0; {
+		case on && c.reverse:
+			return s.Prev()
+		case on:
+			return s.Next()
+		case c.reverse:
+			return s.SeekLT(c.pivot)
 		}
-		s := &c.sources[i]
+		return s.SeekGE(c.pivot)
+	})
+}
+
+// step moves every source that stands on the current key past it. Where hider
+// hides the current entry, sources all of whose entries are older than every
+// tombstone, as the tree's are, jump over the whole of it.
+func (c *Cursor) step(hider *kv.RangeDelete) bool {
+	for ; c.same > 0; c.same-- {
+		s := &c.sources[c.order[0]]
 		var ok bool
-		if c.reverse {
+		switch {
+		case hider != nil && s.entry.Seq == 0:
+			ok = c.jump(s, hider)
+		case c.reverse:
 			ok = s.Prev()
-		} else {
+		default:
 			ok = s.Next()
 		}
-		if !c.landed(s, ok) {
-			return false
+		switch {
+		case ok:
+			c.sift()
+		case s.Err() != nil:
+			return c.fail(s.Err())
+		default:
+			c.order = append(c.order[:0], c.order[1:]...)
 		}
 	}
 	return true
 }
 
-// turn changes the direction: the sources that are past the current key in
-// the old direction are brought to the other side of it.
-func (c *Cursor) turn() bool {
-	c.reverse = !c.reverse
-	c.pivot = append(c.pivot[:0], c.sources[c.current].key...)
-	for i := range c.sources {
-		if c.same&(1<<i) != 0 {
-			continue
-		}
-		s := &c.sources[i]
-		var ok bool
-		if c.reverse {
-			ok = s.SeekLT(c.pivot)
-		} else {
-			ok = s.SeekGE(c.pivot)
-		}
-		if !c.landed(s, ok) {
-			return false
-		}
+// jump moves s past the range of f.
+func (c *Cursor) jump(s *source, f *kv.RangeDelete) bool {
+	switch {
+	case c.reverse:
+		return s.SeekLT(f.Start)
+	case f.End == nil:
+		return false
 	}
-	return true
+	return s.SeekGE(f.End)
+}
+
+// line puts source i, which is older than all in order, where it belongs.
+func (c *Cursor) line(i uint8) {
+	c.order = append(c.order, i)
+	for at := len(c.order) - 1; at > 0 && c.compare(i, c.order[at-1]) < 0; at-- {
+		c.order[at], c.order[at-1] = c.order[at-1], i
+	}
+}
+
+// sift puts the first source in order, which was moved, where it belongs.
+func (c *Cursor) sift() {
+	i := c.order[0]
+	for at, next := range c.order[1:] {
+		if d := c.compare(i, next); d < 0 || d == 0 && i < next {
+			return
+		}
+		c.order[at], c.order[at+1] = next, i
+	}
+}
+
+// compare orders the keys on which two sources stand in the cursor's direction.
+func (c *Cursor) compare(i, j uint8) int {
+	d := bytes.Compare(c.sources[i].entry.Key, c.sources[j].entry.Key)
+	if c.reverse {
+		return -d
+	}
+	return d
 }
 
 // settle picks the entry to show from where the sources stand, going on past
 // what is deleted.
 func (c *Cursor) settle() bool {
-	for {
-		c.pick()
-		if c.current < 0 {
-			return false
-		}
-		s := &c.sources[c.current]
-		if f := c.hidden(s); f != nil {
-			if !c.skip(f) {
-				return false
+	for len(c.order) > 0 {
+		e := c.sources[c.order[0]].entry
+		c.entry, c.same = e, 1
+		for _, i := range c.order[1:] {
+			if !bytes.Equal(c.sources[i].entry.Key, e.Key) {
+				break
 			}
-			continue
+			c.same++
 		}
-		if c.tombstones || s.Kind() != kv.Delete {
+		f := c.hider(e)
+		if f == nil && (c.tombstones || e.Kind != kv.Delete) {
 			return true
 		}
-		if !c.step() {
+		if !c.step(f) {
 			return false
 		}
 	}
+	c.leave()
+	return false
 }
 
-func (c *Cursor) pick() {
-	c.current, c.same = -1, 0
-	var key []byte
-	for i := range c.sources {
-		s := &c.sources[i]
-		if !s.ok {
-			continue
-		}
-		order := -1
-		if c.current >= 0 {
-			order = bytes.Compare(s.key, key)
-			if c.reverse {
-				order = -order
-			}
-		}
-		switch {
-		case order < 0:
-			c.current, c.same, key = i, 1<<i, s.key
-		case order == 0:
-			c.same |= 1 << i
-		}
-	}
-}
-
-// hidden returns the fragment that hides the entry s stands on, or nil.
-func (c *Cursor) hidden(s *source) *kv.RangeDelete {
-	if len(c.deletes) == 0 {
-		return nil
-	}
-	seq := s.Seq()
+// hider returns the fragment that hides e, or nil.
+func (c *Cursor) hider(e *kv.Entry) *kv.RangeDelete {
 	for _, d := range c.deletes {
-		if f := d.Find(s.key); f != nil && f.Seq > seq {
+		if f := d.Find(e.Key); f != nil && f.Seq > e.Seq {
 			return f
 		}
 	}
 	return nil
 }
 
-// skip moves past a hidden entry. The tree's entries are older than every
-// tombstone, so the tree jumps over the whole range.
-func (c *Cursor) skip(f *kv.RangeDelete) bool {
-	for i := range c.sources {
-		s := &c.sources[i]
-		if c.same&(1<<i) == 0 || s.Seq() != 0 {
-			continue
-		}
-		var ok bool
-		switch {
-		case c.reverse:
-			ok = s.SeekLT(f.Start)
-		case f.End == nil:
-			ok = false
-		default:
-			ok = s.SeekGE(f.End)
-		}
-		c.same &^= 1 << i
-		if !c.landed(s, ok) {
-			return false
-		}
+// Lead returns the source that alone stands on the current key, and the next
+// key of all the others, nil for none: up to there the source may be moved by
+// itself in the direction of the last move. Its tombstones are no entries then,
+// and the next move of c goes on from where it stands. Lead returns nil where
+// entries may be hidden.
+func (c *Cursor) Lead() (lead Source, rival []byte) {
+	if c.entry == nil || c.same > 1 || len(c.deletes) > 0 {
+		return nil, nil
 	}
-	return c.step()
+	if len(c.order) > 1 {
+		rival = c.sources[c.order[1]].entry.Key
+	}
+	return c.sources[c.order[0]].Source, rival
 }
+
+// Entry returns where the cursor stands, nil for nowhere.
+func (c *Cursor) Entry() *kv.Entry { return c.entry }
 
 // Key returns the current key.
 func (c *Cursor) Key() []byte {
-	if c.current < 0 {
+	if c.entry == nil {
 		return nil
 	}
-	return c.sources[c.current].key
+	return c.entry.Key
 }
 
 // Value returns the current value.
 func (c *Cursor) Value() ([]byte, error) {
-	if c.current < 0 {
+	switch {
+	case c.entry == nil:
 		return nil, c.err
+	case !c.entry.Overflow:
+		return c.entry.Value, nil
 	}
-	v, err := c.sources[c.current].Value()
+	v, err := c.sources[c.order[0]].Value()
 	if err != nil {
 		c.fail(err)
 	}
@@ -277,25 +311,25 @@ func (c *Cursor) Value() ([]byte, error) {
 
 // Kind returns the current entry's kind.
 func (c *Cursor) Kind() kv.Kind {
-	if c.current < 0 {
+	if c.entry == nil {
 		return 0
 	}
-	return c.sources[c.current].Kind()
+	return c.entry.Kind
 }
 
 // Seq returns the current entry's sequence number.
 func (c *Cursor) Seq() kv.Seq {
-	if c.current < 0 {
+	if c.entry == nil {
 		return 0
 	}
-	return c.sources[c.current].Seq()
+	return c.entry.Seq
 }
 
 // Stable reports whether keys and values stay as they are when the cursor
 // moves: whether all sources say so of theirs.
 func (c *Cursor) Stable() bool {
 	for i := range c.sources {
-		if s, ok := c.sources[i].Cursor.(interface{ Stable() bool }); !ok || !s.Stable() {
+		if s, ok := c.sources[i].Source.(interface{ Stable() bool }); !ok || !s.Stable() {
 			return false
 		}
 	}

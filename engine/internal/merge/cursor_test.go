@@ -1,0 +1,83 @@
+package merge_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"sort"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/memtable"
+	"github.com/lightning-db/lightning/engine/internal/merge"
+)
+
+// Moves at random over many sources, which share keys and hold tombstones,
+// show what a sorted list of the newest entries does.
+func TestCursor_AgreesWithModel(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var sources []merge.Source
+		model := map[string]string{}
+		n := 1 + rnd.IntN(12)
+		for i := n; i > 0; i-- { // the oldest first
+			table := memtable.New()
+			for j := range rnd.IntN(40) {
+				key := fmt.Sprintf("%02d", rnd.IntN(60))
+				value, kind := fmt.Sprint(i, " ", j), kv.Set
+				if rnd.IntN(3) == 0 {
+					value, kind = "", kv.Delete
+				}
+				table.Put(0, []byte(key), kv.Hash([]byte(key)), []byte(value), kind, kv.Seq(1000-40*i+j))
+				delete(model, key)
+				if kind == kv.Set {
+					model[key] = value
+				}
+			}
+			sources = append([]merge.Source{table.NewCursor(0, kv.MaxSeq)}, sources...)
+		}
+		var keys []string
+		for key := range model {
+			keys = append(keys, key)
+		}
+		sort.Strings(keys)
+
+		var c merge.Cursor
+		c.Reset(sources, nil, false)
+		at := -1 // index in keys; out of range: nowhere
+		for range 300 {
+			var ok bool
+			here := at >= 0 && at < len(keys)
+			switch key := fmt.Sprintf("%02d", rnd.IntN(60)); rnd.IntN(12) {
+			case 0:
+				ok, at = c.SeekGE([]byte(key)), sort.SearchStrings(keys, key)
+			case 1:
+				ok, at = c.SeekLT([]byte(key)), sort.SearchStrings(keys, key)-1
+			case 2:
+				ok, at = c.First(), 0
+			case 3:
+				ok, at = c.Last(), len(keys)-1
+			case 4, 5, 6, 7:
+				if ok = c.Next(); here {
+					at++
+				}
+			default:
+				if ok = c.Prev(); here {
+					at--
+				}
+			}
+			want := at >= 0 && at < len(keys)
+			if ok != want {
+				t.Fatalf("seed %d: a move reports %v, want %v", seed, ok, want)
+			}
+			if !ok {
+				at = -1
+				continue
+			}
+			value, _ := c.Value()
+			if !bytes.Equal(c.Key(), []byte(keys[at])) || string(value) != model[keys[at]] {
+				t.Fatalf("seed %d: have %q %q, want %q %q", seed, c.Key(), value, keys[at], model[keys[at]])
+			}
+		}
+	}
+}
