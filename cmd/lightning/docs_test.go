@@ -8,10 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lightning-db/lightning/internal/gendocs"
 	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/stress/workload"
 )
 
 var update = flag.Bool("update", false, "write man/ and completions/ anew")
@@ -55,6 +57,20 @@ func TestDocs_AreFresh(t *testing.T) {
 		have, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(have, want) {
 			t.Errorf("%s is stale (%v): make generate", name, err)
+		}
+	}
+}
+
+// TestBench_HelpNamesTheDefault: the help of bench names the workloads that it
+// runs when none is named.
+func TestBench_HelpNamesTheDefault(t *testing.T) {
+	help := strings.Join(strings.Fields(benchLong), " ")
+	if want := "With no name: " + strings.Join(workload.Default, ", ") + "."; !strings.Contains(help, want) {
+		t.Errorf("the help does not say %q", want)
+	}
+	for _, name := range workload.Default {
+		if workload.Find(name) == nil {
+			t.Errorf("no workload %s", name)
 		}
 	}
 }

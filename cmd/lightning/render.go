@@ -11,15 +11,16 @@ import (
 
 // Output formats.
 const (
-	formatTable = "table"
-	formatText  = "text"
-	formatJSON  = "json"
-	formatJSONL = "jsonl"
-	formatCSV   = "csv"
-	formatTSV   = "tsv"
-	formatLine  = "line"
-	formatRaw   = "raw"
-	formatNull  = "null"
+	formatTable   = "table"
+	formatText    = "text"
+	formatJSON    = "json"
+	formatJSONL   = "jsonl"
+	formatCSV     = "csv"
+	formatTSV     = "tsv"
+	formatLine    = "line"
+	formatRaw     = "raw"
+	formatNull    = "null"
+	formatGobench = "gobench" // of bench only
 )
 
 const formatsTopic = `-o chooses the form of what is printed:
@@ -33,6 +34,7 @@ const formatsTopic = `-o chooses the form of what is printed:
     line    one field a line
     raw     the bytes as they are
     null    each key (with --values: each value) ended by a NUL, for xargs -0
+    gobench lines of go test -bench, for benchstat (only in bench)
 
 Scans default to table on a terminal and to text in a pipe. In JSON, what is
 not UTF-8 text is under key_base64 or value_base64; an encoding asked for is

@@ -38,6 +38,7 @@ const (
 	groupMove    = "move"
 	groupSafe    = "safe"
 	groupInspect = "inspect"
+	groupTest    = "test"
 )
 
 func (a *app) root() *cobra.Command {
@@ -47,8 +48,8 @@ func (a *app) root() *cobra.Command {
 		Short:   "An embedded, ordered key-value database",
 		Long: `Lightning is an embedded, ordered key-value database: this is its command line.
 
-The path of the database is the first argument of every command; @ stands for
-$LIGHTNING_DB. put and import create a database; commands that read change
+The path of the database is the first argument of every command but bench; @
+stands for $LIGHTNING_DB. put and import create a database; commands that read change
 nothing and may be used while another process writes.`,
 		Example: `  lightning put my.db user:1 '{"name":"Ada"}'
   lightning get my.db user:1
@@ -85,12 +86,14 @@ nothing and may be used while another process writes.`,
 		&cobra.Group{ID: groupMove, Title: "Move:"},
 		&cobra.Group{ID: groupSafe, Title: "Keep safe:"},
 		&cobra.Group{ID: groupInspect, Title: "Look inside:"},
+		&cobra.Group{ID: groupTest, Title: "Test:"},
 	)
 	root.AddCommand(
 		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(),
 		a.importCommand(), a.exportCommand(),
 		a.verifyCommand(), a.checkpointCommand(), a.backupCommand(), a.restoreCommand(), a.compactCommand(),
 		a.statsCommand(), a.keyspaceCommand(),
+		a.benchCommand(),
 		a.versionCommand(),
 	)
 	root.AddCommand(topics()...)

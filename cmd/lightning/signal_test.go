@@ -151,3 +151,41 @@ func TestImport_Killed(t *testing.T) {
 		})
 	}
 }
+
+// Ctrl-C during a bench: what was finished is printed, the status is 130, and
+// the scratch database is gone.
+func TestBench_Interrupted(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("lightning", "bench", "fillseq", "readrandom", "--num", "2000", "--ops", "1000000000000",
+		"--duration", "1h", "--dir", dir, "--progress", "json")
+	var out strings.Builder
+	cmd.Stdout = &out
+	messages, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var last string
+	signalled := false // a second one would end the process at once
+	for lines := bufio.NewScanner(messages); lines.Scan(); {
+		last = lines.Text()
+		if !signalled && strings.Contains(last, `"workload":"readrandom"`) {
+			signalled = true
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 || last != "lightning: readrandom: interrupted" {
+		t.Errorf("status %d, want 130; last message %q", status, last)
+	}
+	if !strings.Contains(out.String(), "| fillseq") || strings.Contains(out.String(), "| readrandom") {
+		t.Errorf("standard output:\n%s", out.String())
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}

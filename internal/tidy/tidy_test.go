@@ -34,6 +34,7 @@ var strata = [][]string{
 	{"verify"},
 	{"internal/dump"},
 	{"internal/ui"},
+	{"stress/workload"},
 	{"import", "export", "stress"},
 	{"shell"},
 	{"internal/gendocs", "internal/tidy", "internal/slim", "internal/slim/same"},

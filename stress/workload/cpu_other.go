@@ -1,0 +1,7 @@
+//go:build !linux && !darwin
+
+package workload
+
+import "time"
+
+func cpuTime() time.Duration { return 0 }
