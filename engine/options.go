@@ -106,7 +106,9 @@ type Options struct {
 	// MemtableBytes is the size at which the active memtable is frozen and
 	// merged into the tree in the background. Two frozen
 	// ones may wait beside it before writers do, so memtables take up to three
-	// times this. Default: 32 MiB.
+	// times this. Default: an eighth of CacheBytes, from 8 to 32 MiB, so that
+	// the memory of the whole process follows CacheBytes: with 64 MiB it stays
+	// below 256 MiB. Larger ones make random writes into a large database faster.
 	MemtableBytes int64
 	// MaxWALBytes is how much log may gather before a checkpoint. It bounds
 	// the time that recovery takes. Default: 256 MiB.
@@ -142,7 +144,7 @@ func (o *Options) withDefaults() (Options, error) {
 		}
 	}
 	set(&c.CacheBytes, 64<<20)
-	set(&c.MemtableBytes, 32<<20)
+	set(&c.MemtableBytes, min(max(c.CacheBytes/8, 8<<20), 32<<20))
 	set(&c.MaxWALBytes, 256<<20)
 	set(&c.MaxHeldBytes, 1<<30)
 	set(&c.SegmentBytes, 16<<20)
