@@ -80,13 +80,15 @@ size: build deps ## fail when the stripped binary has 5,000,000 bytes or more
 # A call of reflect's Method or MethodByName keeps every exported method of
 # every type in the program: about a megabyte. ABSENT is what internal/slim
 # keeps out; on Windows, golang.org/x/sys itself wants net.
+# Go repeats what the linker said about a main package that it compiled the same
+# way, in make build, too: so here it is compiled in another.
 ABSENT := crypto/rand encoding/json flag log net regexp text/template
 deps: $(SLIM)
 	@for os in linux darwin; do \
 		packages=$$(GOWORK=off CGO_ENABLED=0 GOOS=$$os $(GO) list -modfile=$(SLIM) -deps ./cmd/lightning) || exit 1; \
 		if echo "$$packages" | grep -xF $(ABSENT:%=-e %); then echo "make size: $$os: the packages above are back; see internal/slim/table.go" >&2; exit 1; fi; \
 	done
-	@$(BUILD) -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
+	@$(BUILD) -gcflags=./cmd/lightning=-dwarf=false -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
 	@if grep ReflectMethod $(BINARY).dumpdep; then echo "make size: the functions above call reflect methods by name" >&2; exit 1; fi
 	@rm -f $(BINARY).deps $(BINARY).dumpdep
 
