@@ -125,7 +125,6 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 	if cost > c.limit {
 		return
 	}
-	c.huge.cover(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.makeRoom(cost)
