@@ -92,26 +92,25 @@ func (s *lightningSession) Scan(from []byte, n int, reverse bool, fn func(key, v
 		return 0, err
 	}
 	defer snap.Close()
-	entries := snap.Scan(from, nil)
-	if reverse {
-		// The key right after from: a range excludes its end.
-		var end []byte
-		if from != nil {
-			end = append(append(s.value[:0], from...), 0)
-			s.value = end
+	it := snap.NewIterator(engine.IterOptions{})
+	seen, ok := 0, false
+	switch {
+	case !reverse:
+		for ok = it.SeekGE(from); ok && seen < n; ok = it.Next() {
+			fn(it.Key(), it.Value())
+			seen++
 		}
-		entries = snap.ScanBackward(nil, end)
+	case from == nil:
+		ok = it.Last()
+	default: // the last key at or before from
+		s.value = append(append(s.value[:0], from...), 0)
+		ok = it.SeekLT(s.value)
 	}
-	seen := 0
-	if n > 0 {
-		for key, value := range entries {
-			fn(key, value)
-			if seen++; seen == n {
-				break
-			}
-		}
+	for ; reverse && ok && seen < n; ok = it.Prev() {
+		fn(it.Key(), it.Value())
+		seen++
 	}
-	return seen, snap.Err()
+	return seen, it.Close()
 }
 
 func (s *lightningSession) Tx(keys, values [][]byte) (int, error) {

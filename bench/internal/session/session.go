@@ -183,7 +183,7 @@ func (s *Session) measure(ctx context.Context, c job) (cell.Result, error) {
 			return cell.Result{}, err
 		}
 	}
-	if c.w.Durability == driver.Full {
+	if c.w.Durability == driver.Full || c.w.Kind == workload.CleanOpen { // the copy is not theirs to write
 		flushDisk() // what earlier cells left is not this one's to wait for
 	}
 	spec := s.spec(c, cell.Measure, dir)
