@@ -14,15 +14,17 @@ import (
 // moves it. A failed cursor stays failed until Reset. It may be reset and used
 // again without allocation, but not copied; it belongs to one goroutine.
 type Cursor struct {
-	t     *Tree
-	path  []step    // the branches from the root down
-	leaf  node.Node // nil: nowhere
-	slots int       // node.Slots of the leaf
-	i     int       // entry of the leaf
-	count int       // of entries in the leaf; 0: nowhere
-	stop  int       // where a stretch ends
-	entry kv.Entry  // entry i
-	size  int       // length of its value
+	t      *Tree
+	path   []step    // the branches from the root down
+	leaf   node.Node // nil: nowhere
+	slots  int       // node.Slots of the leaf
+	i      int       // entry of the leaf
+	count  int       // of entries in the leaf; 0: nowhere
+	stop   int       // where a stretch ends
+	ahead  *byte     // of a leaf that is walked, the first byte of the one behind it, or nil
+	stride int       // bytes of the leaf for each entry
+	entry  kv.Entry  // entry i
+	size   int       // length of its value
 
 	prefix int                // length of the leaf's prefix, which entry.Key begins with
 	suffix *[shortSuffix]byte // room in entry.Key behind the prefix
@@ -188,6 +190,9 @@ func (c *Cursor) Err() error { return c.err }
 // value in the leaf of less than 8 KiB.
 func (c *Cursor) show(i int) bool {
 	c.i = i
+	if c.ahead != nil && i%node.PrefetchEvery == 0 {
+		node.Prefetch(c.ahead, i*c.stride)
+	}
 	cell := c.leaf[c.leaf.CellStart(c.slots, i):]
 	if len(cell) < 3+shortSuffix || cell[0] > shortSuffix || cell[1]&1 != 0 {
 		return c.showAny(i)
@@ -246,7 +251,7 @@ func (c *Cursor) start() bool {
 func (c *Cursor) leave() {
 	clear(c.path) // keeps no node alive
 	c.path = c.path[:0]
-	c.leaf, c.i, c.count, c.run = nil, 0, 0, 0
+	c.leaf, c.i, c.count, c.run, c.ahead = nil, 0, 0, 0, nil
 	c.stop = 0
 	c.entry, c.size = kv.Entry{Key: c.entry.Key[:0], Kind: kv.Set}, 0
 }
@@ -272,6 +277,13 @@ func (c *Cursor) seek(key []byte) bool {
 			return true
 		}
 		i := n.Search(key)
+		if n.Level() == 1 {
+			if b := f.Ahead(n, i); b != nil {
+				for off := 0; off < c.t.cfg.prefetched(); off += node.Prefetched {
+					node.Prefetch(b, off)
+				}
+			}
+		}
 		c.path = append(c.path, step{f, n, i})
 		f = c.t.p.Child(f, n, i)
 	}
@@ -335,7 +347,16 @@ func (c *Cursor) turn(d int, at end) bool {
 	c.run++
 	s := &c.path[d]
 	c.path = c.path[:d+1]
-	return c.descend(c.t.p.Child(s.frame, s.node, s.i), at)
+	if !c.descend(c.t.p.Child(s.frame, s.node, s.i), at) {
+		return false
+	}
+	s = &c.path[len(c.path)-1]
+	if at == first {
+		c.ahead = s.frame.Ahead(s.node, s.i+1)
+	} else {
+		c.ahead = s.frame.Ahead(s.node, s.i-1)
+	}
+	return true
 }
 
 // read returns the node of f, or fails c.
@@ -357,6 +378,7 @@ func (c *Cursor) read(f *pager.Frame) (node.Node, bool) {
 // enter makes n the current leaf.
 func (c *Cursor) enter(n node.Node) {
 	c.leaf, c.count = n, n.Count()
+	c.stride, c.ahead = len(n)/c.count, nil
 	c.slots = n.Slots()
 	c.prefix = n.PrefixLen()
 	c.entry.Key = append(c.entry.Key[:0], n.Prefix()...)

@@ -33,6 +33,9 @@ type Config struct {
 	Codec    compress.Codec
 }
 
+// prefetched is how much of a leaf is asked for at once before it is searched.
+func (c *Config) prefetched() int { return min(int(c.PageSize), 4096) }
+
 // Tree is one state of a keyspace. It is immutable.
 type Tree struct {
 	p    *pager.Pager

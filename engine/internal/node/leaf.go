@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"unsafe"
 )
 
 // A leaf's body (docs/FORMAT.md, "Leaf body"):
@@ -249,3 +250,16 @@ func uvarint(b []byte) (uint64, []byte) {
 	v, n := binary.Uvarint(b)
 	return v, b[n:]
 }
+
+// Prefetched is how many bytes a Prefetch sees to, and PrefetchEvery about how
+// many entries those are.
+const (
+	Prefetched    = 512
+	PrefetchEvery = 4
+)
+
+// Prefetch tells the processor that what a node has at the offset off will be
+// read soon. first is the node's first byte; the offset may be past its end.
+// What is meant for the leaf behind the one that is walked, it does a little at
+// a time: the processor takes only so many hints at once.
+func Prefetch(first *byte, off int) { prefetch(unsafe.Add(unsafe.Pointer(first), off)) }

@@ -119,6 +119,16 @@ func (f *Frame) Peek(n node.Node, i int) *Frame {
 	return nil
 }
 
+// Ahead returns the first byte of child i of the branch n, which f holds, if the
+// child is in memory and there is one, else nil. It is for a prefetch only.
+func (f *Frame) Ahead(n node.Node, i int) *byte {
+	first := f.kids.Load()
+	if first == nil || uint(i) >= uint(n.Count()) {
+		return nil
+	}
+	return kidAt(first, i).data.Load()
+}
+
 // Child returns the frame of child i of the branch n, which f holds.
 func (p *Pager) Child(f *Frame, n node.Node, i int) *Frame {
 	first := f.kids.Load()
