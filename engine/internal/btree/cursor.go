@@ -274,15 +274,12 @@ func (c *Cursor) seek(key []byte) bool {
 		}
 		if n.Kind() == node.Leaf {
 			c.enter(n)
+			c.lookAhead()
 			return true
 		}
 		i := n.Search(key)
-		if n.Level() == 1 {
-			if b := f.Ahead(n, i); b != nil {
-				for off := 0; off < c.t.cfg.prefetched(); off += node.Prefetched {
-					node.Prefetch(b, off)
-				}
-			}
+		if n.Level() == 1 { // the search jumps about in it
+			prefetch(f.Ahead(n, i), c.t.cfg.prefetched())
 		}
 		c.path = append(c.path, step{f, n, i})
 		f = c.t.p.Child(f, n, i)
@@ -296,6 +293,26 @@ const (
 	first end = false
 	last  end = true
 )
+
+// lookAhead asks for the beginning of the leaf behind the one that a seek led
+// to; show goes on with it.
+func (c *Cursor) lookAhead() {
+	if d := len(c.path) - 1; d >= 0 {
+		s := &c.path[d]
+		c.ahead = s.frame.Ahead(s.node, s.i+1)
+		prefetch(c.ahead, 2*node.Prefetched)
+	}
+}
+
+// prefetch asks for the first n bytes of a node, which may be nil.
+func prefetch(first *byte, n int) {
+	if first == nil {
+		return
+	}
+	for off := 0; off < n; off += node.Prefetched {
+		node.Prefetch(first, off)
+	}
+}
 
 // descend enters the leaf at one end of the subtree f.
 func (c *Cursor) descend(f *pager.Frame, at end) bool {
