@@ -262,4 +262,4 @@ const (
 // read soon. first is the node's first byte; the offset may be past its end.
 // What is meant for the leaf behind the one that is walked, it does a little at
 // a time: the processor takes only so many hints at once.
-func Prefetch(first *byte, off int) { prefetch(unsafe.Add(unsafe.Pointer(first), off)) }
+func Prefetch(first *byte, off int) { prefetch(uintptr(unsafe.Pointer(first)) + uintptr(off)) }

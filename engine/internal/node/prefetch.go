@@ -2,10 +2,7 @@
 
 package node
 
-import "unsafe"
-
-// prefetch tells the processor that 512 bytes from p on will be read soon. It
-// is a hint, which never faults: p may be any address.
-//
-//go:noescape
-func prefetch(p unsafe.Pointer)
+// prefetch tells the processor that 512 bytes from an address on will be read
+// soon. It is a hint, which never faults: there need be nothing at the address,
+// which is therefore a number.
+func prefetch(address uintptr)

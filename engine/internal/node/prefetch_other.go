@@ -2,6 +2,4 @@
 
 package node
 
-import "unsafe"
-
-func prefetch(unsafe.Pointer) {}
+func prefetch(uintptr) {}
