@@ -317,30 +317,32 @@ func (l *Log) Shrink() error {
 		return err
 	}
 	was := l.active
-	if was.capacity <= l.o.firstCapacity() || l.place == was.start {
-		return nil
+	goOn := was
+	if was.capacity > l.o.firstCapacity() && l.place > was.start {
+		l.mu.Lock()
+		l.number++
+		h := header{uuid: l.o.UUID, number: l.number, start: l.place, capacity: l.o.firstCapacity(), synced: l.Synced()}
+		l.mu.Unlock()
+		var err error
+		if goOn, err = l.newSegment(h, ""); err != nil {
+			return err
+		}
+		l.o.unmapFile(was)
 	}
-	l.mu.Lock()
-	h := header{uuid: l.o.UUID, start: l.place, capacity: l.o.firstCapacity(), synced: l.Synced()}
-	l.number++
-	h.number = l.number
-	l.mu.Unlock()
-	s, err := l.newSegment(h, "")
-	if err != nil {
-		return err
-	}
-	l.o.unmapFile(was)
 	l.mu.Lock()
 	dead := l.next
-	l.active, l.next = s, nil
+	l.next = nil
 	l.ready.Store(false)
-	was.end = s.start
-	l.segments = append(l.segments, s)
-	l.mu.Unlock()
-	if dead != nil {
-		return l.remove(dead)
+	if goOn != was {
+		was.end = goOn.start
+		l.active = goOn
+		l.segments = append(l.segments, goOn)
 	}
-	return nil
+	l.mu.Unlock()
+	if dead == nil {
+		return nil
+	}
+	return l.remove(dead)
 }
 
 // Sync makes durable what was appended before it was called, and returns the

@@ -36,15 +36,15 @@ const (
 
 // firstCapacity is the number of LSNs that the first segment of a log holds: a
 // sixty-fourth of an ordinary one, so that a database with little in it stays
-// small. A growing one soon has ordinary segments, as each is up to four times
-// as long as the one before.
+// small. A growing one soon has ordinary segments, as each is up to sixteen
+// times as long as the one before.
 func (o *Options) firstCapacity() int64 {
 	return max((o.capacity()+dataOffset)/64&^(alignment-1), minSegmentSize) - dataOffset
 }
 
 // capacityAfter is the number of LSNs that the segment after s holds.
 func (o *Options) capacityAfter(s *segment) int64 {
-	return min(o.capacity(), 4*(s.capacity+dataOffset)-dataOffset)
+	return min(o.capacity(), 16*(s.capacity+dataOffset)-dataOffset)
 }
 
 // capacity is the number of LSNs that an ordinary segment holds.

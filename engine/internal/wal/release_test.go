@@ -120,6 +120,16 @@ func TestShrink(t *testing.T) {
 		if size := m.log.active.capacity + dataOffset; size != minSegmentSize {
 			t.Fatalf("a segment of %d bytes, want %d", size, minSegmentSize)
 		}
+		// Of a small log only what was prepared goes.
+		if err := m.log.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.log.Shrink(); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, m.o); len(got) != 1 {
+			t.Fatalf("files %v, want one segment", got)
+		}
 		m.reopen(t)
 	}
 }
