@@ -1,0 +1,207 @@
+package pager
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/vfs"
+)
+
+// valuesOf is a database of n overflow extents of size bytes each.
+func valuesOf(t testing.TB, fs vfs.FS, size, n int, cacheBytes int64) (*Pager, []node.Ref) {
+	t.Helper()
+	p, err := Create(fs, testName, testMeta(), Options{CacheBytes: cacheBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := p.Begin(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs := make([]node.Ref, n)
+	for i := range refs {
+		if refs[i], err = w.WriteOverflow(5, valueNumber(i, size), compress.None); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(p.Meta(), false); err != nil {
+		t.Fatal(err)
+	}
+	return p, refs
+}
+
+// valueNumber is a value of size bytes that tells i.
+func valueNumber(i, size int) []byte {
+	return bytes.Repeat(binary.LittleEndian.AppendUint64(nil, uint64(i)), size/8)
+}
+
+func readValue(t testing.TB, p *Pager, ref node.Ref, want []byte) (hit bool) {
+	t.Helper()
+	before := p.Stats().Hits
+	have, err := p.ReadOverflow(ref, 5, []byte("x"))
+	if err != nil || !bytes.Equal(have[1:], want) {
+		t.Fatalf("value at %d: %d bytes, %v", ref.Off, len(have), err)
+	}
+	return p.Stats().Hits > before
+}
+
+// Values that fit are read from the disk once; a scan reads what is there and
+// keeps nothing; what is longer than its part of the cache is not kept either.
+func TestCache_KeepsValues(t *testing.T) {
+	p, refs := valuesOf(t, vfs.NewMem(), 10<<10, 50, 1<<20)
+	for i, ref := range refs[:40] {
+		if _, err := p.ReadOverflowForScan(ref, 5, nil); err != nil {
+			t.Fatal(err)
+		}
+		if readValue(t, p, ref, valueNumber(i, 10<<10)) {
+			t.Errorf("a scan kept value %d", i)
+		}
+	}
+	for i, ref := range refs[:40] {
+		if !readValue(t, p, ref, valueNumber(i, 10<<10)) {
+			t.Errorf("value %d is not in memory", i)
+		}
+	}
+	if err := p.cache.check(); err != nil {
+		t.Error(err)
+	}
+	p, refs = valuesOf(t, vfs.NewMem(), 1<<20/largestValue, 1, 1<<20)
+	for range 20 {
+		if readValue(t, p, refs[0], valueNumber(0, 1<<20/largestValue)) {
+			t.Fatal("a value larger than its part of the cache is in memory")
+		}
+	}
+}
+
+// Values that are read often come to memory that others fill, and a stream of
+// values that are read once does not push nodes out.
+func TestCache_ValuesWaitForRoom(t *testing.T) {
+	const size, limit = 8000, 100 * 8500
+	p, refs := valuesOf(t, vfs.NewMem(), size, 1000, limit)
+	hits := func(from, to int) (n int) {
+		for i := from; i < to; i++ {
+			if readValue(t, p, refs[i], valueNumber(i, size)) {
+				n++
+			}
+		}
+		return n
+	}
+	for range 4 {
+		hits(0, 60)
+	}
+	hits(100, 1000)
+	if have := hits(0, 60); have < 55 {
+		t.Errorf("%d of 60 often read values are left", have)
+	}
+	for range 60 {
+		hits(500, 540)
+	}
+	if have := hits(500, 540); have < 35 {
+		t.Errorf("%d of 40 newly read values are in memory", have)
+	}
+	if err := p.cache.check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// An extent that takes the place of a freed one is never read as the old one,
+// and the other way round, whatever the memory still holds.
+func TestCache_AValueInThePlaceOfAnother(t *testing.T) {
+	const size, n = 5000, 40
+	mem := vfs.NewMem()
+	p, refs := valuesOf(t, mem, size, n, 20*6000)
+	r := rand.New(rand.NewPCG(1, 41))
+	numbers := make([]int, n)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	next := n
+	for round := range 60 {
+		for range 30 {
+			i := r.IntN(n)
+			readValue(t, p, refs[i], valueNumber(numbers[i], size))
+		}
+		w, err := p.Begin(p.Meta().Gen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newRefs, newNumbers := slices.Clone(refs), slices.Clone(numbers)
+		for i := range n {
+			if r.IntN(3) != 0 {
+				continue
+			}
+			w.Free(refs[i])
+			if newRefs[i], err = w.WriteOverflow(5, valueNumber(next, size), compress.None); err != nil {
+				t.Fatal(err)
+			}
+			newNumbers[i] = next
+			next++
+			if slices.ContainsFunc(refs, func(old node.Ref) bool { return old.Off == newRefs[i].Off }) {
+				t.Fatal("the place of a value in use was given away")
+			}
+			readValue(t, p, newRefs[i], valueNumber(newNumbers[i], size))
+			readValue(t, p, refs[i], valueNumber(numbers[i], size)) // as a snapshot does
+		}
+		if err := p.cache.check(); err != nil {
+			t.Fatal(err)
+		}
+		if round%3 == 0 {
+			w.Abort() // the next writer gives the same places to other values
+		} else if err := w.Commit(p.Meta(), false); err != nil {
+			t.Fatal(err)
+		} else {
+			refs, numbers = newRefs, newNumbers
+		}
+		if err := p.cache.check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if end := p.Meta().FileSize; end > 4*n*(size+1000) {
+		t.Errorf("a file of %d bytes: no place was used again", end)
+	}
+}
+
+// The limit holds while eight goroutines read values, each in its turn too
+// large, and a writer frees them and gives up.
+func TestCache_KeepsItsLimitWithValues(t *testing.T) {
+	const size, limit = 6000, 30 * 6500
+	p, refs := valuesOf(t, vfs.NewMem(), size, 100, limit)
+	var readers sync.WaitGroup
+	for g := range uint64(8) {
+		readers.Go(func() {
+			r := rand.New(rand.NewPCG(g, 42))
+			var dst []byte
+			for range 1000 {
+				i := r.IntN(len(refs))
+				var err error
+				if dst, err = p.ReadOverflow(refs[i], 5, dst[:0]); err != nil || !bytes.Equal(dst, valueNumber(i, size)) {
+					t.Errorf("value %d: %d bytes, %v", i, len(dst), err)
+					return
+				}
+			}
+		})
+	}
+	for range 200 {
+		w, err := p.Begin(p.Meta().Gen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range refs[:20] {
+			w.Free(ref)
+		}
+		w.Abort()
+		if err := p.cache.check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readers.Wait()
+	if err := p.cache.check(); err != nil {
+		t.Error(err)
+	}
+}
