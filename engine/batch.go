@@ -8,15 +8,17 @@ import (
 // Batch collects writes that are committed together by DB.Apply. It copies
 // what it is given. It is not safe for use by several goroutines at once.
 type Batch struct {
+	db  *DB
 	ops *ops
 	ks  kv.Keyspace
 }
 
 // NewBatch returns an empty batch on the default keyspace.
-func (db *DB) NewBatch() *Batch { return &Batch{ops: new(ops)} }
+func (db *DB) NewBatch() *Batch { return &Batch{db: db, ops: new(ops)} }
 
-// In returns the same batch, writing to another keyspace.
-func (b *Batch) In(ks *Keyspace) *Batch { return &Batch{ops: b.ops, ks: ks.id} }
+// In returns the same batch, writing to another keyspace: one of the database
+// that made the batch, or Apply returns ErrNoKeyspace.
+func (b *Batch) In(ks *Keyspace) *Batch { return &Batch{b.db, b.ops, ks.in(b.db)} }
 
 // Put sets the value of key. ErrTooLarge leaves the batch as it was.
 func (b *Batch) Put(key, value []byte) error {

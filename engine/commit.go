@@ -444,5 +444,8 @@ func (db *DB) Apply(ctx context.Context, b *Batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if b.db != db && b.ops.named {
+		return errorf("a batch of another database: %w", ErrNoKeyspace)
+	}
 	return db.commitOps(b.ops, nil)
 }

@@ -19,6 +19,18 @@ type Keyspace struct {
 	name string
 }
 
+// noKeyspace is an id that no keyspace has: they are given from 1 on.
+const noKeyspace = kv.CatalogKeyspace - 1
+
+// in is the id of ks in db, or noKeyspace if it is another database's: its id
+// may well be that of an unrelated keyspace here.
+func (ks *Keyspace) in(db *DB) kv.Keyspace {
+	if ks.db != db {
+		return noKeyspace
+	}
+	return ks.id
+}
+
 // KeyspaceInfo describes a keyspace.
 type KeyspaceInfo struct {
 	Name        string // empty for the default keyspace

@@ -141,6 +141,12 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
+		if db.opts.Sync == SyncFull {
+			// What it met may not be visible yet: a new moment would meet it again.
+			if err := db.waitDurable(db.log.End()); err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -160,7 +166,7 @@ func (db *DB) tryUpdate(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // In returns the same transaction on another keyspace.
-func (tx *Tx) In(ks *Keyspace) *Tx { return &Tx{view: tx.view, ks: ks.id} }
+func (tx *Tx) In(ks *Keyspace) *Tx { return &Tx{view: tx.view, ks: ks.in(tx.view.db)} }
 
 // writable returns the transaction's writes, if it may write.
 func (tx *Tx) writable() (*writes, error) {

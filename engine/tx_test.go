@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
@@ -484,5 +485,95 @@ func TestCommit_ToDroppedKeyspace(t *testing.T) {
 	}
 	if ok, err := db.Has(key); ok || err != nil {
 		t.Errorf("a refused commit left something: %v, %v", ok, err)
+	}
+}
+
+// Under SyncFull an update can meet a commit that is logged and not yet
+// durable, so not yet visible. To run again before it is would be to meet it
+// again, and again.
+func TestUpdate_WaitsForWhatItMet(t *testing.T) {
+	var armed atomic.Bool
+	syncing, release := make(chan struct{}), make(chan struct{})
+	fs := faultfs.Inject(vfs.NewMem())
+	fs.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpSync && armed.CompareAndSwap(true, false) {
+			close(syncing)
+			<-release
+		}
+		return nil
+	})
+	db := open(t, "db", engine.Options{FS: fs})
+	armed.Store(true)
+	var put, update error
+	var wg sync.WaitGroup
+	wg.Go(func() { put = db.Put([]byte("n"), []byte{1}) })
+	<-syncing
+	calls := 0
+	wg.Go(func() {
+		update = db.Update(context.Background(), func(tx *engine.Tx) error {
+			calls++
+			value, err := tx.Get([]byte("n"))
+			if err != nil && !errors.Is(err, engine.ErrNotFound) {
+				return err
+			}
+			return tx.Put([]byte("n"), append(value, 2))
+		})
+	})
+	for db.Stats().Conflicts == 0 {
+		runtime.Gosched()
+	}
+	for range 1000 {
+		runtime.Gosched()
+	}
+	close(release)
+	wg.Wait()
+	if put != nil || update != nil {
+		t.Fatal(put, update)
+	}
+	if calls != 2 {
+		t.Errorf("the function was called %d times, want 2", calls)
+	}
+	wantValue(t, db, []byte("n"), []byte{1, 2})
+	closeDB(t, db)
+}
+
+// Keyspaces of two databases may have one id.
+func TestKeyspace_OfAnotherDatabase(t *testing.T) {
+	a, b := openMem(t, engine.Options{}), openMem(t, engine.Options{})
+	ours, err := a.CreateKeyspace("ours", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := b.CreateKeyspace("theirs", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, engine.ErrNoKeyspace) {
+			t.Errorf("%s: %v, want ErrNoKeyspace", what, err)
+		}
+	}
+	ctx, key := context.Background(), []byte("k")
+	batch := a.NewBatch()
+	if err := batch.In(theirs).Put(key, key); err != nil {
+		t.Fatal(err)
+	}
+	refused("a batch in it", a.Apply(ctx, batch))
+	batch = b.NewBatch()
+	if err := batch.In(theirs).Put(key, key); err != nil {
+		t.Fatal(err)
+	}
+	refused("a batch of the other database", a.Apply(ctx, batch))
+	refused("a transaction in it", a.Update(ctx, func(tx *engine.Tx) error { return tx.In(theirs).Put(key, key) }))
+	snapshot, err := a.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	_, err = snapshot.In(theirs).Get(key)
+	refused("a snapshot in it", err)
+	if ok, err := ours.Has(key); ok || err != nil {
+		t.Errorf("a write arrived: %v, %v", ok, err)
 	}
 }
