@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/lightning-db/lightning/engine"
 )
 
 // F13 on systems that have more to stand in the way: a pipe, which an open
@@ -40,4 +42,25 @@ func TestF13_ForeignFiles_Unix(t *testing.T) {
 			t.Errorf("what the link leads to: %q, %v", data, err)
 		}
 	})
+}
+
+// F15: whoever removes the file LOCK of a database that is open, as a leftover,
+// lets no second writer in.
+func TestF15_LockFileRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "db")
+	db := open(t, dir, engine.Options{})
+	if err := os.Remove(filepath.Join(dir, "LOCK")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Open(dir, nil); !errors.Is(err, engine.ErrLocked) {
+		t.Fatalf("a second writer: %v, want ErrLocked", err)
+	}
+	if err := db.Put([]byte("a"), []byte("b")); err != nil {
+		t.Fatal(err)
+	}
+	reader := open(t, dir, engine.Options{ReadOnly: true})
+	wantValue(t, reader, []byte("a"), []byte("b"))
+	closeDB(t, reader)
+	closeDB(t, db)
+	closeDB(t, open(t, dir, engine.Options{}))
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -165,6 +166,9 @@ func (db *DB) openForWriting() (err error) {
 		return err
 	}
 	p, err := pager.Open(db.fs, db.path(treeName), pager.Options{CacheBytes: db.opts.CacheBytes})
+	if errors.As(err, new(*vfs.LockedError)) { // somebody removed the file LOCK under its holder
+		return &LockedError{Path: db.dir}
+	}
 	if err != nil {
 		return err
 	}

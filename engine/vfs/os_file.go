@@ -13,6 +13,7 @@ type osFile struct {
 	name   string
 	file   *os.File
 	mapped mapping // only on Linux; see Map
+	held   bool    // by Exclude
 }
 
 func (f *osFile) Name() string { return f.name }
@@ -95,6 +96,20 @@ func (f *osFile) shrinkTo(size int64) error {
 	return f.file.Truncate(size)
 }
 
+// Exclude implements Excluder.
+func (f *osFile) Exclude() error {
+	err := excludeHandle(f.file)
+	if errors.Is(err, errHeld) {
+		return &LockedError{Name: f.name}
+	}
+	f.held = err == nil
+	return err
+}
+
 func (f *osFile) Close() error {
-	return errors.Join(f.mapped.unmap(), f.file.Close())
+	err := f.mapped.unmap()
+	if f.held { // as osLock.Close does
+		err = errors.Join(err, unlockHandle(f.file))
+	}
+	return errors.Join(err, f.file.Close())
 }

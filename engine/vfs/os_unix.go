@@ -47,6 +47,9 @@ func lockHandle(f *os.File) error {
 	return err
 }
 
+// excludeHandle is lockHandle: nobody else is kept from reading the file.
+func excludeHandle(f *os.File) error { return lockHandle(f) }
+
 // unlockHandle releases the lock, whoever else has the file open.
 func unlockHandle(f *os.File) error {
 	return control("flock", f, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })

@@ -95,6 +95,15 @@ type File interface {
 	Allocate(off, n int64) error
 }
 
+// Excluder is a File that can be held against all others who call Exclude on
+// it, until it is closed: a *LockedError says that one of them has. It is for
+// a file whose name cannot be taken away from its content, as that of a lock's
+// file can. Those who only read are not kept out. Where the file of a held lock
+// cannot be removed anyway, it does nothing.
+type Excluder interface {
+	Exclude() error
+}
+
 // Mapper is a File that can take writes through a shared memory mapping,
 // which spares a system call for each. After Map has returned nil, a WriteAt
 // within the first n bytes may store into the file's pages through a window

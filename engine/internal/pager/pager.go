@@ -107,6 +107,11 @@ func Open(fs vfs.FS, name string, o Options) (*Pager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if x, ok := f.(vfs.Excluder); ok && !o.ReadOnly {
+		if err := x.Exclude(); err != nil {
+			return nil, closeAfter(f, err)
+		}
+	}
 	m, err := readState(f)
 	if err == nil && !o.ReadOnly {
 		err = confirm(f, &m)
