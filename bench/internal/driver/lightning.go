@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 )
@@ -12,7 +14,7 @@ var lightning = Driver{
 	Version: func() string { return "this tree" },
 	Open:    openLightning,
 	Notes: Notes{
-		Crash:   "`SyncNormal`",
+		Crash:   "`SyncNormal`, which besides syncs in the background",
 		Full:    "`SyncFull`, its default",
 		Options: "defaults, but for the cache's size",
 		Read:    "`AppendValue` into the caller's buffer",
@@ -39,9 +41,19 @@ func openLightning(dir string, c Config) (DB, error) {
 	return &lightningDB{db}, nil
 }
 
+// Settle also waits until the sorted runs are merged into the tree, which the
+// engine does by itself after a checkpoint that wrote one.
 func (d *lightningDB) Settle() error {
-	_, err := d.db.Checkpoint(context.Background())
-	return err
+	if _, err := d.db.Checkpoint(context.Background()); err != nil {
+		return err
+	}
+	const longest = 5 * time.Minute // on a full disk runs may stay for ever
+	for start := time.Now(); d.db.Stats().Runs > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > longest {
+			return fmt.Errorf("the sorted runs were not merged in %v", longest)
+		}
+	}
+	return nil
 }
 
 func (d *lightningDB) Compact() error {
