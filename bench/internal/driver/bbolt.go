@@ -14,9 +14,9 @@ var bbolt = Driver{
 	Module: "go.etcd.io/bbolt",
 	Open:   openBbolt,
 	Notes: Notes{
-		Crash:   "`NoSync`",
+		Crash:   "`NoSync` and `NoGrowSync`, without which it syncs whenever the file grows",
 		Full:    "its default: two fdatasync a commit",
-		Options: "`NoFreelistSync`, the free list as a map, the file mapped whole from the start. Where several writers do nothing but put, `Batch` gathers them, `MaxBatchSize` being their number and `MaxBatchDelay` 1 ms; else `Update`",
+		Options: "`NoFreelistSync`, `NoStatistics` (a lock that all readers take), the free list as a map, the file mapped whole from the start. Where several writers do nothing but put, `Batch` gathers them, `MaxBatchSize` being their number and `MaxBatchDelay` 1 ms; else `Update`",
 		Read:    "`View` and `Bucket.Get`, copied inside the transaction",
 		Tx:      "`Update`: one writer at a time",
 	},
@@ -39,6 +39,8 @@ func openBbolt(dir string, c Config) (DB, error) {
 	d.opts = &bolt.Options{
 		NoSync:          c.Durability == Crash,
 		NoFreelistSync:  true,
+		NoGrowSync:      c.Durability == Crash, // or it syncs every 16 MB all the same
+		NoStatistics:    true,
 		FreelistType:    bolt.FreelistMapType,
 		InitialMmapSize: int(c.DataBytes),
 	}

@@ -18,7 +18,7 @@ var pebble = Driver{
 	Notes: Notes{
 		Crash:   "`NoSync`, which is less than the others promise: its log passes through a buffer of the process, so that a crash may take the newest commits",
 		Full:    "`Sync`",
-		Options: "newest format; memtables of 64 MiB; Bloom filters of 10 bits on every level; no compression; L0 as CockroachDB sets it (compaction from 2 sublevels, stop at 1000); at most 2 compactions at once",
+		Options: "newest format; memtables of 64 MiB, 4 before writers wait; Bloom filters of 10 bits on every level, of which a get does not ask those of the lowest; no compression; L0 as CockroachDB sets it (compaction from 2 sublevels, stop at 1000); at most 2 compactions at once",
 		Read:    "`DB.Get`, copied, closed",
 		Tx:      "it has none: the keys are locked by the driver (1,024 mutexes), read, and put in one batch",
 	},
@@ -34,13 +34,14 @@ type pebbleDB struct {
 func openPebble(dir string, c Config) (DB, error) {
 	cache := pebbledb.NewCache(c.CacheBytes)
 	o := &pebbledb.Options{
-		Cache:                 cache,
-		FormatMajorVersion:    pebbledb.FormatNewest,
-		MemTableSize:          64 << 20,
-		L0CompactionThreshold: 2,
-		L0StopWritesThreshold: 1000,
-		LBaseMaxBytes:         64 << 20,
-		Logger:                quiet{},
+		Cache:                       cache,
+		FormatMajorVersion:          pebbledb.FormatNewest,
+		MemTableSize:                64 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               64 << 20,
+		Logger:                      quiet{},
 	}
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
 	if c.Unmerged {
@@ -62,11 +63,15 @@ func openPebble(dir string, c Config) (DB, error) {
 	return d, nil
 }
 
-// quiet is a logger of Pebble's that says nothing.
+// quiet is a logger of Pebble's that tells errors only.
 type quiet struct{}
 
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
+func (quiet) Infof(string, ...any) {}
+
+// Errorf tells why a flush is tried for ever, as on a full disk.
+func (quiet) Errorf(format string, args ...any) {
+	pebbledb.DefaultLogger.Errorf(format, args...)
+}
 
 func (quiet) Fatalf(format string, args ...any) {
 	pebbledb.DefaultLogger.Fatalf(format, args...)
