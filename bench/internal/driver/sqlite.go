@@ -189,6 +189,9 @@ type sqliteDB struct {
 	path  string
 	setup string     // of a connection
 	write sync.Mutex // held by the session that writes
+	// first is the connection that opened the database, until a session takes it:
+	// to close it would be to merge the log into the file, as the last one does.
+	first *sqliteSession
 }
 
 func openSQLite(dir string, c Config) (DB, error) {
@@ -211,11 +214,11 @@ func openSQLite(dir string, c Config) (DB, error) {
 		CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;`,
 		locking, sync, c.CacheBytes>>10/int64(max(c.Workers, 1)), c.DataBytes, checkpoint)
 	C.bench_sqlite_quiet()
-	conn, err := d.connect()
-	if err != nil {
+	var err error
+	if d.first, err = d.connect(); err != nil {
 		return nil, err
 	}
-	return d, conn.Close()
+	return d, nil
 }
 
 func (d *sqliteDB) connect() (*sqliteSession, error) {
@@ -229,9 +232,9 @@ func (d *sqliteDB) connect() (*sqliteSession, error) {
 	return s, nil
 }
 
-// run runs statements on a connection of its own.
+// run runs statements on a connection, and closes that.
 func (d *sqliteDB) run(statements string) error {
-	s, err := d.connect()
+	s, err := d.session()
 	if err != nil {
 		return err
 	}
@@ -244,9 +247,28 @@ func (d *sqliteDB) Settle() error { return d.run("PRAGMA wal_checkpoint(TRUNCATE
 
 func (d *sqliteDB) Compact() error { return d.run("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)") }
 
-func (d *sqliteDB) Close() error { return nil }
+func (d *sqliteDB) Close() error {
+	if d.first == nil {
+		return nil
+	}
+	return d.first.Close()
+}
 
-func (d *sqliteDB) Session() (Session, error) { return d.connect() }
+func (d *sqliteDB) Session() (Session, error) {
+	s, err := d.session()
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (d *sqliteDB) session() (*sqliteSession, error) {
+	if s := d.first; s != nil {
+		d.first = nil
+		return s, nil
+	}
+	return d.connect()
+}
 
 type sqliteSession struct {
 	d      *sqliteDB
