@@ -327,7 +327,26 @@ func (c *cell) open() (err error) {
 	if err == nil && !found {
 		err = errors.New("the key is not there")
 	}
+	if err == nil && c.w.Kind == workload.CrashOpen {
+		err = survived(s, c.w.Count)
+	}
 	return errors.Join(err, s.Close())
+}
+
+// survived makes sure that the last hundred commits before the crash are there,
+// and a hundred of the others: few, so that memory stays what opening took.
+func survived(s driver.Session, keys int) error {
+	key := make([]byte, workload.KeySize)
+	for i := range keys {
+		if i%max(keys/100, 1) != 0 && i < keys-100 {
+			continue
+		}
+		workload.RandomKey(key, uint64(i))
+		if _, found, err := s.Get(nil, key); err != nil || !found {
+			return errors.Join(err, fmt.Errorf("key %d of %d did not survive the crash", i, keys))
+		}
+	}
+	return nil
 }
 
 // DiskBytes is how much the files under dir take of the disk.

@@ -1,7 +1,9 @@
 package workload
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -77,14 +79,17 @@ func (c *Crew) Close() error {
 	return errors.Join(errs...)
 }
 
-// Warm gets every key of the database once, or as many as the time allows,
-// then runs the workload's own operations for as long again.
+// Warm gets every key of the database once, or as many as the time allows, and
+// checks the values, then runs the workload's own operations for as long again.
 func (c *Crew) Warm(d time.Duration) error {
 	err := c.each(func(w *Worker) error {
 		start := time.Now()
 		for i := w.id; i < c.Shared.Keys; i += len(c.workers) {
 			if err := w.get(uint64(i)); err != nil {
 				return err
+			}
+			if !bytes.Equal(w.buf, w.values.At(uint64(i))) {
+				return fmt.Errorf("the value of key %d is not what was put", i)
 			}
 			if i/len(c.workers)%64 == 0 && time.Since(start) > d {
 				break

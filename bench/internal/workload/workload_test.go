@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/lightning-db/lightning/bench/internal/driver"
 )
 
 func TestRandomKey_AllDifferentInNoOrder(t *testing.T) {
@@ -148,6 +151,32 @@ func TestHistogram_Edges(t *testing.T) {
 		if have := value(bucket(v)); math.Abs(have-float64(v)) > float64(v)/64 {
 			t.Fatalf("%d is counted as %v", v, have)
 		}
+	}
+}
+
+// wrong is a database that has every key, and the values of others.
+type wrong struct{ driver.DB }
+
+func (wrong) Session() (driver.Session, error) { return wrongSession{}, nil }
+
+type wrongSession struct{ driver.Session }
+
+func (wrongSession) Get(dst, _ []byte) ([]byte, bool, error) {
+	return append(dst, make([]byte, 100)...), true, nil
+}
+
+// TestWarm_ChecksValues: a value of the right length is not enough.
+func TestWarm_ChecksValues(t *testing.T) {
+	found, err := Find(List(1000), []string{"readrandom1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	crew, err := NewCrew(wrong{}, found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := crew.Warm(time.Millisecond); err == nil {
+		t.Error("Warm takes values that were never put")
 	}
 }
 
