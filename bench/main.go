@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -102,7 +103,7 @@ func run(ctx context.Context) error {
 	}
 	results, err := report.Append(*out, report.Run{
 		ID: time.Now().UTC().Format("2006-01-02T15:04:05Z"), Machine: session.Machine(),
-		Keys: *keys, Cache: *cache, Rounds: *rounds, Seconds: *seconds, Cap: *capSeconds,
+		Commit: commit(), Keys: *keys, Cache: *cache, Rounds: *rounds, Seconds: *seconds, Warm: *warm, Cap: *capSeconds,
 	})
 	if err != nil {
 		return err
@@ -122,6 +123,21 @@ func run(ctx context.Context) error {
 		return err
 	}
 	return writeReport(*docs, *out, all)
+}
+
+// commit is that of the sources that this program was built from.
+func commit() string {
+	info, _ := debug.ReadBuildInfo()
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	id := settings["vcs.revision"]
+	id = id[:min(len(id), 12)]
+	if settings["vcs.modified"] == "true" {
+		id += "-dirty"
+	}
+	return id
 }
 
 // runCell does what a spec says and prints the result.

@@ -146,7 +146,7 @@ func (r *report) bars(title string, rows []*workload.Workload) []byte {
 				class = "own"
 			}
 			fmt.Fprintf(&c, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.0f" class="%s"/>`+"\n", barLeft, y, x(f.Value)-barLeft, barSize, class)
-			c.text(x(f.Value)+4, y+barSize-1, "", "start", value(w.Kind, f.Value))
+			c.text(x(f.Value)+4, y+barSize-1, "", "start", figure(w, f))
 			y += barStep
 		}
 		y += rowGap

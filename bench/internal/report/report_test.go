@@ -25,7 +25,7 @@ func record(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "results.jsonl")
 	for _, id := range []string{"2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"} {
-		results, err := Append(path, Run{ID: id, Machine: "processors: 2 of a test", Keys: keys, Cache: 256 << 20, Rounds: 3})
+		results, err := Append(path, Run{ID: id, Machine: "processors: 2 of a test", Commit: "0123456789ab", Keys: keys, Cache: 256 << 20, Rounds: 3, Seconds: 1, Cap: 8})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,6 +107,39 @@ func TestWrite_Golden(t *testing.T) {
 		}
 		if strings.HasSuffix(name, ".svg") {
 			wellFormed(t, name, have)
+		}
+	}
+}
+
+// TestSummarize_ARowIsFromOneRun: a newer run of some peers does not put their
+// figures beside older ones of others.
+func TestSummarize_ARowIsFromOneRun(t *testing.T) {
+	runs := []*Run{
+		{ID: "1", Keys: keys, Rounds: 3, Results: []cell.Result{{Peer: "lightning", Workload: "tx", Value: 1}, {Peer: "lmdb", Workload: "tx", Value: 2}, {Peer: "lmdb", Workload: "mixed", Value: 3}}},
+		{ID: "2", Keys: keys, Rounds: 3, Results: []cell.Result{{Peer: "lightning", Workload: "tx", Value: 5}}},
+	}
+	table := Summarize(runs, keys)
+	if tx := table["tx"]; len(tx) != 1 || tx["lightning"].Value != 5 {
+		t.Errorf("of tx there are %d figures, want the newer one of lightning alone", len(tx))
+	}
+	if f := table["mixed"]["lmdb"]; f == nil || f.Value != 3 {
+		t.Error("a workload that is in the older run only is missing")
+	}
+}
+
+// TestFigure_SaysWhatIsMissing: rounds that were not run, and those that failed.
+func TestFigure_SaysWhatIsMissing(t *testing.T) {
+	w := workload.List(keys)[0]
+	run := &Run{Rounds: 3}
+	for want, results := range map[string][]cell.Result{
+		"2.00":                   {{Value: 1}, {Value: 3}, {Value: 2}},
+		"2.00 (2 of 3 rounds)":   {{Value: 1}, {Value: 3}},
+		"1.00 (1 of 3 failed)":   {{Value: 1}, {Value: 1}, {Error: "x"}},
+		"3.00 ⏱ (1 of 3 rounds)": {{Value: 3, Capped: true}},
+		"failed":                 {{Error: "x"}},
+	} {
+		if have := figure(w, medians(run, results)); have != want {
+			t.Errorf("the figure is %q, want %q", have, want)
 		}
 	}
 }

@@ -17,11 +17,13 @@ import (
 // Run is one run of the comparison.
 type Run struct {
 	ID      string // when it began
+	Commit  string // of the sources, with "-dirty" behind it where they differ; empty: unknown
 	Machine string
 	Keys    int
 	Cache   int64
 	Rounds  int
 	Seconds float64
+	Warm    float64
 	Cap     float64
 	Results []cell.Result `json:",omitempty"`
 }
@@ -100,8 +102,9 @@ type Figures struct {
 // Table is the figures by workload and peer.
 type Table map[string]map[string]*Figures
 
-// Summarize takes for each cell the medians of the newest run that has it.
-// Only runs on that many keys count.
+// Summarize takes for each workload the medians of the newest run that has it,
+// for all peers: what stands in a row was measured in turns. Only runs on that
+// many keys count.
 func Summarize(runs []*Run, keys int) Table {
 	table := Table{}
 	for _, run := range runs {
@@ -113,10 +116,10 @@ func Summarize(runs []*Run, keys int) Table {
 			id := [2]string{r.Workload, r.Peer}
 			cells[id] = append(cells[id], r)
 		}
+		for id := range cells {
+			table[id[0]] = map[string]*Figures{}
+		}
 		for id, results := range cells {
-			if table[id[0]] == nil {
-				table[id[0]] = map[string]*Figures{}
-			}
 			table[id[0]][id[1]] = medians(run, results)
 		}
 	}

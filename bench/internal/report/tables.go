@@ -121,14 +121,38 @@ func (r *report) runs() []*Run {
 	return runs
 }
 
+// measuredIn lists the names of the workloads whose figures are from a run.
+func (r *report) measuredIn(run *Run) []string {
+	var names []string
+	for _, w := range r.all {
+		for _, f := range r.table[w.Name] {
+			if f.Run == run {
+				names = append(names, "`"+w.Name+"`")
+				break
+			}
+		}
+	}
+	return names
+}
+
 // overview is what PERFORMANCE.md shows.
 func (r *report) overview() []byte {
 	var b bytes.Buffer
-	for _, run := range r.runs() {
-		fmt.Fprintf(&b, "Run of %s: %s; rounds: %d; %s keys of %d bytes, cache %d MiB.\n\n",
-			run.ID, run.Machine, run.Rounds, grouped(float64(run.Keys)), workload.KeySize, run.Cache>>20)
+	runs := r.runs()
+	for _, run := range runs {
+		fmt.Fprintf(&b, "Run of %s", run.ID)
+		if run.Commit != "" {
+			fmt.Fprintf(&b, ", commit %s", run.Commit)
+		}
+		fmt.Fprintf(&b, ": %s; rounds: %d; %s keys of %d bytes, cache %d MiB; %g s a cell, counted ones at most %g s",
+			run.Machine, run.Rounds, grouped(float64(run.Keys)), workload.KeySize, run.Cache>>20, run.Seconds, run.Cap)
+		if len(runs) > 1 {
+			fmt.Fprintf(&b, "; of it %s", strings.Join(r.measuredIn(run), ", "))
+		}
+		b.WriteString(".\n\n")
 	}
-	b.WriteString("Operations a second, but where a unit is given; medians of the rounds; the best of a row is bold. The ratio is that of Lightning to the best peer, more than 1 being better; in brackets what it is to be, ✓ where it is. ⏱ stands where time ran out before the count, so that the rate is of what was done. Latencies, CPU, memory and disk of each cell are in [BENCHMARKS.md](BENCHMARKS.md).\n\n")
+	b.WriteString("Operations a second, but where a unit is given; medians of the rounds; the best of a row is bold. The ratio is that of Lightning to the best peer, more than 1 being better; in brackets what it is to be, ✓ where it is. ⏱ stands where time ran out before the count, so that the rate is of what was done, on a database that did not grow as large. ")
+	b.WriteString("Reads, scans, mixed work and transactions start from a copy of a database that was loaded in random order, many keys a commit, and compacted by its own means; all keys, or as many as the time allows, are read once and compared with what was put, and then the work itself runs for a while, before the clock starts. Writes start from an empty database, or where they say over how many keys, from such a copy. Latencies, CPU, memory and disk of each cell are in [BENCHMARKS.md](BENCHMARKS.md).\n\n")
 	for _, g := range workload.Groups {
 		rows := r.group(g.Name)
 		if len(rows) == 0 {
@@ -283,6 +307,9 @@ func figure(w *workload.Workload, f *Figures) string {
 	}
 	if f.Failed > 0 {
 		text += fmt.Sprintf(" (%d of %d failed)", f.Failed, f.Failed+f.Rounds)
+	}
+	if n := f.Failed + f.Rounds; n < f.Run.Rounds && !w.Once() {
+		text += fmt.Sprintf(" (%d of %d rounds)", n, f.Run.Rounds)
 	}
 	return text
 }

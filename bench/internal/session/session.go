@@ -103,7 +103,7 @@ func (s *Session) cells() []job {
 	var jobs []job
 	for round := 1; round <= s.Rounds; round++ {
 		for _, w := range s.Workloads {
-			if round > 1 && (w.Kind == workload.Settled || w.Kind == workload.Compacted) {
+			if round > 1 && w.Once() {
 				continue
 			}
 			for _, d := range s.Peers {

@@ -81,6 +81,10 @@ type Workload struct {
 // Large reports whether the workload is only run when large ones are asked for.
 func (w *Workload) Large() bool { return w.Long }
 
+// Once reports whether the workload is only run in the first round, since its
+// figure does not vary.
+func (w *Workload) Once() bool { return w.Kind == Settled || w.Kind == Compacted }
+
 // DataBytes is more than the workload will ever store.
 func (w *Workload) DataBytes() int64 {
 	written := int64(max(w.Count, 4<<20)) * int64(KeySize+w.ValueSize)
