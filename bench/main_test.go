@@ -110,6 +110,29 @@ func TestRun_GoesOnAfterAFailure(t *testing.T) {
 	}
 }
 
+// TestRun_PeersTakeTurnsAtBeingFirst: in each round another one is, and each
+// runs once.
+func TestRun_PeersTakeTurnsAtBeingFirst(t *testing.T) {
+	o := small(t)
+	o.Rounds = 3
+	o.Peers = []*driver.Driver{o.Peers[0], {Name: "nobody", Version: func() string { return "0" }}}
+	var err error
+	if o.Workloads, err = workload.Find(workload.List(o.Keys), []string{"fillseq"}); err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	o.Record = func(r cell.Result) error {
+		have = append(have, r.Peer)
+		return nil
+	}
+	if err := session.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"lightning", "nobody", "nobody", "lightning", "lightning", "nobody"}; !slices.Equal(have, want) {
+		t.Errorf("there ran %q, want %q", have, want)
+	}
+}
+
 // TestRun_StopsWhenInterrupted: nothing more is run or recorded, and nothing is
 // left behind.
 func TestRun_StopsWhenInterrupted(t *testing.T) {

@@ -97,16 +97,19 @@ type job struct {
 	d     *driver.Driver
 }
 
-// cells lists the cells: rounds outermost, peers innermost. Those whose figure
-// does not vary are in the first round only.
+// cells lists the cells: rounds outermost, peers innermost, another of them first
+// in each round, since what one leaves to the disk, the next one meets. Those
+// whose figure does not vary are in the first round only.
 func (s *Session) cells() []job {
 	var jobs []job
 	for round := 1; round <= s.Rounds; round++ {
+		first := (round - 1) % max(len(s.Peers), 1)
+		peers := slices.Concat(s.Peers[first:], s.Peers[:first])
 		for _, w := range s.Workloads {
 			if round > 1 && w.Once() {
 				continue
 			}
-			for _, d := range s.Peers {
+			for _, d := range peers {
 				if len(w.Peers) == 0 || slices.Contains(w.Peers, d.Name) {
 					jobs = append(jobs, job{round, w, d})
 				}
@@ -218,7 +221,7 @@ type sizes struct{ Settled, Compacted int64 }
 
 // set returns the directory of the database that the cell starts from, which
 // it makes when it is first asked for.
-func (s *Session) set(ctx context.Context, c job) (string, error) {
+func (s *Session) set(ctx context.Context, c job) (_ string, err error) {
 	name := fmt.Sprintf("%s-%d-%d", c.d.Name, c.w.Set.Keys, c.w.Set.ValueSize)
 	dir := filepath.Join(s.root, name)
 	if s.sets[name] {
@@ -232,6 +235,11 @@ func (s *Session) set(ctx context.Context, c job) (string, error) {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return "", err
 	}
+	defer func() {
+		if err != nil { // the disk may be full, and the others are to go on
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
 	var size sizes
 	db := filepath.Join(dir, "db")
 	r, err := s.child(ctx, s.spec(c, cell.Load, db))
@@ -268,7 +276,11 @@ func (s *Session) child(ctx context.Context, spec cell.Spec) (r cell.Result, err
 	if err != nil {
 		return r, err
 	}
-	const patience = 15 * time.Minute
+	// A peer may wait for ever for room on a full disk.
+	patience := 15 * time.Minute
+	if spec.Phase == cell.Measure { // that has an end of its own
+		patience = 3*time.Minute + time.Duration(10*(spec.Seconds+spec.Warm+spec.Cap)*float64(time.Second))
+	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	args := append(slices.Clone(s.Program[1:]), string(text))
@@ -276,17 +288,15 @@ func (s *Session) child(ctx context.Context, spec cell.Spec) (r cell.Result, err
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
+		message := strings.TrimSpace(errs.String())
+		message = strings.ReplaceAll(message[:min(len(message), 300)], "\n", "; ")
 		if limited.Err() != nil {
-			return r, fmt.Errorf("it took longer than %v", patience)
+			return r, fmt.Errorf("%s: it took longer than %v: %s", spec.Phase, patience, message)
 		}
 		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == -1 {
-			return r, fmt.Errorf("%w: %v", errKilled, err)
+			return r, fmt.Errorf("%s: %w: %v: %s", spec.Phase, errKilled, err, message)
 		}
-		message := strings.TrimSpace(errs.String())
-		if len(message) > 300 {
-			message = message[:300]
-		}
-		return r, fmt.Errorf("%s: %w: %s", spec.Phase, err, strings.ReplaceAll(message, "\n", "; "))
+		return r, fmt.Errorf("%s: %w: %s", spec.Phase, err, message)
 	}
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		return r, fmt.Errorf("what the cell printed: %w", err)
