@@ -183,6 +183,36 @@ func TestRead_NamesTheBadLine(t *testing.T) {
 	}
 }
 
+// TestAppend_AfterATornLine: a result that did not fit on the disk is none, and
+// the next run follows those before it.
+func TestAppend_AfterATornLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.jsonl")
+	for _, id := range []string{"1", "2"} {
+		results, err := Append(path, Run{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(results.Add(cell.Result{Peer: "lmdb"}), results.Close()); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteString(`{"Result":{"Peer":"p`)
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(runs) != 2 || len(runs[0].Results) != 1 || len(runs[1].Results) != 1 {
+		t.Errorf("there are %d runs, want 2 of a result each", len(runs))
+	}
+}
+
 func TestShort(t *testing.T) {
 	for v, want := range map[float64]string{
 		0.004: "0.00", 1.234: "1.23", 12.34: "12.3", 999: "999", 1234: "1,230", 99_960: "100,000", 123_456: "123,000", 1_234_567: "1.23 M", 12_345_678: "12.3 M",

@@ -3,7 +3,7 @@
 package report
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,11 +39,24 @@ type Results struct {
 	file *os.File
 }
 
+// whole is text without a line at its end that was not written to its end: the
+// disk was full, or the machine went down.
+func whole(text []byte) []byte { return text[:bytes.LastIndexByte(text, '\n')+1] }
+
 // Append opens a file of results for the results of a run.
 func Append(path string, run Run) (*Results, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
 		return nil, err
+	}
+	if n := len(whole(text)); n < len(text) {
+		if err := file.Truncate(int64(n)); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
 	}
 	r := &Results{file}
 	if err := json.NewEncoder(file).Encode(line{Run: &run}); err != nil {
@@ -62,20 +75,19 @@ func (r *Results) Close() error { return r.file.Close() }
 
 // Read reads the runs of a file of results, in their order.
 func Read(path string) ([]*Run, error) {
-	file, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: there are no results yet", path)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	var runs []*Run
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
+	n := 0
+	for text := range bytes.Lines(whole(text)) {
+		n++
 		var l line
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+		if err := json.Unmarshal(text, &l); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 		}
 		switch {
@@ -88,7 +100,7 @@ func Read(path string) ([]*Run, error) {
 			return nil, fmt.Errorf("%s:%d: neither a run nor a result of one", path, n)
 		}
 	}
-	return runs, lines.Err()
+	return runs, nil
 }
 
 // Figures are the medians of a cell over the rounds of a run.
