@@ -101,13 +101,14 @@ cross: $(SLIM) ## build for linux, darwin and windows, amd64 and arm64
 bench: ## run the benchmarks (BENCH=regexp)
 	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchmem ./...
 
-# The peers that are reached through cgo are in when their library is here;
-# bench says which are left out.
-BENCHTAGS = $(foreach peer,lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite:sqlite3.h,$(shell \
-	$${CC:-cc} -include $(lastword $(subst :, ,$(peer))) -x c -fsyntax-only /dev/null 2>/dev/null && echo $(firstword $(subst :, ,$(peer)))))
+# The peers that are reached through cgo are in when a program with their
+# library links; bench says which are left out.
+BENCHTAGS = $(foreach peer,lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite3:sqlite3.h,$(shell \
+	echo 'int main(void) { return 0; }' | $(CC) -include $(lastword $(subst :, ,$(peer))) -x c -o /dev/null - \
+	-l$(firstword $(subst :, ,$(peer))) 2>/dev/null && echo $(firstword $(subst :, ,$(peer)))))
 
 bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; 45 minutes)
-	cd bench && $(GO) build -tags "$(BENCHTAGS)" -o ../bin/bench-peers . && ../bin/bench-peers $(BENCHFLAGS)
+	cd bench && $(GO) build -tags "$(BENCHTAGS:sqlite3=sqlite)" -o ../bin/bench-peers . && ../bin/bench-peers $(BENCHFLAGS)
 
 bench-check: ## vet and test bench/, with the peers that need no C
 	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test -short ./...
