@@ -91,7 +91,7 @@ func locate(root, module string) (version, dir string, err error) {
 	}
 	fields := strings.SplitN(strings.TrimSpace(string(line)), " ", 3)
 	if len(fields) != 3 || fields[0] != module || fields[1] == "" || fields[2] == "" {
-		return "", "", fmt.Errorf("go list %s: have %q, want a version and a folder", module, line)
+		return "", "", fmt.Errorf("%s: have %q, want a version and a folder of the module cache (with vendor/ there is none: go build ./cmd/lightning takes the originals)", module, bytes.TrimSpace(line))
 	}
 	return fields[1], fields[2], nil
 }
