@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -63,7 +64,10 @@ func (h *histogram) merge(other *histogram) {
 
 // quantile returns the duration that the part q of all does not exceed.
 func (h *histogram) quantile(q float64) time.Duration {
-	rank := uint64(int64(q * float64(int64(h.n))))
+	if q == 1 {
+		return h.max
+	}
+	rank := uint64(max(0, int64(math.Ceil(q*float64(int64(h.n))))-1)) // counted from 0
 	for i, n := range h.counts {
 		if n > rank {
 			return min(middleOf(i), h.max)

@@ -21,7 +21,7 @@ func TestHistogram_QuantilesAreThoseOfSortedSamples(t *testing.T) {
 	parts[0].merge(&parts[1])
 	for _, q := range []float64{0, 0.1, 0.5, 0.9, 0.99, 0.999, 1} {
 		have := parts[0].quantile(q)
-		want := samples[min(int(q*float64(len(samples))), len(samples)-1)]
+		want := samples[max(int(math.Ceil(q*float64(len(samples)))), 1)-1]
 		if math.Abs(float64(have-want)) > 0.01*float64(want) {
 			t.Errorf("quantile %v is %v, want %v", q, have, want)
 		}
@@ -37,6 +37,13 @@ func TestHistogram_Edges(t *testing.T) {
 	h.add(math.MaxInt64, 1)
 	if h.quantile(0) != 0 || h.quantile(1) != math.MaxInt64 {
 		t.Errorf("from %v to %v", h.quantile(0), h.quantile(1))
+	}
+	var few histogram // exact: the 99th of a hundred is what 99 % do not exceed
+	for d := range time.Duration(100) {
+		few.add(d+1, 1)
+	}
+	if p50, p99 := few.quantile(0.5), few.quantile(0.99); p50 != 50 || p99 != 99 {
+		t.Errorf("of 1 to 100 the median is %d and p99 %d", p50, p99)
 	}
 	var weighed histogram
 	weighed.add(10, 16)
