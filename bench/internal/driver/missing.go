@@ -11,8 +11,8 @@ var (
 		Missing: fmt.Sprintf(missing, "liblmdb-dev", "lmdb"),
 		Notes: Notes{
 			Crash:   "`MDB_NOSYNC` and `MDB_WRITEMAP`: commits are stores into a mapped file, which the death of the process does not undo",
-			Full:    "its default: two fdatasync a commit, no `MDB_WRITEMAP`",
-			Options: "`MDB_NOTLS`; `MDB_NORDAHEAD` where the data are larger than the cache; the file is mapped whole, and what of it is in memory is not limited; writers take turns by a mutex in Go",
+			Full:    "its default: a commit is an fdatasync and a meta page written with `O_DSYNC`; no `MDB_WRITEMAP`",
+			Options: "`MDB_NOTLS`; `MDB_NORDAHEAD` where the data are larger than the cache; the file is mapped whole, and what of it is in memory is not limited; writers take turns by a mutex in Go; it is not told that keys come in order (`MDB_APPEND`)",
 			Read:    "one read transaction a session, renewed and reset for each get, copied inside it; one cgo call an operation, a batch, or 1,024 entries of a scan, which are shown where they lie in the map",
 			Tx:      "a write transaction: one writer at a time; one cgo call",
 		},
