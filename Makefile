@@ -107,7 +107,7 @@ BENCHTAGS = $(foreach peer,lmdb:lmdb.h rocksdb:rocksdb/c.h sqlite3:sqlite3.h,$(s
 	echo 'int main(void) { return 0; }' | $(CC) -include $(lastword $(subst :, ,$(peer))) -x c -o /dev/null - \
 	-l$(firstword $(subst :, ,$(peer))) 2>/dev/null && echo $(firstword $(subst :, ,$(peer)))))
 
-bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; 45 minutes)
+bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BENCHFLAGS=-help; an hour or more, 10 GB of disk)
 	cd bench && $(GO) build -tags "$(BENCHTAGS:sqlite3=sqlite)" -o ../bin/bench-peers . && ../bin/bench-peers $(BENCHFLAGS)
 
 bench-check: ## vet and test bench/, with the peers that need no C

@@ -67,7 +67,7 @@ func run(ctx context.Context) error {
 	}
 	chosen := make([]*workload.Workload, 0, len(all))
 	for _, w := range all {
-		if *large || !w.Large() {
+		if *large || !w.Long {
 			chosen = append(chosen, w)
 		}
 	}
@@ -164,7 +164,7 @@ func printList(all []*workload.Workload) error {
 	fmt.Println()
 	for _, w := range all {
 		large := ""
-		if w.Large() {
+		if w.Long {
 			large = " (large)"
 		}
 		fmt.Printf("%-9s %-15s %s%s\n", w.Group, w.Name, w.Title, large)

@@ -72,14 +72,12 @@ type Workload struct {
 	Transactions bool
 	// CacheShare divides the cache; 0 and 1 leave it whole.
 	CacheShare int64
-	// Long says that the cell gets the time of a large one.
+	// Long says that the cell gets more time, and is only run when large ones are
+	// asked for.
 	Long bool
 
 	step func(*Worker) func() (int, error)
 }
-
-// Large reports whether the workload is only run when large ones are asked for.
-func (w *Workload) Large() bool { return w.Long }
 
 // Once reports whether the workload is only run in the first round, since its
 // figure does not vary.
