@@ -93,7 +93,7 @@ func (db *DB) checkpointer() {
 	quiet := time.NewTicker(quietTime)
 	defer quiet.Stop()
 	var logged wal.LSN // at the last tick
-	var stuck uint64   // generation whose runs cannot be merged
+	var stuck uint64   // generation with which nothing more can be done
 	for {
 		select {
 		case <-db.done:
@@ -101,7 +101,11 @@ func (db *DB) checkpointer() {
 		case <-quiet.C:
 			end := db.log.End()
 			if end-logged <= quietBytes && stuck != db.version.Load().gen {
-				if db.settleQuietly(ctx, end+quietBytes) != nil {
+				err := db.settleQuietly(ctx, end+quietBytes)
+				if err == nil {
+					err = db.shrinkQuietly(ctx, end+quietBytes)
+				}
+				if err != nil {
 					stuck = db.version.Load().gen
 				}
 			}

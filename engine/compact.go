@@ -6,6 +6,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
 )
 
 // CompactInfo says what Compact did.
@@ -51,7 +52,7 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	for _, part := range []uint64{16, 64, 0} {
 		for still := 0; still < 2; { // passes that gave nothing back
 			before := db.fileBytes()
-			moved, err := db.compactPass(ctx, part)
+			moved, err := db.compactPass(ctx, db.mark(part))
 			if err != nil {
 				return info, wrap("compact", db.checkpointFailed(err))
 			}
@@ -66,14 +67,61 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	return info, nil
 }
 
-// compactPass moves what lies past the bytes in use, and one part of them
-// more, into free space before it.
-func (db *DB) compactPass(ctx context.Context, part uint64) (int64, error) {
+// mark is where btree.db would end if it held the bytes in use, and one part of
+// them more.
+func (db *DB) mark(part uint64) uint64 {
 	meta := db.version.Load().pager.Meta()
-	ceiling := extentsStart + meta.BytesUsed - meta.FreeList.Size() // at best no free list is left
+	end := extentsStart + meta.BytesUsed - meta.FreeList.Size() // at best no free list is left
 	if part > 0 {
-		ceiling += meta.BytesUsed / part
+		end += meta.BytesUsed / part
 	}
+	return end
+}
+
+// quietFree and quietPart say how much of btree.db must be free before it is
+// given back in quiet: less will be used again soon. Once begun, it goes on to
+// the end.
+const (
+	quietFree = 16 << 20
+	quietPart = 4 // of the bytes in use
+)
+
+// shrinkQuietly does what Compact does with btree.db when more of it is free
+// than is worth keeping, a slice of the file at a time, until the log has
+// reached until. It returns an error, which nobody is told, when nothing more
+// can be given back, as while a snapshot is open.
+func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
+	least := uint64(quietPart)
+	for still := 0; db.log.End() <= until; least = 64 {
+		db.checkpointMu.Lock()
+		meta := db.version.Load().pager.Meta()
+		if free := meta.FileSize - extentsStart - meta.BytesUsed; free < quietFree || free < meta.BytesUsed/least {
+			db.checkpointMu.Unlock()
+			return nil
+		}
+		slice := max(quietFree, meta.FileSize/16)
+		_, err := db.compactPass(ctx, max(db.mark(64), meta.FileSize-slice))
+		if err != nil {
+			err = db.checkpointFailed(err)
+		} else if still++; uint64(db.fileBytes()) < meta.FileSize {
+			still = 0
+		} else if still == 3 {
+			err = errStill
+		}
+		db.checkpointMu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errStill = errorf("nothing can be given back")
+
+// compactPass moves what lies past an offset in btree.db into free space before
+// it. The caller holds checkpointMu.
+func (db *DB) compactPass(ctx context.Context, ceiling uint64) (int64, error) {
+	meta := db.version.Load().pager.Meta()
 	var moved int64
 	disk, err := db.writeTrees(generation{
 		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},

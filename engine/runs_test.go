@@ -556,3 +556,56 @@ func TestRuns_DamagedRunIsLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+// Left alone, a database gives back what it has no use for, without Compact,
+// and what a snapshot shows stays.
+func TestQuiet_GivesFreeSpaceBack(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncOff})
+	value := make([]byte, 1000)
+	ctx := context.Background()
+	for i := range 40_000 {
+		if err := db.Put(fmt.Appendf(nil, "%08d", i), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.DeleteRange([]byte("00001000"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := db.Checkpoint(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have := db.Stats().FileBytes; have < 40_000_000 {
+		t.Fatalf("%d bytes although a snapshot reads them", have)
+	}
+	n := 0
+	for range snapshot.Scan(nil, nil) {
+		n++
+	}
+	if n != 40_000 || snapshot.Err() != nil {
+		t.Fatalf("the snapshot has %d keys, %v", n, snapshot.Err())
+	}
+	snapshot.Close()
+	// One more generation, since with the last one nothing could be done.
+	if err := db.Put([]byte("x"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); db.Stats().FileBytes > 3_000_000; {
+		if time.Now().After(deadline) {
+			t.Fatalf("still %+v", db.Stats())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	closeDB(t, db)
+}

@@ -42,18 +42,22 @@ func openLightning(dir string, c Config) (DB, error) {
 }
 
 // Settle also waits until the sorted runs are merged into the tree, which the
-// engine does by itself after a checkpoint that wrote one.
+// engine does by itself after a checkpoint that wrote one, and until it has
+// given back what is free, which it does when it is left alone for a second.
 func (d *lightningDB) Settle() error {
 	if _, err := d.db.Checkpoint(context.Background()); err != nil {
 		return err
 	}
 	const longest = 5 * time.Minute // on a full disk runs may stay for ever
-	for start := time.Now(); d.db.Stats().Runs > 0; time.Sleep(20 * time.Millisecond) {
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		s := d.db.Stats()
+		if s.Runs == 0 && s.FreeBytes+s.PendingBytes < max(s.UsedBytes/4, 16<<20) {
+			return nil
+		}
 		if time.Since(start) > longest {
-			return fmt.Errorf("the sorted runs were not merged in %v", longest)
+			return fmt.Errorf("not settled in %v: %+v", longest, s)
 		}
 	}
-	return nil
 }
 
 func (d *lightningDB) Compact() error {
