@@ -52,7 +52,7 @@ func scenario(t *testing.T, sim *faultfs.Sim, m *model, p *promises, seed uint64
 		case n < 11:
 			m.mustAppend(t, rnd.IntN(1200))
 		case n < 12:
-			m.mustAppend(t, 3000+rnd.IntN(4000))
+			m.mustAppend(t, 3000+rnd.IntN(12000)) // some in three writes
 		case n < 15:
 			m.mustSync(t)
 		case n < 17:

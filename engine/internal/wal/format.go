@@ -152,9 +152,14 @@ func (r *recordHeader) belongs(h *header, lsn LSN, rest int64) bool {
 	return r.lsn == lsn && r.number == uint32(h.number) && r.size() <= rest && (r.count != 0 || r.length == 0)
 }
 
-// seal writes the checksum into the whole record b.
-func seal(b []byte, seed uint32) {
-	le.PutUint32(b, crc32.Update(seed, castagnoli, b[4:]))
+// seal writes its checksum into the record that begins with head, which holds
+// its header, and goes on with the other parts.
+func seal(head []byte, seed uint32, parts ...[]byte) {
+	sum := crc32.Update(seed, castagnoli, head[4:])
+	for _, p := range parts {
+		sum = crc32.Update(sum, castagnoli, p)
+	}
+	le.PutUint32(head, sum)
 }
 
 // sealed reports whether the checksum of the whole record b holds.

@@ -175,10 +175,18 @@ func (l *Log) Append(seq kv.Seq, count uint32, payload ...[]byte) (LSN, error) {
 // rest is the space left in the active segment.
 func (l *Log) rest() int64 { return int64(l.active.end - l.place) }
 
+// longPiece is the length from which the last piece of a payload is written from
+// where it is, by a write of its own.
+const longPiece = 8 << 10
+
 // write writes the record h of size bytes to its place in the active segment,
 // and zeros where the next one will stand.
 func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
-	total := int(min(size+recordSize, l.rest()))
+	var long []byte
+	if last := len(payload) - 1; last >= 0 && len(payload[last]) >= longPiece {
+		long, payload = payload[last], payload[:last]
+	}
+	total := int(min(size+recordSize, l.rest())) - len(long)
 	if cap(l.buf) < total {
 		l.buf = make([]byte, 0, max(total, 4096))
 	}
@@ -188,19 +196,41 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 	for _, p := range payload {
 		b = append(b, p...)
 	}
-	clear(b[len(b):total])
+	head := len(b)
+	clear(b[head:total])
 	b = b[:total]
-	seal(b[:size], l.active.crc)
-	n, err := l.active.file.WriteAt(b, l.active.offset(h.lsn))
+	end := int(size) - len(long) // of the record in b
+	seal(b[:head], l.active.crc, long, b[head:end])
+
+	off := l.active.offset(h.lsn)
+	if len(long) > 0 {
+		// The head comes last: until then zeros stand in its place, as they do
+		// behind every record, and there is none.
+		err := l.writeAt(h, long, off+int64(head))
+		if err == nil {
+			err = l.writeAt(h, b[head:], off+int64(head+len(long)))
+		}
+		if err != nil {
+			return err
+		}
+		b = b[:head]
+	}
+	err := l.writeAt(h, b, off)
 	if cap(l.buf) > maxKeptBuffer {
 		l.buf = nil
 	}
+	return err
+}
+
+// writeAt writes a part of the record h.
+func (l *Log) writeAt(h *recordHeader, b []byte, off int64) error {
+	n, err := l.active.file.WriteAt(b, off)
 	if err == nil {
 		return nil
 	}
 	err = errorf("write log record at %d: %w", h.lsn, err)
-	if vfs.IsNoSpace(err) && l.wipe(h.lsn, n) == nil {
-		return err
+	if vfs.IsNoSpace(err) && (off != l.active.offset(h.lsn) || l.wipe(h.lsn, n) == nil) {
+		return err // without its head there is no record
 	}
 	return l.fail(err)
 }

@@ -289,6 +289,67 @@ func TestF05_NoSpace_InPlace(t *testing.T) {
 	m.reopen(t)
 }
 
+// A long record is written in three parts, its head last. Whichever of them the
+// disk has no room for, the record is not there, and the log goes on.
+func TestF05_NoSpace_InALongRecord(t *testing.T) {
+	const long, head, all = 10000, recordSize + 5000, 15000
+	for part, lengths := range [][]int{{0, 1, 4096, long}, {0, 1, recordSize}, {0, 1, 39, 40, 4999, head}} {
+		for _, n := range lengths {
+			in := faultfs.Inject(vfs.NewMem())
+			o := small(in)
+			o.Mapped, o.SegmentSize = false, 64<<10
+			m := create(t, o)
+			m.mustAppend(t, 100, 5000) // the second segment has room for more
+			m.mustSync(t)
+			in.FailNth(1+part, &faultfs.ShortWrite{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+			if err := m.append(all); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
+				t.Fatalf("part %d, %d bytes: Append: %v", part, n, err)
+			}
+			m.reopen(t)
+			in.FailNth(1+part, &faultfs.ShortWrite{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+			if err := m.append(all); !vfs.IsNoSpace(err) {
+				t.Fatalf("part %d, %d bytes: Append again: %v", part, n, err)
+			}
+			m.mustAppend(t, 200, all, 50)
+			m.mustSync(t)
+			m.reopen(t)
+			m.mustAppend(t, all)
+			m.reopen(t)
+		}
+	}
+}
+
+// Of a long record whose writing failed a recovery finds all or nothing.
+func TestF04_FailedWrite_OfALongRecord(t *testing.T) {
+	for part := range 3 {
+		for _, n := range []int{0, 1, 39, 40, 41, 4999, 9999, 10000} {
+			in := faultfs.Inject(vfs.NewMem())
+			o := small(in)
+			o.Mapped, o.SegmentSize = false, 64<<10
+			m := create(t, o)
+			m.mustAppend(t, 100, 5000) // the second segment has room for more
+			in.FailNth(1+part, &faultfs.ShortWrite{Bytes: n, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
+			if err := m.append(15000); !errors.Is(err, ErrFailed) || !errors.Is(err, faultfs.ErrIO) {
+				t.Fatalf("part %d, %d bytes: Append: %v, want ErrFailed and the cause", part, n, err)
+			}
+			seq, want := m.lastSeq()+1, uint64(2)
+			if part == 2 && n >= recordSize+5000 {
+				want = 3 // all of it was written
+			}
+			m.entries = append(m.entries, entry{
+				seq: seq, count: uint32(1 + seq%3), end: m.log.End() + LSN(align(recordSize+15000)), payload: payload(seq, 15000),
+			})
+			l, r, err := Open(m.o, m.meta, matcher(m.entries, new(int)))
+			if err != nil || r.Records != want {
+				t.Fatalf("part %d, %d bytes: Open: %d records, %v; want %d", part, n, r.Records, err, want)
+			}
+			if err := l.Close(true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestF04_FailedWrite(t *testing.T) {
 	for n := range 160 {
 		in := faultfs.Inject(vfs.NewMem())
