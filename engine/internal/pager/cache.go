@@ -134,6 +134,10 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 const (
 	largestValue = 16 // a value takes at most this part of the cache
 	admitOneOf   = 8
+	// admitLargeOneOf is admitOneOf for a value that past the cache is read
+	// without a copy: to admit it costs several times as much, the pages of its
+	// memory being found, cleared, and made huge.
+	admitLargeOneOf = 32
 )
 
 // value returns the overflow extent of ref, its body in plain, if it is in
@@ -161,9 +165,10 @@ func (f *Frame) holdsValue(ref node.Ref) bool {
 
 // wants reports whether the value of ref, which is not in memory, should be
 // kept once it has been read: always while there is room, and where others
-// must leave for it one time in admitOneOf. Its memory must be found and filled
-// for that, which costs more than to read it past the cache: what is read often
-// comes in soon, and the rest does not pay for a place that it will lose.
+// must leave for it one time in admitOneOf, or in admitLargeOneOf. Its memory
+// must be found and filled for that, which costs more than to read it past the
+// cache: what is read often comes in soon, and the rest does not pay for a place
+// that it will lose.
 func (c *cache) wants(ref node.Ref) bool {
 	if int64(ref.Len) > c.limit/largestValue {
 		return false
@@ -174,6 +179,9 @@ func (c *cache) wants(ref node.Ref) bool {
 		return true
 	}
 	c.refused++
+	if ref.Len > directBytes {
+		return c.refused%admitLargeOneOf == 0
+	}
 	return c.refused%admitOneOf == 0
 }
 
