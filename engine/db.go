@@ -231,6 +231,9 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 		SegmentSize: db.opts.SegmentBytes,
 		Mapped:      db.opts.Sync != SyncFull,
 		MaxHeld:     db.opts.MaxHeldBytes,
+		// As many as the memtables have in the log when all are full: checkpoints
+		// release them faster or slower than the writers need them again.
+		Spares: int(min((maxFrozen+1)*db.opts.MemtableBytes, db.opts.MaxWALBytes)/db.opts.SegmentBytes) + 1,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
@@ -650,4 +651,32 @@ func TestClose_BesideEverything(t *testing.T) {
 		closeDB(t, db)
 		wg.Wait()
 	}
+}
+
+// A log that is written as fast as it can be goes round in the segments that it
+// has: making one costs as much as filling it.
+func TestLog_IsUsedAgain(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	db := open(t, "db", engine.Options{FS: in, Sync: engine.SyncOff, MemtableBytes: 256 << 10, SegmentBytes: 64 << 10})
+	var segments, again atomic.Int64
+	in.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpRename {
+			if strings.HasSuffix(op.NewName, ".log") {
+				segments.Add(1)
+			}
+			if strings.Contains(op.Name, "spare-") {
+				again.Add(1)
+			}
+		}
+		return nil
+	})
+	value := strings.Repeat("v", 10<<10)
+	for i := range 1000 {
+		mustPut(t, db, fmt.Sprintf("%03d", i), value)
+	}
+	in.SetHook(nil)
+	if n := segments.Load(); n < 100 || again.Load() < n*2/3 {
+		t.Errorf("of %d segments %d were used before", n, again.Load())
+	}
+	closeDB(t, db)
 }
