@@ -17,9 +17,10 @@ import (
 // A checkpoint writes the frozen memtables to btree.db, into the trees or as
 // sorted runs in front of them (runs.go):
 //
-//  1. Everything in them is durable in the log, and visible, before.
-//  2. Only new extents are written, into space that neither the newest durable
+//  1. Only new extents are written, into space that neither the newest durable
 //     meta nor any open view can reach.
+//  2. Everything in them is durable in the log, and visible, before the meta is
+//     written.
 //  3. The new meta is written when all it names is durable; then the version
 //     with the new trees is published, and the log before it is released.
 //
@@ -188,15 +189,17 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 	if len(frozen) == 0 {
 		return CheckpointInfo{Seq: uint64(db.version.Load().pager.Meta().Seq)}, nil
 	}
-	newest := frozen[0]
-	// Under SyncFull nothing may be in a tree that is not visible yet; in every
-	// mode only what is durable of the log is recycled.
-	if err := db.waitDurable(newest.end); err != nil {
+	if err := db.failed(); err != nil {
 		return CheckpointInfo{}, err
 	}
+	newest := frozen[0]
 	disk, err := db.writeTrees(generation{
 		wanted: newest.spaces,
 		change: func(w *pager.Writer, sp *space) (*space, error) { return db.writeSpace(ctx, w, sp, frozen) },
+		// Under SyncFull nothing may be in a tree that is not visible yet; in every
+		// mode only what is durable of the log is recycled. While the extents were
+		// written, most of it became durable by itself.
+		ready: func() error { return db.waitDurable(newest.end) },
 		meta: func(m *pager.Meta) {
 			m.Seq, m.LogStart, m.LogSegment = newest.seq, uint64(newest.end), newest.segment
 			if m.LogEnd = 0; closing {
@@ -243,6 +246,9 @@ type generation struct {
 	change func(*pager.Writer, *space) (*space, error)
 	// meta completes the meta: the place in the log.
 	meta func(*pager.Meta)
+	// ready, when not nil, is called between the writing of the extents and that
+	// of the meta; an error of it leaves the old generation.
+	ready func() error
 	// ceiling, when not 0, moves what lies past it before it, and cuts the file.
 	ceiling uint64
 }
@@ -256,6 +262,9 @@ func (db *DB) writeTrees(g generation) (map[kv.Keyspace]*space, error) {
 		return nil, err
 	}
 	disk, meta, err := db.writeSpaces(w, p, g)
+	if err == nil && g.ready != nil {
+		err = g.ready()
+	}
 	if err != nil {
 		w.Abort()
 		return nil, err

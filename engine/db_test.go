@@ -653,6 +653,66 @@ func TestClose_BesideEverything(t *testing.T) {
 	}
 }
 
+// A checkpoint writes its extents while the log is still on its way to the
+// disk. Its meta must wait: what it names as the start of the log is durable.
+func TestCheckpoint_TheMetaWaitsForTheLog(t *testing.T) {
+	disk := vfs.NewMem()
+	in := faultfs.Inject(disk)
+	db := open(t, "db", engine.Options{FS: in, Sync: engine.SyncOff})
+	var mu sync.Mutex
+	dirty, metas, extents := map[string]bool{}, 0, 0
+	broken := false
+	in.SetHook(func(op faultfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		inLog := strings.HasSuffix(op.Name, ".log") || strings.HasSuffix(op.Name, ".tmp")
+		switch {
+		case inLog && op.Kind == faultfs.OpWrite && op.Off > 0: // of a record
+			dirty[op.Name] = true
+		case inLog && op.Kind == faultfs.OpSync && broken:
+			return faultfs.ErrIO
+		case inLog && op.Kind == faultfs.OpSync:
+			delete(dirty, op.Name)
+		case op.Kind == faultfs.OpWrite && strings.HasSuffix(op.Name, "btree.db") && op.Off < 8192:
+			metas++
+			if len(dirty) > 0 {
+				t.Errorf("a meta is written before %d segments of the log are synced", len(dirty))
+			}
+		case op.Kind == faultfs.OpWrite && strings.HasSuffix(op.Name, "btree.db"):
+			extents++
+		}
+		return nil
+	})
+	for i := range 3 {
+		mustPut(t, db, fmt.Sprintf("%03d", i), "v")
+		if _, err := db.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if metas != 3 {
+		t.Errorf("%d metas written, want 3", metas)
+	}
+	mustPut(t, db, "last", "v")
+	mu.Lock()
+	broken = true
+	mu.Unlock()
+	if _, err := db.Checkpoint(context.Background()); !errors.Is(err, engine.ErrFailed) {
+		t.Errorf("checkpoint when the log cannot be synced: %v", err)
+	}
+	mu.Lock()
+	extents = 0
+	mu.Unlock()
+	if _, err := db.Checkpoint(context.Background()); !errors.Is(err, engine.ErrFailed) || extents > 0 || metas != 3 {
+		t.Errorf("afterwards: %v, %d extents and %d metas written", err, extents, metas-3)
+	}
+	if err := db.Close(); !errors.Is(err, engine.ErrFailed) {
+		t.Errorf("close: %v", err)
+	}
+	db = open(t, "db", engine.Options{FS: disk})
+	wantValue(t, db, []byte("last"), []byte("v"))
+	closeDB(t, db)
+}
+
 // A log that is written as fast as it can be goes round in the segments that it
 // has: making one costs as much as filling it.
 func TestLog_IsUsedAgain(t *testing.T) {
