@@ -34,6 +34,21 @@ func reserve(f *os.File, off, n int64) error {
 	return err
 }
 
+// WriteBack implements WriteBacker. Its error must not be dropped: where the
+// file system fails to find blocks for pages it drops them, and tells so only
+// the call that asked for them to be written.
+func (f *osFile) WriteBack(off, n int64) error {
+	err := control("sync_file_range", f.file, func(fd int) error {
+		return ignoringEINTR(func() error { return unix.SyncFileRange(fd, off, n, unix.SYNC_FILE_RANGE_WRITE) })
+	})
+	for _, none := range [...]error{unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM} {
+		if errors.Is(err, none) {
+			return nil
+		}
+	}
+	return err
+}
+
 // Map implements Mapper. Map(0) ends the mapping. The caller must not let Map
 // or Close run while WriteAt does: WriteAt takes no lock.
 func (f *osFile) Map(n int64) error {

@@ -2,6 +2,8 @@ package vfs_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -177,6 +179,34 @@ func TestOS_Map_WriteAllocatesNothing(t *testing.T) {
 
 // A lock whose file was removed must not exclude those who lock a new one, nor
 // be taken for it.
+func TestOS_WriteBack(t *testing.T) {
+	f := openTemp(t)
+	want := bytes.Repeat([]byte("write back"), 100_000)
+	if _, err := f.WriteAt(want, 512); err != nil {
+		t.Fatal(err)
+	}
+	back := f.(vfs.WriteBacker)
+	if err := back.WriteBack(512, int64(len(want))); err != nil {
+		t.Fatal(err)
+	}
+	have := make([]byte, len(want))
+	if _, err := f.ReadAt(have, 512); err != nil || !bytes.Equal(have, want) {
+		t.Errorf("what was written does not read back: %v", err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Error(err)
+	}
+	if err := back.WriteBack(-1, 1); err == nil {
+		t.Error("an impossible range: no error")
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := back.WriteBack(512, 1); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("of a closed file: %v", err)
+	}
+}
+
 func TestOS_Lock_OnAReplacedFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "LOCK")
 	first, err := vfs.OS().Lock(name, "first")

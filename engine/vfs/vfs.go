@@ -118,6 +118,15 @@ type Mapper interface {
 	Map(n int64) error
 }
 
+// WriteBacker is a File that can begin to move what was written to the disk, so
+// that a later Sync has less to wait for. WriteBack does not wait for the disk,
+// and makes nothing durable. After an error what was written there may be lost
+// though a Sync succeeds: it must be written again, or be of no use to anybody.
+// Where the system has no such call it does nothing.
+type WriteBacker interface {
+	WriteBack(off, n int64) error
+}
+
 // Lock is a held lock. SetHolder replaces the text in the lock's file.
 // Close releases the lock and leaves the file.
 type Lock interface {

@@ -68,8 +68,18 @@ func (s *staging) write(b []byte, off uint64) error {
 		return errorf("%s: write %d bytes at %d: %w", s.file.Name(), len(b), off, err)
 	}
 	s.written.Add(uint64(len(b)))
+	if w, ok := s.file.(vfs.WriteBacker); ok && len(b) >= writeBackBytes {
+		if err := w.WriteBack(int64(off), int64(len(b))); err != nil {
+			return errorf("%s: write back %d bytes at %d: %w", s.file.Name(), len(b), off, err)
+		}
+	}
 	return nil
 }
+
+// writeBackBytes is the length from which a write is sent to the disk at once:
+// the disk then works while the next ones are made, and the sync that ends the
+// generation finds little left to do.
+const writeBackBytes = 256 << 10
 
 // drop forgets what is staged.
 func (s *staging) drop() {
