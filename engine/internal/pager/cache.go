@@ -52,7 +52,15 @@ type cache struct {
 
 	// valuesMu guards values. Both are held to change it, cache.mu first.
 	valuesMu sync.RWMutex
-	values   map[uint64]*Frame // of overflow extents, by offset
+	values   map[uint64]kept // of overflow extents, by offset
+}
+
+// kept is a value in memory. Its first byte is where the frame says, too; but a
+// reader asks for it while the frame, which says whether it is the right one, is
+// still on its way to the processor.
+type kept struct {
+	frame *Frame
+	first *byte
 }
 
 // place is a list of the cache.
@@ -79,7 +87,7 @@ func (c *cache) init(limit int64) {
 	c.huge.init(limit)
 	n := min(max(limit/4096, 16), 1<<20)
 	c.ghosts = make([]ghost, 1<<bits.Len64(uint64(n-1)))
-	c.values = map[uint64]*Frame{}
+	c.values = map[uint64]kept{}
 }
 
 // admit makes n the data of f, which its loader has read, if the limit allows.
@@ -144,9 +152,14 @@ const (
 // memory, else nil.
 func (c *cache) value(ref node.Ref, ks kv.Keyspace) node.Node {
 	c.valuesMu.RLock()
-	f := c.values[ref.Off]
+	k := c.values[ref.Off]
 	c.valuesMu.RUnlock()
-	if f == nil || !f.holdsValue(ref) || f.keyspace != ks {
+	f := k.frame
+	if f == nil {
+		return nil
+	}
+	node.Prefetch(k.first, 0)
+	if !f.holdsValue(ref) || f.keyspace != ks {
 		return nil
 	}
 	n := f.resident()
@@ -196,7 +209,7 @@ func (c *cache) admitValue(ref node.Ref, ks kv.Keyspace, n node.Node) {
 	c.huge.cover(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.values[ref.Off]; old != nil {
+	if old := c.values[ref.Off].frame; old != nil {
 		if old.holdsValue(ref) {
 			return // another reader was first
 		}
@@ -209,14 +222,14 @@ func (c *cache) admitValue(ref node.Ref, ks kv.Keyspace, n node.Node) {
 	}
 	c.insert(f, n, cost, where, nil)
 	c.valuesMu.Lock()
-	c.values[ref.Off] = f
+	c.values[ref.Off] = kept{f, unsafe.SliceData(n)}
 	c.valuesMu.Unlock()
 }
 
 // releaseValue is release for the extent of ref, if it is a value in memory.
 func (c *cache) releaseValue(ref node.Ref) {
 	c.valuesMu.RLock()
-	f := c.values[ref.Off]
+	f := c.values[ref.Off].frame
 	c.valuesMu.RUnlock()
 	if f != nil && f.holdsValue(ref) {
 		c.release(f)

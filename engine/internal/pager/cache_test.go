@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
@@ -48,7 +49,7 @@ func (c *cache) check() error {
 			}
 			if n.Kind() == node.Overflow {
 				values++
-				if c.values[f.Ref().Off] != f {
+				if c.values[f.Ref().Off] != (kept{f, unsafe.SliceData(n)}) {
 					return fmt.Errorf("the value at %d is not found", f.Ref().Off)
 				}
 			}
