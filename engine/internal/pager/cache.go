@@ -48,7 +48,7 @@ type cache struct {
 	ghosts []ghost // who left lately, by hash of offset
 	left   uint32  // how many left in all
 
-	refused uint32 // values for which there was no room
+	refused, refusedLarge uint32 // values for which there was no room
 
 	// valuesMu guards values. Both are held to change it, cache.mu first.
 	valuesMu sync.RWMutex
@@ -191,10 +191,11 @@ func (c *cache) wants(ref node.Ref) bool {
 	if c.used+int64(ref.Len)+int64(ref.Len)/8+int64(frameBytes) <= c.limit {
 		return true
 	}
-	c.refused++
 	if ref.Len > directBytes {
-		return c.refused%admitLargeOneOf == 0
+		c.refusedLarge++
+		return c.refusedLarge%admitLargeOneOf == 0
 	}
+	c.refused++
 	return c.refused%admitOneOf == 0
 }
 

@@ -110,6 +110,35 @@ func TestCache_ValuesWaitForRoom(t *testing.T) {
 	}
 }
 
+// Of long values that are a quarter more than the cache holds, most are found
+// there, in whatever order they are read; and others take their places once they
+// are read instead.
+func TestCache_LongValuesDoNotPushEachOtherOut(t *testing.T) {
+	const size, n, rounds = 200 << 10, 80, 40
+	p, refs := valuesOf(t, vfs.NewMem(), size, 2*n, n*size*4/5)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	hitRate := func(next func(i int) int) float64 {
+		hits := 0
+		for i := range rounds * n {
+			k := next(i)
+			if readValue(t, p, refs[k], valueNumber(k, size)) {
+				hits++
+			}
+		}
+		return float64(hits) / (rounds * n)
+	}
+	around := hitRate(func(i int) int { return i % n })
+	random := hitRate(func(int) int { return rnd.IntN(n) })
+	hitRate(func(int) int { return n + rnd.IntN(n) })
+	others := hitRate(func(int) int { return n + rnd.IntN(n) })
+	if around < 0.6 || random < 0.7 || others < 0.7 {
+		t.Errorf("hit rates: %.2f one after the other, %.2f at random, %.2f of the others", around, random, others)
+	}
+	if err := p.cache.check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // An extent that takes the place of a freed one is never read as the old one,
 // and the other way round, whatever the memory still holds.
 func TestCache_AValueInThePlaceOfAnother(t *testing.T) {
