@@ -66,10 +66,11 @@ type DB struct {
 	failure atomic.Pointer[error] // set once: no more writes
 	lock    vfs.Lock
 
-	wake    chan struct{} // there is something to checkpoint
-	prepare chan struct{} // the next log segment is wanted
-	dirty   chan struct{} // SyncNormal: something to sync
-	done    chan struct{} // closed by Close
+	wake    chan struct{}    // there is something to checkpoint
+	prepare chan struct{}    // the next log segment is wanted
+	dirty   chan struct{}    // SyncNormal: something to sync
+	missed  chan kv.Keyspace // its tree wants a filter
+	done    chan struct{}    // closed by Close
 	workers sync.WaitGroup
 
 	counters counters
@@ -108,6 +109,7 @@ func Open(dir string, o *Options) (*DB, error) {
 		wake:    make(chan struct{}, 1),
 		prepare: make(chan struct{}, 1),
 		dirty:   make(chan struct{}, 1),
+		missed:  make(chan kv.Keyspace, 1),
 		done:    make(chan struct{}),
 	}
 	db.room = sync.NewCond(&db.mu)
@@ -121,6 +123,8 @@ func Open(dir string, o *Options) (*DB, error) {
 	if err != nil {
 		return nil, errorf("open %s: %w", dir, public(err))
 	}
+	db.workers.Add(1)
+	go db.filterer()
 	db.report.Duration = time.Since(began)
 	return db, nil
 }
@@ -240,6 +244,7 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 // publish makes v what readers see. The caller holds mu, or is alone.
 func (db *DB) publish(v *version) {
 	old := db.version.Load()
+	v.wanted = db.missed
 	db.version.Store(v)
 	if old == nil || old.active != v.active {
 		db.chain = append(db.chain, weak.Make(v.active))

@@ -38,6 +38,7 @@ type Stats struct {
 	CacheLimit  uint64
 	CacheHits   uint64
 	CacheMisses uint64
+	FilterBytes uint64 // of filters in memory, beside the cache: those of runs, and of trees
 
 	Generation uint64 // of the trees
 	Seq        uint64 // newest operation that a new reader sees
@@ -71,6 +72,7 @@ func (db *DB) Stats() Stats {
 		s.Entries += entries
 		s.DataBytes += bytes
 		s.Runs += len(sp.runs)
+		s.FilterBytes += sp.filterBytes()
 	}
 	p := v.pager.Stats()
 	s.FileBytes, s.UsedBytes, s.FreeBytes, s.PendingBytes = uint64(p.FileSize), uint64(p.BytesUsed), uint64(p.FreeBytes), uint64(p.PendingBytes)

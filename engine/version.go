@@ -21,6 +21,7 @@ type version struct {
 	active *mem
 	frozen []*mem // newest first
 	spaces *spaces
+	wanted chan<- kv.Keyspace // DB.missed
 }
 
 // mem is a memtable in its place in the order of commits.
@@ -116,6 +117,9 @@ func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte
 		}
 	}
 	value, kind, err := sp.tree.Get(key, hash, dst)
+	if kind == 0 && err == nil {
+		v.missed(sp, hash)
+	}
 	return value, kind == kv.Set, err
 }
 
@@ -137,6 +141,9 @@ func (v *version) has(sp *space, key []byte, hash uint64, seq kv.Seq) (bool, err
 		}
 	}
 	kind, err := sp.tree.Has(key, hash)
+	if kind == 0 && err == nil {
+		v.missed(sp, hash)
+	}
 	return kind == kv.Set, err
 }
 

@@ -28,14 +28,34 @@ func (db *DB) acquire() (*view, error) {
 func (w *view) open(db *DB) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	v := db.version.Load()
-	if v == nil || db.closing() {
-		return ErrClosed
+	v, err := db.pin()
+	if err != nil {
+		return err
 	}
-	db.pins[v.gen]++
 	db.counters.views.Add(1)
 	w.db, w.v, w.seq = db, v, kv.Seq(db.visible.Load())
 	return nil
+}
+
+// pin returns the newest version, whose extents are not used again before it is
+// unpinned. The caller holds mu.
+func (db *DB) pin() (*version, error) {
+	v := db.version.Load()
+	if v == nil || db.closing() {
+		return nil, ErrClosed
+	}
+	db.pins[v.gen]++
+	return v, nil
+}
+
+// unpin takes a pin back. The caller holds mu.
+func (db *DB) unpin(v *version) {
+	if db.pins[v.gen]--; db.pins[v.gen] == 0 {
+		delete(db.pins, v.gen)
+		if db.follow != nil {
+			db.follow.closeOld(db.pins)
+		}
+	}
 }
 
 // release closes a view. It may be called again.
@@ -47,12 +67,7 @@ func (w *view) release() {
 	db.counters.views.Add(-1)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.pins[w.v.gen]--; db.pins[w.v.gen] == 0 {
-		delete(db.pins, w.v.gen)
-		if db.follow != nil {
-			db.follow.closeOld(db.pins)
-		}
-	}
+	db.unpin(w.v)
 }
 
 // over reports whether the view, or the database, is closed.

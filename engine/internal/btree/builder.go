@@ -28,7 +28,7 @@ type builder struct {
 	branch node.BranchBuilder
 	nodes  uint64       // written
 	hot    bool         // new entries belong with a leaf that is in memory
-	hashes func(uint64) // of a run, sees the hash of every new key
+	hashes func(uint64) // sees the hash of every new key; may be nil
 }
 
 // level is the right edge of one level: the items of its last one or two

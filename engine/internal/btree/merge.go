@@ -40,7 +40,15 @@ type MergeStats struct {
 // values stay as they are during the whole merge, and are not copied.
 func Merge(stop func() error, w *pager.Writer, t *Tree, edits kv.Cursor, ranges kv.RangeDeletes) (*Tree, MergeStats, error) {
 	m := merger{builder: builder{w: w, t: t}, stop: stop, edits: edits, ranges: coalesce(ranges)}
-	return m.merge()
+	f := t.keyFilter()
+	if f != nil {
+		m.hashes = f.add
+	}
+	merged, stats, err := m.merge()
+	if err == nil && merged != t && f != nil && !f.blunt(merged.Len()) {
+		merged.filter.Store(f)
+	}
+	return merged, stats, err
 }
 
 // merge does what Merge says.
@@ -58,7 +66,7 @@ func (m *merger) merge() (*Tree, MergeStats, error) {
 		m.stats.Entries = t.Len()
 		return t, m.stats, nil
 	}
-	merged := &Tree{p: t.p, root: root, cfg: t.cfg}
+	merged := t.heir(root)
 	m.stats.Entries = merged.Len()
 	m.stats.Nodes = m.nodes
 	return merged, m.stats, nil

@@ -29,7 +29,9 @@ func Relocate(w *pager.Writer, t *Tree, limit uint64) (*Tree, uint64, error) {
 	if root == t.root {
 		return t, 0, nil
 	}
-	return &Tree{p: t.p, root: root, cfg: t.cfg}, r.moved, nil
+	moved := t.heir(root)
+	moved.filter.Store(t.keyFilter())
+	return moved, r.moved, nil
 }
 
 type relocator struct {

@@ -19,6 +19,7 @@ package btree
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/lightning-db/lightning/engine/internal/compress"
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -36,11 +37,13 @@ type Config struct {
 // prefetched is how much of a leaf is asked for at once before it is searched.
 func (c *Config) prefetched() int { return min(int(c.PageSize), 4096) }
 
-// Tree is one state of a keyspace. It is immutable.
+// Tree is one state of a keyspace. It is immutable, but that it may get a filter.
 type Tree struct {
-	p    *pager.Pager
-	root *pager.Frame // nil: no entries
-	cfg  Config
+	p      *pager.Pager
+	root   *pager.Frame // nil: no entries
+	filter atomic.Pointer[keyFilter]
+	cfg    Config
+	missed atomic.Uint64 // gets that Missed counted
 }
 
 // Open returns the tree below root, which may be zero: the empty tree. It
@@ -69,10 +72,15 @@ func (t *Tree) Len() uint64 { return t.Root().Count }
 // tombstone of it. hash is kv.Hash(key). It allocates nothing when the node is
 // in memory and dst has room.
 func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, kind kv.Kind, err error) {
+	f := t.filter.Load()
+	if f.denies(hash) {
+		return dst, 0, nil
+	}
 	v, size, overflow, found, err := t.find(t.root, key, uint8(hash))
 	if err != nil || !found {
 		return dst, 0, err
 	}
+	f.found(hash)
 	if overflow {
 		if size == 0 {
 			return dst, kv.Delete, nil
@@ -87,6 +95,10 @@ func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, kind kv.K
 
 // Has returns the kind that Get does. hash is kv.Hash(key).
 func (t *Tree) Has(key []byte, hash uint64) (kv.Kind, error) {
+	f := t.filter.Load()
+	if f.denies(hash) {
+		return 0, nil
+	}
 	_, size, overflow, found, err := t.find(t.root, key, uint8(hash))
 	switch {
 	case err != nil || !found:
@@ -94,6 +106,7 @@ func (t *Tree) Has(key []byte, hash uint64) (kv.Kind, error) {
 	case overflow && size == 0:
 		return kv.Delete, nil
 	}
+	f.found(hash)
 	return kv.Set, nil
 }
 

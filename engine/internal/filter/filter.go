@@ -1,7 +1,8 @@
-// Package filter tells of a sorted run, in one cache line, that it does not
-// have a key. It is a blocked Bloom filter (Putze, Sanders and Singler, "Cache-,
+// Package filter tells of a sorted run or a tree, in one cache line, that it does
+// not have a key. It is a blocked Bloom filter (Putze, Sanders and Singler, "Cache-,
 // Hash- and Space-Efficient Bloom Filters", 2007): a key sets six bits of one
-// block of 512. At ten bits a key about one absent key in 75 passes.
+// block of 512. At ten bits a key about one absent key in 75 passes; where half
+// as many keys again were added, one in 20.
 //
 // The layout is part of the file format (docs/FORMAT.md, "Filter").
 package filter
@@ -9,6 +10,7 @@ package filter
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
 )
 
 const (
@@ -18,14 +20,23 @@ const (
 )
 
 // Filter is a set of key hashes (kv.Hash) that may claim to have one that it
-// has not, but never the other way round. It is immutable; a nil Filter claims
-// to have all.
+// has not, but never the other way round. A nil Filter claims to have all.
 type Filter struct{ blocks [][8]uint64 }
+
+// Size returns the length in bytes, in memory and encoded, of a filter with room
+// for so many keys.
+func Size(keys uint64) uint64 {
+	return max(1, (keys*bitsPerKey+blockBytes*8-1)/(blockBytes*8)) * blockBytes
+}
+
+// Sized returns an empty filter with room for so many keys.
+func Sized(keys uint64) *Filter {
+	return &Filter{blocks: make([][8]uint64, Size(keys)/blockBytes)}
+}
 
 // New returns the filter of the keys with these hashes.
 func New(hashes []uint64) *Filter {
-	n := (len(hashes)*bitsPerKey + blockBytes*8 - 1) / (blockBytes * 8)
-	f := &Filter{blocks: make([][8]uint64, max(n, 1))}
+	f := Sized(uint64(len(hashes)))
 	for _, h := range hashes {
 		b := f.block(h)
 		for g, p := stir(h), 0; p < probes; g, p = g>>9, p+1 {
@@ -33,6 +44,19 @@ func New(hashes []uint64) *Filter {
 		}
 	}
 	return f
+}
+
+// Add adds the key of that hash, and reports whether the filter did not claim to
+// have it already. Any number of goroutines may add and ask at once.
+func (f *Filter) Add(h uint64) bool {
+	if f.MayHave(h) { // then nobody's cache line is taken away
+		return false
+	}
+	b := f.block(h)
+	for g, p := stir(h), 0; p < probes; g, p = g>>9, p+1 {
+		atomic.OrUint64(&b[g>>6&7], 1<<(g&63))
+	}
+	return true
 }
 
 // MayHave reports whether the filter claims to have the key of that hash. It
@@ -44,12 +68,12 @@ func (f *Filter) MayHave(h uint64) bool {
 	}
 	b := f.block(h)
 	g := stir(h)
-	all := b[g>>6&7] >> (g & 63)
-	all &= b[g>>15&7] >> (g >> 9 & 63)
-	all &= b[g>>24&7] >> (g >> 18 & 63)
-	all &= b[g>>33&7] >> (g >> 27 & 63)
-	all &= b[g>>42&7] >> (g >> 36 & 63)
-	all &= b[g>>51&7] >> (g >> 45 & 63)
+	all := atomic.LoadUint64(&b[g>>6&7]) >> (g & 63)
+	all &= atomic.LoadUint64(&b[g>>15&7]) >> (g >> 9 & 63)
+	all &= atomic.LoadUint64(&b[g>>24&7]) >> (g >> 18 & 63)
+	all &= atomic.LoadUint64(&b[g>>33&7]) >> (g >> 27 & 63)
+	all &= atomic.LoadUint64(&b[g>>42&7]) >> (g >> 36 & 63)
+	all &= atomic.LoadUint64(&b[g>>51&7]) >> (g >> 45 & 63)
 	return all&1 != 0
 }
 

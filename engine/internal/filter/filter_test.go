@@ -1,7 +1,9 @@
 package filter
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"sync"
 	"testing"
 )
 
@@ -43,6 +45,46 @@ func TestFilter_HasWhatItWasGiven(t *testing.T) {
 		if share := float64(passed) / float64(len(absent)); share > 0.02 {
 			t.Errorf("%d hashes: %.2f %% of others pass, want at most 2 %%", n, 100*share)
 		}
+	}
+}
+
+// A filter that is added to, by several at once, is that of New. With half as many
+// keys again as it has room for, it still denies most others.
+func TestFilter_Add(t *testing.T) {
+	have := hashes(20_000, 1)
+	want, f := New(have), Sized(20_000)
+	if uint64(f.Size()) != Size(20_000) || f.Size() != want.Size() {
+		t.Errorf("%d bytes, have %d and want %d", f.Size(), Size(20_000), want.Size())
+	}
+	var adding sync.WaitGroup
+	for part := range 4 {
+		adding.Go(func() {
+			for _, h := range have[part*4000 : part*4000+8000] {
+				f.Add(h)
+				if !f.MayHave(h) {
+					t.Errorf("%x is denied", h)
+				}
+			}
+		})
+	}
+	adding.Wait()
+	if !bytes.Equal(f.Encode(), want.Encode()) {
+		t.Error("not the filter that New makes")
+	}
+	if f.Add(have[0]) {
+		t.Error("a key that is there was added")
+	}
+	for _, h := range hashes(10_000, 2) {
+		f.Add(h)
+	}
+	passed := 0
+	for _, h := range hashes(10_000, 3) {
+		if f.MayHave(h) {
+			passed++
+		}
+	}
+	if passed > 700 {
+		t.Errorf("%d of 10,000 others pass", passed)
 	}
 }
 
