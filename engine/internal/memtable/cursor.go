@@ -1,6 +1,10 @@
 package memtable
 
-import "github.com/lightning-db/lightning/engine/internal/kv"
+import (
+	"unsafe"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+)
 
 var _ kv.Cursor = (*Cursor)(nil)
 
@@ -109,10 +113,22 @@ func (c *Cursor) seek(key []byte) bool {
 
 func (c *Cursor) enter() { c.order, c.n = c.path.leaf.inOrder(&c.table.arena) }
 
+// ahead is how many entries before their turn a walk forward asks for them:
+// the entries of neighbouring keys lie anywhere in the arena.
+const ahead = 6
+
+// ask asks for the memory of the i-th entry of the leaf, if there is one.
+func (c *Cursor) ask(i int) {
+	if i < c.n {
+		prefetch(unsafe.Pointer(unsafe.SliceData(c.path.leaf.entry(&c.table.arena, c.order[i]))))
+	}
+}
+
 // forward stands on the first visible entry from slot i on.
 func (c *Cursor) forward(i int) bool {
 	for {
 		for ; i < c.n; i++ {
+			c.ask(i + ahead)
 			if c.stand(i) {
 				return true
 			}
@@ -122,6 +138,9 @@ func (c *Cursor) forward(i int) bool {
 		}
 		c.enter()
 		i = 0
+		for j := range ahead {
+			c.ask(j)
+		}
 	}
 }
 
