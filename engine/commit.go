@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/memtable"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 )
 
@@ -126,22 +127,44 @@ func (o *ops) each(visit func(*wal.Op) error) error {
 	return nil
 }
 
+// apply puts the operations into the active memtable, neighbours on single keys
+// of one keyspace together.
 func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
+	var room [16]memtable.Edit
+	edits, in := room[:0], kv.DefaultKeyspace
+	put := func() {
+		if len(edits) > 0 {
+			v.active.table.PutAll(in, edits, seq)
+			seq += kv.Seq(len(edits))
+			edits = edits[:0]
+		}
+	}
 	p := o.payload
 	for range o.count {
 		op, rest, err := wal.NextOp(p)
 		if err != nil {
 			return err
 		}
+		p = rest
+		if len(edits) == len(room) || op.Keyspace != in {
+			put()
+			in = op.Keyspace
+		}
+		switch op.Kind {
+		case kv.Set, kv.Delete:
+			edits = append(edits, memtable.Edit{Key: op.Key, Value: op.Value, Hash: kv.Hash(op.Key), Kind: op.Kind})
+			continue
+		}
+		put()
 		switch op.Kind {
 		case kv.CreateKeyspace, kv.DropKeyspace:
 			db.changeSpaces(v, &op)
 		default:
 			applyOp(v.active, &op, seq)
 		}
-		p = rest
 		seq++
 	}
+	put()
 	return nil
 }
 

@@ -25,6 +25,7 @@ package memtable
 import (
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 )
@@ -53,8 +54,40 @@ func New() *Table { return &Table{} }
 // Put adds an operation on one key: kind Set or Delete. hash is kv.Hash(key).
 // Key and value are copied. seq is greater than any that the table has.
 func (t *Table) Put(ks kv.Keyspace, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) {
-	t.treeToWrite(ks).put(&t.arena, key, hash, value, kind, seq)
-	t.count(seq)
+	t.treeToWrite(ks).put(&t.arena, nil, key, hash, value, kind, seq)
+	t.count(seq, 1)
+}
+
+// An Edit is an operation on one key, Set or Delete, for PutAll.
+type Edit struct {
+	Key, Value []byte
+	Hash       uint64 // kv.Hash(Key)
+	Kind       kv.Kind
+	leaf       *leaf // where the key belonged before the first of the edits was put
+}
+
+// PutAll is Put for each of the edits, the first of which has the sequence
+// number first. There is at least one. Before it puts any, it asks for the
+// memory that they will need: some sixteen together then wait about as long for
+// it as one does.
+func (t *Table) PutAll(ks kv.Keyspace, edits []Edit, first kv.Seq) {
+	tree, a := t.treeToWrite(ks), &t.arena
+	for i := range edits {
+		e := &edits[i]
+		if e.leaf = tree.leaf(a, e.Key); e.leaf != nil {
+			prefetch(unsafe.Pointer(e.leaf)) // the fingerprints
+		}
+	}
+	for i := range edits {
+		if l := edits[i].leaf; l != nil {
+			prefetch(unsafe.Pointer(&l.slots[l.used&(leafSlots-1)])) // the next free slot
+		}
+	}
+	for i := range edits {
+		e := &edits[i]
+		tree.put(a, e.leaf, e.Key, e.Hash, e.Value, e.Kind, first+kv.Seq(i))
+	}
+	t.count(first, len(edits))
 }
 
 // DeleteRange adds a range tombstone. The bounds are copied. An empty range
@@ -63,7 +96,7 @@ func (t *Table) DeleteRange(ks kv.Keyspace, r kv.Range, seq kv.Seq) {
 	if !r.Empty() {
 		t.treeToWrite(ks).deleteRange(&t.arena, kv.RangeDelete{Range: r, Seq: seq})
 	}
-	t.count(seq)
+	t.count(seq, 1)
 }
 
 // Get returns the newest version of key up to seq: its value (nil for a
@@ -172,11 +205,12 @@ func (t *Table) FirstSeq() kv.Seq { return kv.Seq(t.first.Load()) }
 // none.
 func (t *Table) LastSeq() kv.Seq { return kv.Seq(t.last.Load()) }
 
-func (t *Table) count(seq kv.Seq) {
-	if t.operations.Add(1) == 1 {
-		t.first.Store(uint64(seq))
+// count notes n operations, the first of which has the sequence number first.
+func (t *Table) count(first kv.Seq, n int) {
+	if t.operations.Add(int64(n)) == int64(n) {
+		t.first.Store(uint64(first))
 	}
-	t.last.Store(uint64(seq))
+	t.last.Store(uint64(first) + uint64(n) - 1)
 }
 
 // tree returns the tree of a keyspace, nil if there is none.

@@ -56,6 +56,44 @@ func TestTable_DeleteRange_EmptyRange(t *testing.T) {
 	}
 }
 
+// The places of all edits are looked up before the first of them is put, and by
+// then most of the leaves that were found have been replaced.
+func TestTable_PutAll_IsPutForEach(t *testing.T) {
+	for _, size := range []int{1, 16, 5000} {
+		rnd := rand.New(rand.NewPCG(7, uint64(size)))
+		want, have := New(), New()
+		const operations = 20000
+		var edits []Edit
+		for seq := kv.Seq(1); seq <= operations; seq++ {
+			key := fmt.Appendf(nil, "%d", rnd.Uint64N(operations/2))
+			e := Edit{Key: key, Value: fmt.Appendf(nil, "%d", seq), Hash: kv.Hash(key), Kind: kv.Set}
+			if rnd.IntN(8) == 0 {
+				e.Value, e.Kind = nil, kv.Delete
+			}
+			want.Put(3, e.Key, e.Hash, e.Value, e.Kind, seq)
+			if edits = append(edits, e); len(edits) == size {
+				have.PutAll(3, edits, seq-kv.Seq(size)+1)
+				edits = edits[:0]
+			}
+		}
+		if have.Len() != want.Len() || have.FirstSeq() != 1 || have.LastSeq() != operations || have.Bytes() != want.Bytes() {
+			t.Errorf("by %d: %d operations from %d to %d in %d bytes, want %d in %d",
+				size, have.Len(), have.FirstSeq(), have.LastSeq(), have.Bytes(), want.Len(), want.Bytes())
+		}
+		for _, at := range []kv.Seq{operations / 2, operations} {
+			w, h := want.NewCursor(3, at), have.NewCursor(3, at)
+			for ok := w.First(); ok; ok = w.Next() {
+				if !h.SeekGE(w.Key()) || !bytes.Equal(h.Key(), w.Key()) || h.Seq() != w.Seq() || h.Kind() != w.Kind() || !bytes.Equal(h.entry.Value, w.entry.Value) {
+					t.Fatalf("by %d, at %d: key %q is not there", size, at, w.Key())
+				}
+				if _, kind, seq := have.Get(3, w.Key(), kv.Hash(w.Key()), at); kind != w.Kind() || seq != w.Seq() {
+					t.Fatalf("by %d, at %d: Get of %q: kind %d at %d, want %d at %d", size, at, w.Key(), kind, seq, w.Kind(), w.Seq())
+				}
+			}
+		}
+	}
+}
+
 // A transaction of two puts buffers them in a table of its own.
 func TestTable_SmallIsSmall(t *testing.T) {
 	var table *Table

@@ -51,9 +51,12 @@ func (t *tree) find(a *arena, key []byte, hash uint64) entry {
 
 func (t *tree) empty() bool { return t.root.Load() == nil && t.ranges.Load() == nil }
 
-// put adds a version of key. One writer at a time.
-func (t *tree) put(a *arena, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) {
-	l := t.leaf(a, key)
+// put adds a version of key. One writer at a time. l may be the leaf that key
+// belonged in at some time before; nil is always right.
+func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) {
+	if l == nil || l.used == leafSlots { // only a full leaf is ever replaced
+		l = t.leaf(a, key)
+	}
 	if l == nil {
 		l = newLeaf(a, nil, 0, 0, 0)
 		l.add(headOf(key, 0), hash, a.append(key, value, kind, seq, 0, false), seq)
