@@ -21,16 +21,16 @@ type Iterator struct {
 	view   *view
 	src    cursor
 	bounds IterOptions
-	valid  bool
+	entry  *kv.Entry     // where it stands: nowhere's, when nowhere
 	run    *btree.Cursor // goes along a stretch of a leaf by itself, else nil
-	back   bool          // the stretch goes backwards
+	back   *btree.Cursor // the same, backwards
 	closed bool
 	err    error
 	reads  *span // what a serializable transaction reads with it, else nil
 }
 
 func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
-	it := &Iterator{view: w, bounds: o}
+	it := &Iterator{view: w, bounds: o, entry: &nowhere}
 	sp, err := w.space(ks)
 	if err != nil {
 		it.err = err
@@ -97,14 +97,17 @@ func (it *Iterator) SeekLT(key []byte) bool {
 
 // Next moves to the entry after the current one.
 func (it *Iterator) Next() bool {
-	if it.run != nil && !it.back && !it.view.over() && it.run.StepNext() {
+	if c := it.run; c != nil && !it.view.over() && c.StepNext() {
 		return true
 	}
 	return it.next()
 }
 
 func (it *Iterator) next() bool {
-	if !it.valid || !it.ready() {
+	if c := it.run; c != nil && !it.view.over() && c.StepLeaf() {
+		return true
+	}
+	if it.entry == &nowhere || !it.ready() {
 		return false
 	}
 	return it.landed(it.src.Next(), false)
@@ -112,14 +115,17 @@ func (it *Iterator) next() bool {
 
 // Prev moves to the entry before the current one.
 func (it *Iterator) Prev() bool {
-	if it.run != nil && it.back && !it.view.over() && it.run.StepPrev() {
+	if c := it.back; c != nil && !it.view.over() && c.StepPrev() {
 		return true
 	}
 	return it.prev()
 }
 
 func (it *Iterator) prev() bool {
-	if !it.valid || !it.ready() {
+	if c := it.back; c != nil && !it.view.over() && c.StepLeafBack() {
+		return true
+	}
+	if it.entry == &nowhere || !it.ready() {
 		return false
 	}
 	return it.landed(it.src.Prev(), true)
@@ -127,22 +133,23 @@ func (it *Iterator) prev() bool {
 
 // ready reports whether the iterator may move.
 func (it *Iterator) ready() bool {
-	it.run = nil
+	it.leave()
 	if it.err != nil {
-		it.valid = false
 		return false
 	}
 	if it.closed || it.view.over() {
-		it.err, it.valid = ErrClosed, false
+		it.err = ErrClosed
 		return false
 	}
 	return true
 }
 
+// leave makes the iterator stand nowhere.
+func (it *Iterator) leave() { it.entry, it.run, it.back = &nowhere, nil, nil }
+
 // landed settles where a move has led.
 func (it *Iterator) landed(ok, reverse bool) bool {
 	if !ok {
-		it.valid = false
 		if err := it.src.Err(); err != nil {
 			it.err = it.view.failed(err)
 		} else {
@@ -150,22 +157,25 @@ func (it *Iterator) landed(ok, reverse bool) bool {
 		}
 		return false
 	}
-	key := it.src.Entry().Key
+	e := it.src.Entry()
+	key := e.Key
 	if reverse {
 		ok = len(it.bounds.Start) == 0 || bytes.Compare(key, it.bounds.Start) >= 0
 	} else {
 		ok = it.bounds.End == nil || bytes.Compare(key, it.bounds.End) < 0
 	}
-	it.valid = ok
-	switch {
-	case !ok:
+	if !ok {
 		it.reads.end(reverse)
+		return false
+	}
+	it.entry = e
+	switch {
 	case it.reads != nil:
 		it.reads.step(key, reverse)
 	default:
 		it.stretch(reverse)
 	}
-	return ok
+	return true
 }
 
 // stretch lets a tree's cursor go ahead by itself, as far as no other source
@@ -178,37 +188,34 @@ func (it *Iterator) stretch(reverse bool) {
 	}
 	if reverse {
 		c.StretchBack(rival, it.bounds.Start)
+		it.back = c
 	} else {
 		c.Stretch(rival, it.bounds.End)
+		it.run = c
 	}
-	it.run, it.back = c, reverse
 }
 
 // Key returns the current key, or nil.
-func (it *Iterator) Key() []byte {
-	if !it.valid {
-		return nil
-	}
-	return it.src.Entry().Key
-}
+func (it *Iterator) Key() []byte { return it.entry.Key }
 
 // Value returns the current value: not nil on an entry. A value that cannot
 // be read is nil, and Err says why.
 func (it *Iterator) Value() []byte {
-	if !it.valid {
-		return nil
-	}
-	if e := it.src.Entry(); !e.Overflow && e.Value != nil {
+	if e := it.entry; !e.Overflow && e.Value != nil {
 		return e.Value
 	}
 	return it.value()
 }
 
-// value returns a value that is empty or has to be read.
+// value returns a value that is empty or has to be read, or nil nowhere.
 func (it *Iterator) value() []byte {
+	if it.entry == &nowhere {
+		return nil
+	}
 	value, err := it.src.Value()
 	if err != nil {
-		it.err, it.valid, it.run = it.view.failed(err), false, nil
+		it.leave()
+		it.err = it.view.failed(err)
 		return nil
 	}
 	if value == nil {
@@ -216,6 +223,9 @@ func (it *Iterator) value() []byte {
 	}
 	return value
 }
+
+// nowhere is where an iterator stands that stands on no entry.
+var nowhere kv.Entry
 
 // Err returns what ended the walk, or nil when it was the end.
 func (it *Iterator) Err() error { return it.err }
@@ -225,6 +235,7 @@ func (it *Iterator) Close() error {
 	if it.closed {
 		return nil
 	}
-	it.closed, it.valid, it.run = true, false, nil
+	it.closed = true
+	it.leave()
 	return it.err
 }

@@ -1,7 +1,9 @@
 package btree
 
 import (
+	"encoding/binary"
 	"slices"
+	"unsafe"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
@@ -17,14 +19,16 @@ type Cursor struct {
 	t      *Tree
 	path   []step    // the branches from the root down
 	leaf   node.Node // nil: nowhere
-	slots  int       // node.Slots of the leaf
+	slots  *[2]byte  // the leaf's first slot
 	i      int       // entry of the leaf
 	count  int       // of entries in the leaf; 0: nowhere
 	stop   int       // where a stretch ends
+	open   bool      // it has no bounds but the leaf's
 	ahead  *byte     // of a leaf that is walked, the first byte of the one behind it, or nil
 	stride int       // bytes of the leaf for each entry
+	long   int       // a cell at this offset or behind it is too near the leaf's end for a short suffix
 	entry  kv.Entry  // entry i
-	size   int       // length of its value
+	size   int       // length of its value, if that is in an overflow extent
 
 	prefix int                // length of the leaf's prefix, which entry.Key begins with
 	suffix *[shortSuffix]byte // room in entry.Key behind the prefix
@@ -68,11 +72,11 @@ func (c *Cursor) Reset(t *Tree) {
 }
 
 // First moves to the first entry.
-func (c *Cursor) First() bool { return c.start() && c.descend(c.t.root, first) && c.show(0) }
+func (c *Cursor) First() bool { return c.start() && c.descend(first) && c.stand(0) }
 
 // Last moves to the last entry.
 func (c *Cursor) Last() bool {
-	return c.start() && c.descend(c.t.root, last) && c.show(c.count-1)
+	return c.start() && c.descend(last) && c.stand(c.count-1)
 }
 
 // SeekGE moves to the first entry at or after key.
@@ -81,7 +85,7 @@ func (c *Cursor) SeekGE(key []byte) bool {
 		return false
 	}
 	if i := c.leaf.LowerBound(key); i < c.count {
-		return c.show(i)
+		return c.stand(i)
 	}
 	return c.nextLeaf()
 }
@@ -92,7 +96,7 @@ func (c *Cursor) SeekLT(key []byte) bool {
 		return false
 	}
 	if i := c.leaf.LowerBound(key); i > 0 {
-		return c.show(i - 1)
+		return c.stand(i - 1)
 	}
 	return c.prevLeaf()
 }
@@ -100,7 +104,7 @@ func (c *Cursor) SeekLT(key []byte) bool {
 // Next moves to the entry after the current one.
 func (c *Cursor) Next() bool {
 	if c.i+1 < c.count {
-		return c.show(c.i + 1)
+		return c.stand(c.i + 1)
 	}
 	return c.nextLeaf()
 }
@@ -108,7 +112,7 @@ func (c *Cursor) Next() bool {
 // Prev moves to the entry before the current one.
 func (c *Cursor) Prev() bool {
 	if c.i > 0 {
-		return c.show(c.i - 1)
+		return c.stand(c.i - 1)
 	}
 	return c.prevLeaf()
 }
@@ -121,7 +125,7 @@ func (c *Cursor) Entry() *kv.Entry { return &c.entry }
 // leaf that are before rival and before end, each unless it is nil. StepNext
 // goes along it.
 func (c *Cursor) Stretch(rival, end []byte) {
-	c.stop = c.count
+	c.stop, c.open = c.count, rival == nil && end == nil
 	if rival != nil {
 		c.stop = c.leaf.LowerBound(rival)
 	}
@@ -134,7 +138,7 @@ func (c *Cursor) Stretch(rival, end []byte) {
 // in the leaf that are behind rival, unless it is nil, and not before start.
 // StepPrev goes along it.
 func (c *Cursor) StretchBack(rival, start []byte) {
-	c.stop = 0
+	c.stop, c.open = 0, rival == nil && len(start) == 0
 	if rival != nil {
 		c.stop = c.leaf.LowerBound(rival) + 1 // it may be the same key
 	}
@@ -146,13 +150,28 @@ func (c *Cursor) StretchBack(rival, start []byte) {
 // StepNext moves to the next entry of the stretch and reports whether that is
 // one of the kind Set. At the end of the stretch it does not move; on a
 // tombstone, which ends it too, the cursor stands then, for Next to go on from.
-func (c *Cursor) StepNext() bool {
-	return c.i+1 < c.stop && c.show(c.i+1) && c.entry.Kind == kv.Set
-}
+func (c *Cursor) StepNext() bool { return c.i+1 < c.stop && c.show(c.i+1) }
 
 // StepPrev is StepNext backwards, along a stretch of StretchBack.
-func (c *Cursor) StepPrev() bool {
-	return c.i > c.stop && c.show(c.i-1) && c.entry.Kind == kv.Set
+func (c *Cursor) StepPrev() bool { return c.i > c.stop && c.show(c.i-1) }
+
+// StepLeaf goes on, as StepNext does, where a stretch ends that had no bounds:
+// with a stretch along the next leaf. Where there were bounds it does not move.
+func (c *Cursor) StepLeaf() bool {
+	if !c.open || c.i+1 < c.stop || !c.nextLeaf() {
+		return false
+	}
+	c.stop, c.open = c.count, true
+	return c.entry.Kind == kv.Set
+}
+
+// StepLeafBack is StepLeaf backwards.
+func (c *Cursor) StepLeafBack() bool {
+	if !c.open || c.i > c.stop || !c.prevLeaf() {
+		return false
+	}
+	c.stop, c.open = 0, true
+	return c.entry.Kind == kv.Set
 }
 
 // Key returns the current key.
@@ -173,7 +192,12 @@ func (c *Cursor) Value() ([]byte, error) {
 }
 
 // ValueLen returns the length of the current value without reading it.
-func (c *Cursor) ValueLen() int { return c.size }
+func (c *Cursor) ValueLen() int {
+	if c.entry.Overflow {
+		return c.size
+	}
+	return len(c.entry.Value)
+}
 
 // Kind returns kv.Set, or kv.Delete on a tombstone.
 func (c *Cursor) Kind() kv.Kind { return c.entry.Kind }
@@ -184,34 +208,49 @@ func (c *Cursor) Seq() kv.Seq { return 0 }
 // Err returns why the cursor failed, or nil.
 func (c *Cursor) Err() error { return c.err }
 
-// show makes entry i of the leaf the current one. It is the whole cost of a
-// scan in memory, so it has a way of its own for what nearly every entry is: a
-// suffix of up to 16 bytes, which one move of a fixed length copies, and a
-// value in the leaf of less than 8 KiB.
+// stand is show for a move that may lead to a tombstone too.
+func (c *Cursor) stand(i int) bool {
+	c.show(i)
+	return true
+}
+
+// show makes entry i of the leaf the current one and reports whether it is of
+// the kind Set. It is the whole cost of a scan in memory, so it has a way of
+// its own for what nearly every entry is: a suffix of up to 16 bytes, which one
+// move of a fixed length copies, and a value in the leaf of less than 8 KiB.
+//
+// It reads the leaf past the compiler's checks of bounds, which were a fifth of
+// a scan.
+// node.Check, or the Writer, has seen to it that every slot leads to a cell
+// that lies in the leaf whole; c.long, that the 16 bytes do; and c.room, that
+// they have a place in the key.
 func (c *Cursor) show(i int) bool {
 	c.i = i
-	if c.ahead != nil && i%node.PrefetchEvery == 0 {
+	if i%node.PrefetchEvery == 0 && c.ahead != nil {
 		node.Prefetch(c.ahead, i*c.stride)
 	}
-	cell := c.leaf[c.leaf.CellStart(c.slots, i):]
-	if len(cell) < 3+shortSuffix || cell[0] > shortSuffix || cell[1]&1 != 0 {
+	at := node.HeaderSize + int(binary.LittleEndian.Uint16((*(*[2]byte)(unsafe.Add(unsafe.Pointer(c.slots), 2*i)))[:]))
+	if at >= c.long {
 		return c.showAny(i)
 	}
-	end, size := 2+int(cell[0]), int(cell[1])
-	if size < 0x80 {
-		*c.suffix = [shortSuffix]byte(cell[2:])
-	} else if cell[2] < 0x80 {
-		size = size&0x7F | int(cell[2])<<7
-		end++
-		*c.suffix = [shortSuffix]byte(cell[3:])
-	} else {
+	cell := unsafe.Add(unsafe.Pointer(unsafe.SliceData(c.leaf)), at)
+	suffix := int(*(*uint8)(cell))
+	size := int(binary.LittleEndian.Uint16((*(*[2]byte)(unsafe.Add(cell, 1)))[:])) // two bytes of the uvarint
+	if suffix > shortSuffix || size&1 != 0 || size&0x8080 == 0x8080 {
 		return c.showAny(i)
+	}
+	cell = unsafe.Add(cell, 2)
+	if size&0x80 != 0 {
+		size = size&0x7F | size>>8<<7
+		cell = unsafe.Add(cell, 1)
+	} else {
+		size &= 0x7F
 	}
 	size >>= 1
-	c.size = size
-	c.entry.Overflow, c.entry.Kind = false, kv.Set
-	c.entry.Key = c.entry.Key[:c.prefix+int(cell[0])]
-	c.entry.Value = cell[end : end+size : end+size]
+	*c.suffix = *(*[shortSuffix]byte)(cell)
+	c.entry.Kind, c.entry.Overflow = kv.Set, false
+	c.entry.Key = c.entry.Key[:c.prefix+suffix]
+	c.entry.Value = unsafe.Slice((*byte)(unsafe.Add(cell, suffix)), size)
 	return true
 }
 
@@ -225,7 +264,7 @@ func (c *Cursor) showAny(i int) bool {
 	if cell.Tombstone {
 		c.entry.Kind = kv.Delete
 	}
-	return true
+	return !cell.Tombstone
 }
 
 // shortSuffix is the length up to which a suffix counts as short.
@@ -251,8 +290,8 @@ func (c *Cursor) start() bool {
 func (c *Cursor) leave() {
 	clear(c.path) // keeps no node alive
 	c.path = c.path[:0]
-	c.leaf, c.i, c.count, c.run, c.ahead = nil, 0, 0, 0, nil
-	c.stop = 0
+	c.leaf, c.slots, c.i, c.count, c.run, c.ahead = nil, nil, 0, 0, 0, nil
+	c.stop, c.open = 0, false
 	c.entry, c.size = kv.Entry{Key: c.entry.Key[:0], Kind: kv.Set}, 0
 }
 
@@ -266,24 +305,20 @@ func (c *Cursor) seek(key []byte) bool {
 	if !c.start() {
 		return false
 	}
-	f := c.t.root
-	for {
-		n, ok := c.read(f)
-		if !ok {
-			return false
-		}
-		if n.Kind() == node.Leaf {
-			c.enter(n)
-			c.lookAhead()
-			return true
-		}
+	f, n, ok := c.root()
+	for ok && n.Kind() != node.Leaf {
 		i := n.Search(key)
-		if n.Level() == 1 { // the search jumps about in it
+		if n.Level() == 1 { // the search jumps about in the leaf
 			prefetch(f.Ahead(n, i), c.t.cfg.prefetched())
 		}
-		c.path = append(c.path, step{f, n, i})
-		f = c.t.p.Child(f, n, i)
+		f, n, ok = c.child(f, n, i)
 	}
+	if !ok {
+		return false
+	}
+	c.enter(n)
+	c.lookAhead()
+	return true
 }
 
 // The ends of a branch.
@@ -314,24 +349,25 @@ func prefetch(first *byte, n int) {
 	}
 }
 
-// descend enters the leaf at one end of the subtree f.
-func (c *Cursor) descend(f *pager.Frame, at end) bool {
-	for {
-		n, ok := c.read(f)
-		if !ok {
-			return false
-		}
-		if n.Kind() == node.Leaf {
-			c.enter(n)
-			return true
-		}
-		i := 0
+// descend enters the leaf at one end of the tree.
+func (c *Cursor) descend(at end) bool {
+	f, n, ok := c.root()
+	return ok && c.descendFrom(f, n, at)
+}
+
+// descendFrom enters the leaf at one end of the subtree n, which f holds.
+func (c *Cursor) descendFrom(f *pager.Frame, n node.Node, at end) bool {
+	for n.Kind() != node.Leaf {
+		i, ok := 0, false
 		if at == last {
 			i = n.Count() - 1
 		}
-		c.path = append(c.path, step{f, n, i})
-		f = c.t.p.Child(f, n, i)
+		if f, n, ok = c.child(f, n, i); !ok {
+			return false
+		}
 	}
+	c.enter(n)
+	return true
 }
 
 // nextLeaf moves to the first entry of the leaf behind this one.
@@ -339,7 +375,7 @@ func (c *Cursor) nextLeaf() bool {
 	for d := len(c.path) - 1; d >= 0; d-- {
 		if s := &c.path[d]; s.i+1 < s.node.Count() {
 			s.i++
-			return c.turn(d, first) && c.show(0)
+			return c.turn(d, first) && c.stand(0)
 		}
 	}
 	c.leave()
@@ -351,7 +387,7 @@ func (c *Cursor) prevLeaf() bool {
 	for d := len(c.path) - 1; d >= 0; d-- {
 		if s := &c.path[d]; s.i > 0 {
 			s.i--
-			return c.turn(d, last) && c.show(c.count-1)
+			return c.turn(d, last) && c.stand(c.count-1)
 		}
 	}
 	c.leave()
@@ -362,12 +398,13 @@ func (c *Cursor) prevLeaf() bool {
 // takes.
 func (c *Cursor) turn(d int, at end) bool {
 	c.run++
-	s := &c.path[d]
-	c.path = c.path[:d+1]
-	if !c.descend(c.t.p.Child(s.frame, s.node, s.i), at) {
+	s := c.path[d]
+	c.path = c.path[:d]
+	f, n, ok := c.child(s.frame, s.node, s.i)
+	if !ok || !c.descendFrom(f, n, at) {
 		return false
 	}
-	s = &c.path[len(c.path)-1]
+	s = c.path[len(c.path)-1]
 	if at == first {
 		c.ahead = s.frame.Ahead(s.node, s.i+1)
 	} else {
@@ -376,27 +413,40 @@ func (c *Cursor) turn(d int, at end) bool {
 	return true
 }
 
-// read returns the node of f, or fails c.
-func (c *Cursor) read(f *pager.Frame) (node.Node, bool) {
-	var n node.Node
+// root returns the root and its node, or fails c.
+func (c *Cursor) root() (*pager.Frame, node.Node, bool) {
+	n, err := c.t.p.Node(c.t.root)
+	if err != nil {
+		c.fail(err)
+		return nil, nil, false
+	}
+	return c.t.root, n, true
+}
+
+// child goes from the branch n, which f holds, to child i, or fails c. A leaf's
+// frame may be nil.
+func (c *Cursor) child(f *pager.Frame, n node.Node, i int) (*pager.Frame, node.Node, bool) {
+	c.path = append(c.path, step{f, n, i})
 	var err error
-	if d := len(c.path); c.run >= scanRun && d > 0 && c.path[d-1].node.Level() == 1 {
-		n, err = c.t.p.NodeForScan(f)
+	if c.run >= scanRun && n.Level() == 1 {
+		f, n, err = c.t.p.ChildNodeForScan(f, n, i)
 	} else {
-		n, err = c.t.p.Node(f)
+		f, n, err = c.t.p.ChildNode(f, n, i)
+		c.t.p.CountHits(1)
 	}
 	if err != nil {
 		c.fail(err)
-		return nil, false
+		return nil, nil, false
 	}
-	return n, true
+	return f, n, true
 }
 
 // enter makes n the current leaf.
 func (c *Cursor) enter(n node.Node) {
 	c.leaf, c.count = n, n.Count()
 	c.stride, c.ahead = len(n)/c.count, nil
-	c.slots = n.Slots()
+	c.slots = (*[2]byte)(n[n.Slots():])
+	c.long = len(n) - (3 + shortSuffix)
 	c.prefix = n.PrefixLen()
 	c.entry.Key = append(c.entry.Key[:0], n.Prefix()...)
 	c.room(0)

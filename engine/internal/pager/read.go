@@ -59,6 +59,19 @@ func (p *Pager) NodeForScan(f *Frame) (node.Node, error) {
 	return p.load(f, true)
 }
 
+// ChildNodeForScan is NodeForScan of child i of the branch n, which f holds. It
+// does not touch the child's frame where the node is in memory, and returns nil
+// for it then.
+func (p *Pager) ChildNodeForScan(f *Frame, n node.Node, i int) (*Frame, node.Node, error) {
+	if b := f.Ahead(n, i); b != nil {
+		p.cache.hits.add(1)
+		return nil, nodeAt(b), nil
+	}
+	c := p.Child(f, n, i)
+	n, err := p.NodeForScan(c)
+	return c, n, err
+}
+
 // load reads the node of f from the disk, once for all that ask at the time.
 func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 	f.loading.Lock()
