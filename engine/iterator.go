@@ -19,7 +19,7 @@ type IterOptions struct{ Start, End []byte }
 // goroutine.
 type Iterator struct {
 	view   *view
-	src    cursor
+	src    *cursor // nil once closed
 	bounds IterOptions
 	entry  *kv.Entry     // where it stands: nowhere's, when nowhere
 	run    *btree.Cursor // goes along a stretch of a leaf by itself, else nil
@@ -43,7 +43,7 @@ func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
 			it.reads = &span{writes: w.own, ks: ks, bounds: o}
 		}
 	}
-	w.v.cursor(&it.src, sp, w.seq, own)
+	it.src = w.v.cursor(sp, w.seq, own)
 	return it
 }
 
@@ -237,5 +237,9 @@ func (it *Iterator) Close() error {
 	}
 	it.closed = true
 	it.leave()
+	if it.src != nil { // nil where there was no such keyspace
+		it.src.leave()
+		it.src = nil
+	}
 	return it.err
 }

@@ -50,11 +50,15 @@ type Snapshot struct {
 
 // Snapshot opens a snapshot of the newest moment.
 func (db *DB) Snapshot() (*Snapshot, error) {
-	w, err := db.acquire()
-	if err != nil {
+	s := new(struct { // one allocation
+		Snapshot
+		own view
+	})
+	if err := s.own.open(db); err != nil {
 		return nil, err
 	}
-	return &Snapshot{view: w}, nil
+	s.view = &s.own
+	return &s.Snapshot, nil
 }
 
 // In returns the same snapshot, reading from another keyspace. A keyspace that

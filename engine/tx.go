@@ -95,11 +95,15 @@ type rangeRead struct {
 // do that by themselves.
 func (db *DB) Begin(o TxOptions) (*Tx, error) {
 	if o.ReadOnly {
-		w, err := db.acquire()
-		if err != nil {
+		t := new(struct { // one allocation
+			Tx
+			own view
+		})
+		if err := t.own.open(db); err != nil {
 			return nil, err
 		}
-		return &Tx{view: w}, nil
+		t.Tx.view = &t.own
+		return &t.Tx, nil
 	}
 	if err := db.checkWritable(); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
@@ -186,14 +187,28 @@ type overlay struct {
 }
 
 // cursor walks a keyspace as of a version: everything that has to do with it
-// in one piece of memory but for the cursors of memtables and runs. It must not be moved.
+// in one piece of memory but for what few walks need, the cursors of more than
+// one memtable, and of runs. It must not be moved.
 type cursor struct {
 	merge.Cursor
-	tree btree.Cursor
+	tree  btree.Cursor
+	table memtable.Cursor
 }
 
-// cursor makes c walk a keyspace as of seq.
-func (v *version) cursor(c *cursor, sp *space, seq kv.Seq, own *overlay) {
+// cursors holds what walks that have ended have left, all zero: a short scan
+// would otherwise make more garbage than it reads. Nothing that was lent is in
+// it: a key's buffer is made for each walk.
+var cursors = sync.Pool{New: func() any { return new(cursor) }}
+
+// leave gives c, which nobody uses any more, to the next walk.
+func (c *cursor) leave() {
+	*c = cursor{}
+	cursors.Put(c)
+}
+
+// cursor returns a cursor that walks a keyspace as of seq.
+func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) *cursor {
+	c := cursors.Get().(*cursor)
 	var room [4]merge.Source
 	sources := room[:0]
 	var deletes []kv.RangeDeletes
@@ -201,7 +216,12 @@ func (v *version) cursor(c *cursor, sp *space, seq kv.Seq, own *overlay) {
 		if t.Empty(sp.id) {
 			return
 		}
-		sources = append(sources, t.NewCursor(sp.id, seq))
+		table := &c.table
+		if len(sources) > 0 {
+			table = new(memtable.Cursor)
+		}
+		table.Reset(t, sp.id, seq)
+		sources = append(sources, table)
 		if d := t.RangeDeletes(sp.id, seq); d != nil {
 			deletes = append(deletes, d)
 		}
@@ -221,4 +241,5 @@ func (v *version) cursor(c *cursor, sp *space, seq kv.Seq, own *overlay) {
 		sources = append(sources, &c.tree)
 	}
 	c.Reset(sources, deletes, false)
+	return c
 }

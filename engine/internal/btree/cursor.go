@@ -36,9 +36,7 @@ type Cursor struct {
 	run    int                // leaves entered by Next or Prev in a row
 	err    error
 
-	// What path and key begin as: enough for nearly every tree and key.
-	firstPath [4]step
-	firstKey  [64]byte
+	firstPath [4]step // what path begins as: enough for nearly every tree
 }
 
 // step is the way a cursor took through a branch.
@@ -66,7 +64,7 @@ func (c *Cursor) Reset(t *Tree) {
 	c.t = t
 	c.err = nil
 	if c.path == nil {
-		c.path, c.entry.Key = c.firstPath[:0], c.firstKey[:0]
+		c.path = c.firstPath[:0]
 	}
 	c.leave()
 }
