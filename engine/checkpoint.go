@@ -365,7 +365,7 @@ func (db *DB) installTrees(disk map[kv.Keyspace]*space, newest *mem) {
 func (db *DB) oldestPin() uint64 {
 	db.mu.Lock()
 	oldest := db.version.Load().gen
-	for gen := range db.pins {
+	for _, gen := range db.pinned() {
 		oldest = min(oldest, gen)
 	}
 	db.mu.Unlock()

@@ -222,7 +222,8 @@ func (db *DB) freeze(v *version) {
 	db.mu.Lock()
 	cur := db.version.Load() // a checkpoint may have published meanwhile
 	if cur != v {
-		next.pager, next.gen, next.spaces = cur.pager, cur.gen, cur.spaces
+		next.pager, next.gen = cur.pager, cur.gen
+		next.spaces, next.since = cur.spaces, cur.since
 		next.frozen = append([]*mem{old}, cur.frozen...)
 	}
 	db.publish(&next)

@@ -56,7 +56,7 @@ type DB struct {
 	disk         map[kv.Keyspace]*space // guarded by checkpointMu: the keyspaces of the newest generation
 
 	mu      sync.Mutex
-	pins    map[uint64]int      // guarded by mu: generation → readers
+	pins    []*pins             // guarded by mu: of generations that views may read, oldest first
 	room    *sync.Cond          // on mu: a frozen memtable was merged, or cannot be
 	chain   []weak.Pointer[mem] // guarded by mu: the newest memtables, whose links are kept; only views keep merged ones
 	ckptErr error               // guarded by mu: what the last checkpoint in the background met
@@ -105,7 +105,6 @@ func Open(dir string, o *Options) (*DB, error) {
 		dir:     dir,
 		opts:    opts,
 		fs:      opts.FS,
-		pins:    map[uint64]int{},
 		wake:    make(chan struct{}, 1),
 		prepare: make(chan struct{}, 1),
 		dirty:   make(chan struct{}, 1),
@@ -245,6 +244,12 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 func (db *DB) publish(v *version) {
 	old := db.version.Load()
 	v.wanted = db.missed
+	if old != nil && old.gen == v.gen {
+		v.pins = old.pins
+	} else {
+		v.pins = &pins{gen: v.gen}
+		db.pins = append(db.pins, v.pins)
+	}
 	db.version.Store(v)
 	if old == nil || old.active != v.active {
 		db.chain = append(db.chain, weak.Make(v.active))

@@ -25,20 +25,16 @@ func (db *DB) filterer() {
 // of missing keys.
 func (db *DB) buildFilter(ks kv.Keyspace) {
 	db.checkpointMu.Lock() // a checkpoint that had begun would publish a tree without it
-	db.mu.Lock()
-	v, err := db.pin()
-	db.mu.Unlock()
-	begun := err == nil && v.beginFilter(ks, uint64(db.opts.CacheBytes/filterShare))
+	w, err := db.acquire()
+	begun := err == nil && w.v.beginFilter(ks, uint64(db.opts.CacheBytes/filterShare))
 	db.checkpointMu.Unlock()
 	if err != nil {
 		return
 	}
 	if begun {
-		_ = v.spaces.byID[ks].tree.FillFilter(db.stillOpen)
+		_ = w.v.spaces.byID[ks].tree.FillFilter(db.stillOpen)
 	}
-	db.mu.Lock()
-	db.unpin(v)
-	db.mu.Unlock()
+	w.release()
 }
 
 // stillOpen returns ErrClosed once Close was called.

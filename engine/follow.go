@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
@@ -21,9 +22,9 @@ type follower struct {
 // closeOld closes the pagers of generations that no view reads any more. A get
 // without a view that still uses one fails, and looks again (DB.outdated). The
 // caller holds mu.
-func (f *follower) closeOld(pins map[uint64]int) {
+func (f *follower) closeOld(pinned []uint64) {
 	for gen, p := range f.old {
-		if pins[gen] == 0 {
+		if !slices.Contains(pinned, gen) {
 			delete(f.old, gen)
 			_ = p.Close() // it was only read
 		}
@@ -100,7 +101,7 @@ func (db *DB) tryReload() error {
 		p.Close()
 		return err
 	}
-	f.closeOld(db.pins)
+	f.closeOld(db.pinned())
 	_ = f.place.move(db.needed(meta)) // the next Refresh tries again
 	return nil
 }
@@ -109,7 +110,7 @@ func (db *DB) tryReload() error {
 // views. The caller holds mu.
 func (db *DB) needed(meta pager.Meta) readerPlace {
 	at := readerPlace{gen: meta.Gen, lsn: wal.LSN(meta.LogStart)}
-	for gen := range db.pins {
+	for _, gen := range db.pinned() {
 		at.gen = min(at.gen, gen)
 	}
 	return at

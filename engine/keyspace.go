@@ -163,7 +163,7 @@ func (db *DB) show(seq kv.Seq, after *spaces) {
 		db.mu.Lock()
 		defer db.mu.Unlock()
 		next := *db.version.Load()
-		next.spaces = after.withTrees(next.spaces)
+		next.spaces, next.since = after.withTrees(next.spaces), seq
 		db.publish(&next)
 		db.shown.Store(after)
 	}

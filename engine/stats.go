@@ -12,7 +12,6 @@ type counters struct {
 	checkpoints atomic.Uint64
 	stalls      atomic.Uint64
 	stallTime   atomic.Int64
-	views       atomic.Int64
 }
 
 // Stats describes a database at one moment. Sizes are in bytes; counts are
@@ -55,13 +54,15 @@ type Stats struct {
 func (db *DB) Stats() Stats {
 	s := Stats{
 		Seq:         db.visible.Load(),
-		Views:       db.counters.views.Load(),
 		Commits:     db.counters.commits.Load(),
 		Conflicts:   db.counters.conflicts.Load(),
 		Checkpoints: db.counters.checkpoints.Load(),
 		Stalls:      db.counters.stalls.Load(),
 		StallTime:   time.Duration(db.counters.stallTime.Load()),
 	}
+	db.mu.Lock()
+	s.Views = db.views()
+	db.mu.Unlock()
 	v := db.version.Load()
 	if v == nil {
 		return s

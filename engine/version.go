@@ -19,6 +19,8 @@ import (
 type version struct {
 	pager  *pager.Pager
 	gen    uint64 // generation of the trees
+	pins   *pins  // of the generation; set by publish
+	since  kv.Seq // the keyspaces are as of it, or later
 	active *mem
 	frozen []*mem // newest first
 	spaces *spaces

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"iter"
+	"slices"
 	"sync/atomic"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -24,38 +26,49 @@ func (db *DB) acquire() (*view, error) {
 	return w, w.open(db)
 }
 
-// open makes w, which is zero, a view of the newest moment.
+// pins counts the views of one generation. It has a cache line of its own,
+// since every view of every goroutine writes to it, twice.
+type pins struct {
+	gen   uint64
+	views atomic.Int64
+	_     [48]byte
+}
+
+// open makes w, which is zero, a view of the newest moment. It seldom waits for
+// mu: a version that is still the newest after it was pinned had its pin before
+// a newer one could take its place, and so before anybody asked whether its
+// generation is still read. By then it also holds what the sequence number,
+// which was loaded meanwhile, makes visible.
 func (w *view) open(db *DB) error {
+	if db.follow == nil && w.tryOpen(db) == nil {
+		return nil
+	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	v, err := db.pin()
-	if err != nil {
-		return err
-	}
-	db.counters.views.Add(1)
-	w.db, w.v, w.seq = db, v, kv.Seq(db.visible.Load())
-	return nil
-}
-
-// pin returns the newest version, whose extents are not used again before it is
-// unpinned. The caller holds mu.
-func (db *DB) pin() (*version, error) {
-	v := db.version.Load()
-	if v == nil || db.closing() {
-		return nil, ErrClosed
-	}
-	db.pins[v.gen]++
-	return v, nil
-}
-
-// unpin takes a pin back. The caller holds mu.
-func (db *DB) unpin(v *version) {
-	if db.pins[v.gen]--; db.pins[v.gen] == 0 {
-		delete(db.pins, v.gen)
-		if db.follow != nil {
-			db.follow.closeOld(db.pins)
+	for {
+		if err := w.tryOpen(db); err != errRetry { // again only when the database is being closed
+			return err
 		}
 	}
+}
+
+// errRetry says that the version changed while it was pinned, or that its
+// keyspaces are not visible yet.
+var errRetry = errors.New("the version has changed")
+
+// tryOpen is open, but may fail with errRetry.
+func (w *view) tryOpen(db *DB) error {
+	v := db.version.Load()
+	if v == nil || db.closing() {
+		return ErrClosed
+	}
+	v.pins.views.Add(1)
+	w.db, w.v, w.seq = db, v, kv.Seq(db.visible.Load())
+	if db.version.Load() != v || w.seq < v.since {
+		v.pins.views.Add(-1)
+		return errRetry
+	}
+	return nil
 }
 
 // release closes a view. It may be called again.
@@ -63,11 +76,35 @@ func (w *view) release() {
 	if w.closed.Swap(true) {
 		return
 	}
-	db := w.db
-	db.counters.views.Add(-1)
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	db.unpin(w.v)
+	if db := w.db; w.v.pins.views.Add(-1) == 0 && db.follow != nil {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		db.follow.closeOld(db.pinned())
+	}
+}
+
+// pinned returns the generations that views read, oldest first. The caller
+// holds mu.
+func (db *DB) pinned() []uint64 {
+	var gens []uint64
+	newest := db.version.Load()
+	db.pins = slices.DeleteFunc(db.pins, func(p *pins) bool {
+		read := p.views.Load() > 0
+		if read {
+			gens = append(gens, p.gen)
+		}
+		return !read && (newest == nil || p != newest.pins)
+	})
+	return gens
+}
+
+// views is how many views are open. The caller holds mu.
+func (db *DB) views() int64 {
+	n := int64(0)
+	for _, p := range db.pins {
+		n += p.views.Load()
+	}
+	return n
 }
 
 // over reports whether the view, or the database, is closed.
