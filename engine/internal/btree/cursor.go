@@ -24,8 +24,9 @@ type Cursor struct {
 	count  int       // of entries in the leaf; 0: nowhere
 	stop   int       // where a stretch ends
 	open   bool      // it has no bounds but the leaf's
-	ahead  *byte     // of a leaf that is walked, the first byte of the one behind it, or nil
+	ahead  *byte     // of the leaf that the walk comes to next, the first byte, or nil
 	stride int       // bytes of the leaf for each entry
+	skip   int       // how many entries of the leaf a seek has left out: backwards, less than 0
 	long   int       // a cell at this offset or behind it is too near the leaf's end for a short suffix
 	entry  kv.Entry  // entry i
 	size   int       // length of its value, if that is in an overflow extent
@@ -83,6 +84,8 @@ func (c *Cursor) SeekGE(key []byte) bool {
 		return false
 	}
 	if i := c.leaf.LowerBound(key); i < c.count {
+		c.lookAhead(first)
+		c.skip = i
 		return c.stand(i)
 	}
 	return c.nextLeaf()
@@ -94,6 +97,8 @@ func (c *Cursor) SeekLT(key []byte) bool {
 		return false
 	}
 	if i := c.leaf.LowerBound(key); i > 0 {
+		c.lookAhead(last)
+		c.skip = i - c.count
 		return c.stand(i - 1)
 	}
 	return c.prevLeaf()
@@ -218,14 +223,13 @@ func (c *Cursor) stand(i int) bool {
 // move of a fixed length copies, and a value in the leaf of less than 8 KiB.
 //
 // It reads the leaf past the compiler's checks of bounds, which were a fifth of
-// a scan.
-// node.Check, or the Writer, has seen to it that every slot leads to a cell
-// that lies in the leaf whole; c.long, that the 16 bytes do; and c.room, that
-// they have a place in the key.
+// a scan. node.Check, or the Writer, has seen to it that every slot leads to a
+// cell that lies in the leaf whole; c.long, that the 16 bytes do; and c.room,
+// that they have a place in the key.
 func (c *Cursor) show(i int) bool {
 	c.i = i
 	if i%node.PrefetchEvery == 0 && c.ahead != nil {
-		node.Prefetch(c.ahead, i*c.stride)
+		node.Prefetch(c.ahead, (i-c.skip)*c.stride)
 	}
 	at := node.HeaderSize + int(binary.LittleEndian.Uint16((*(*[2]byte)(unsafe.Add(unsafe.Pointer(c.slots), 2*i)))[:]))
 	if at >= c.long {
@@ -315,7 +319,6 @@ func (c *Cursor) seek(key []byte) bool {
 		return false
 	}
 	c.enter(n)
-	c.lookAhead()
 	return true
 }
 
@@ -327,13 +330,32 @@ const (
 	last  end = true
 )
 
-// lookAhead asks for the beginning of the leaf behind the one that a seek led
-// to; show goes on with it.
-func (c *Cursor) lookAhead() {
-	if d := len(c.path) - 1; d >= 0 {
-		s := &c.path[d]
+// lookAhead finds the leaf that a walk away from the end at comes to next. show
+// asks for it, a little at each entry, and here for what is read of it first.
+func (c *Cursor) lookAhead(at end) {
+	d := len(c.path) - 1
+	if d < 0 {
+		return
+	}
+	s := &c.path[d]
+	if at == first {
 		c.ahead = s.frame.Ahead(s.node, s.i+1)
-		prefetch(c.ahead, 2*node.Prefetched)
+		return // show begins with it
+	}
+	if c.ahead = s.frame.Ahead(s.node, s.i-1); c.ahead != nil {
+		node.Prefetch(c.ahead, 0)
+	}
+}
+
+// lookAtRest asks for what is left of a leaf that the walk has come to. In the
+// leaf before it, the walk was too short to ask for all.
+func (c *Cursor) lookAtRest(skipped, stride int) {
+	off, end := (c.count-skipped)*stride, len(c.leaf)
+	if skipped < 0 {
+		off, end = 0, -skipped*stride
+	}
+	for ; off < end; off += node.Prefetched {
+		node.Prefetch(unsafe.SliceData(c.leaf), off)
 	}
 }
 
@@ -396,18 +418,17 @@ func (c *Cursor) prevLeaf() bool {
 // takes.
 func (c *Cursor) turn(d int, at end) bool {
 	c.run++
+	skipped, stride := c.skip, c.stride
 	s := c.path[d]
 	c.path = c.path[:d]
 	f, n, ok := c.child(s.frame, s.node, s.i)
 	if !ok || !c.descendFrom(f, n, at) {
 		return false
 	}
-	s = c.path[len(c.path)-1]
-	if at == first {
-		c.ahead = s.frame.Ahead(s.node, s.i+1)
-	} else {
-		c.ahead = s.frame.Ahead(s.node, s.i-1)
+	if skipped != 0 {
+		c.lookAtRest(skipped, stride)
 	}
+	c.lookAhead(at)
 	return true
 }
 
@@ -442,10 +463,10 @@ func (c *Cursor) child(f *pager.Frame, n node.Node, i int) (*pager.Frame, node.N
 // enter makes n the current leaf.
 func (c *Cursor) enter(n node.Node) {
 	c.leaf, c.count = n, n.Count()
-	c.stride, c.ahead = len(n)/c.count, nil
+	c.stride, c.skip, c.ahead = len(n)/c.count, 0, nil
 	c.slots = (*[2]byte)(n[n.Slots():])
 	c.long = len(n) - (3 + shortSuffix)
 	c.prefix = n.PrefixLen()
-	c.entry.Key = append(c.entry.Key[:0], n.Prefix()...)
+	c.entry.Key = append(slices.Grow(c.entry.Key[:0], c.prefix+shortSuffix), n.Prefix()...)
 	c.room(0)
 }

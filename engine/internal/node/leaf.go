@@ -225,16 +225,32 @@ func (n Node) LowerBound(key []byte) int {
 	if c > 0 {
 		return count
 	}
+	h := head(key)
+	slots := n[leafSlots(count):]
 	lo, hi := 0, count
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if at, suffix, _, _ := n.CellAt(mid); bytes.Compare(n[at:at+suffix], key) < 0 {
+		at := HeaderSize + int(binary.LittleEndian.Uint16(slots[2*mid:]))
+		if n.suffixLess(at, key, h) {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
 	return lo
+}
+
+// suffixLess reports whether the suffix of the cell at an offset of the node is
+// before key, whose head is h. Most often the heads tell.
+func (n Node) suffixLess(at int, key []byte, h uint32) bool {
+	suffix, _, at := cellLengths(n, at)
+	b := n[at : at+suffix]
+	if len(b) >= 4 {
+		if g := binary.BigEndian.Uint32(b); g != h {
+			return g < h
+		}
+	}
+	return bytes.Compare(b, key) < 0
 }
 
 // leafSlots is the offset of the slots in a leaf of count entries.
