@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
@@ -125,4 +126,187 @@ func randomMoves(rnd *rand.Rand, db *engine.DB, now *commit) error {
 		}
 	}
 	return it.Err()
+}
+
+// An iterator that nothing is in the way of goes from leaf to leaf by itself.
+// It may turn anywhere: at the ends of leaves and of the keyspace, with values
+// that stand outside their leaf, and with another source in the way for a while.
+func TestIterator_TurnsAtTheEndsOfLeaves(t *testing.T) {
+	db := open(t, t.TempDir(), engine.Options{})
+	defer closeDB(t, db)
+	const n = 3000
+	key := func(i int) []byte { return fmt.Appendf(nil, "%0*d", 4+i%40, i) }
+	value := func(i int) string {
+		return string(bytes.Repeat([]byte{byte('a' + i%26)}, i%97*i%97+i/1000*2500*(i%500/499)))
+	}
+	keys := make([]string, n)
+	want := map[string]string{}
+	for i := range keys {
+		keys[i] = string(key(i))
+		want[keys[i]] = value(i)
+		if err := db.Put(key(i), []byte(value(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(keys)
+	if _, err := db.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(uint64(*faultSeed), 29))
+	walk := func(what string) {
+		snap, err := db.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer snap.Close()
+		it := snap.NewIterator(engine.IterOptions{})
+		defer it.Close()
+		at, ok := 0, it.First()
+		for range 400 {
+			back := rnd.IntN(2) == 0
+			for range 1 + rnd.IntN(120) {
+				if !ok || string(it.Key()) != keys[at] || string(it.Value()) != want[keys[at]] {
+					t.Fatalf("seed %d, %s: at entry %d: %q, %v, %v; want %q", *faultSeed, what, at, it.Key(), ok, it.Err(), keys[at])
+				}
+				if back {
+					ok, at = it.Prev(), at-1
+				} else {
+					ok, at = it.Next(), at+1
+				}
+				if at < 0 || at == len(keys) {
+					if ok || it.Key() != nil || it.Value() != nil || it.Err() != nil {
+						t.Fatalf("seed %d, %s: past an end: %q, %v, %v", *faultSeed, what, it.Key(), ok, it.Err())
+					}
+					at = rnd.IntN(len(keys))
+					ok = it.SeekGE([]byte(keys[at]))
+					break
+				}
+			}
+		}
+	}
+	walk("one tree")
+	for i := 0; i < n; i += 700 {
+		want[keys[i]] = "newer"
+		if err := db.Put([]byte(keys[i]), []byte("newer")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := keys[n/2]
+	if err := db.Delete([]byte(gone)); err != nil {
+		t.Fatal(err)
+	}
+	keys = slices.DeleteFunc(keys, func(k string) bool { return k == gone })
+	walk("a memtable over it")
+}
+
+// What a closed iterator was made of serves the next one. What it has lent does
+// not, and it itself stays closed.
+func TestIterator_ClosedLeavesWhatItLent(t *testing.T) {
+	db := open(t, t.TempDir(), engine.Options{})
+	defer closeDB(t, db)
+	for i := range 500 {
+		if err := db.Put(fmt.Appendf(nil, "key %04d", i), fmt.Appendf(nil, "value %04d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	var its []*engine.Iterator
+	var lent [][2][]byte
+	for i := range 200 {
+		it := snap.NewIterator(engine.IterOptions{})
+		if !it.SeekGE(fmt.Appendf(nil, "key %04d", i)) || !it.Next() {
+			t.Fatal(it.Err())
+		}
+		lent = append(lent, [2][]byte{it.Key(), it.Value()})
+		its = append(its, it)
+		if err := it.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, l := range lent {
+		if k, v := fmt.Sprintf("key %04d", i+1), fmt.Sprintf("value %04d", i+1); string(l[0]) != k || string(l[1]) != v {
+			t.Fatalf("an iterator that was closed had lent %q = %q; want %q = %q", l[0], l[1], k, v)
+		}
+		if it := its[i]; it.Next() || it.First() || it.SeekLT([]byte("z")) || it.Key() != nil || it.Value() != nil || it.Err() == nil {
+			t.Fatal("a closed iterator moves")
+		}
+		_ = its[i].Close()
+	}
+}
+
+// A snapshot that is taken while checkpoints replace what it reads keeps it:
+// all keys have the value that one commit gave them.
+func TestSnapshot_TakenBesideCheckpoints(t *testing.T) {
+	db := open(t, t.TempDir(), engine.Options{Sync: engine.SyncOff, CacheBytes: 1 << 16})
+	defer closeDB(t, db)
+	const keys = 300
+	done := make(chan struct{})
+	var writer, readers sync.WaitGroup
+	writer.Go(func() {
+		b := db.NewBatch()
+		for round := 0; ; round++ {
+			b.Reset()
+			for i := range keys {
+				_ = b.Put(fmt.Appendf(nil, "%03d", i), fmt.Appendf(nil, "%0100d", round))
+			}
+			if err := db.Apply(t.Context(), b); err != nil {
+				t.Error(err)
+			}
+			if _, err := db.Checkpoint(t.Context()); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for range 4 {
+		readers.Go(func() {
+			for range 300 {
+				if err := oneValue(db, keys); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	readers.Wait()
+	close(done)
+	writer.Wait()
+	if n := db.Stats().Views; n != 0 {
+		t.Errorf("%d views are open", n)
+	}
+}
+
+// oneValue scans a snapshot and returns an error unless it has no key, or n
+// with the same value.
+func oneValue(db *engine.DB, n int) error {
+	snap, err := db.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	var value []byte
+	count := 0
+	for k, v := range snap.Scan(nil, nil) {
+		if count++; count == 1 {
+			value = bytes.Clone(v)
+		}
+		if !bytes.Equal(value, v) {
+			return fmt.Errorf("%s = %s, the first %s", k, v, value)
+		}
+	}
+	if snap.Err() != nil || count != 0 && count != n {
+		return fmt.Errorf("%d keys: %w", count, snap.Err())
+	}
+	return nil
 }
