@@ -233,11 +233,8 @@ func (ks *Keyspace) latest() (*version, *space, error) {
 	if v == nil {
 		return nil, nil, ErrClosed
 	}
-	sp := v.spaces.byID[ks.id]
-	if sp == nil {
-		return nil, nil, ErrNoKeyspace
-	}
-	return v, sp, nil
+	sp, err := v.space(ks.id)
+	return v, sp, err
 }
 
 // outdated reports whether a read that failed may only have been too slow: it

@@ -53,6 +53,7 @@ func newMem(start wal.LSN) *mem { return &mem{table: memtable.New(), start: star
 type spaces struct {
 	byID   map[kv.Keyspace]*space
 	byName map[string]*space
+	main   *space // the default one, which need not be looked up
 	next   uint32 // id of the next one
 }
 
@@ -82,6 +83,9 @@ func (s *spaces) clone() *spaces {
 
 //go:noinline // called in many places, none of them hot
 func (s *spaces) put(sp *space) {
+	if sp.id == kv.DefaultKeyspace {
+		s.main = sp
+	}
 	s.byID[sp.id] = sp
 	s.byName[sp.name] = sp
 	if uint32(sp.id) >= s.next {
@@ -95,6 +99,9 @@ func (s *spaces) remove(sp *space) {
 }
 
 func (v *version) space(id kv.Keyspace) (*space, error) {
+	if id == kv.DefaultKeyspace {
+		return v.spaces.main, nil
+	}
 	if sp := v.spaces.byID[id]; sp != nil {
 		return sp, nil
 	}
