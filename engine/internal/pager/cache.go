@@ -15,7 +15,7 @@ import (
 // memory. Its invariants:
 //
 //  1. used, the sum over the frames in the lists of their buffers' capacity,
-//     child pointers and the frame itself, never exceeds limit.
+//     child pointers and the frame itself, never exceeds limit less reserved.
 //  2. A frame's data is not nil exactly when it is in a list.
 //  3. f.kidsHere is the number of resident frames linked to f as parent.
 //  4. A kid's data is not nil exactly when the kid's frame is resident and
@@ -38,15 +38,18 @@ type cache struct {
 	limit int64
 
 	hits   counter
+	ticks  counter
 	misses atomic.Uint64
 	huge   hugePages
 
 	mu     sync.Mutex // guards all below, and what Frame says
 	used   int64
 	frames int
-	lists  [places]frameList
-	ghosts []ghost // who left lately, by hash of offset
-	left   uint32  // how many left in all
+
+	reserved int64 // of limit, for others
+	lists    [places]frameList
+	ghosts   []ghost // who left lately, by hash of offset
+	left     uint32  // how many left in all
 
 	refused, refusedLarge uint32 // values for which there was no room
 
@@ -100,7 +103,9 @@ func (c *cache) admit(f *Frame, n node.Node, scan bool) {
 	c.huge.cover(n)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.makeRoom(cost)
+	if !c.makeRoom(cost) {
+		return
+	}
 	switch {
 	case !c.link(f), scan:
 		c.insert(f, n, cost, scanList, nil)
@@ -123,7 +128,7 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 	if keep {
 		where = mainList
 	}
-	room := c.used+frameCost(slices.Clip(n)) <= c.limit
+	room := c.hasRoom(frameCost(slices.Clip(n)))
 	c.mu.Unlock()
 	if !keep && !room {
 		return
@@ -135,8 +140,9 @@ func (c *cache) admitWritten(f *Frame, n node.Node, children []*Frame, keep bool
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.makeRoom(cost)
-	c.insert(f, n, cost, where, children)
+	if c.makeRoom(cost) {
+		c.insert(f, n, cost, where, children)
+	}
 }
 
 const (
@@ -188,7 +194,7 @@ func (c *cache) wants(ref node.Ref) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.used+int64(ref.Len)+int64(ref.Len)/8+int64(frameBytes) <= c.limit {
+	if c.hasRoom(int64(ref.Len) + int64(ref.Len)/8 + int64(frameBytes)) {
 		return true
 	}
 	if ref.Len > directBytes {
@@ -216,7 +222,9 @@ func (c *cache) admitValue(ref node.Ref, ks kv.Keyspace, n node.Node) {
 		}
 		c.evict(old)
 	}
-	c.makeRoom(cost)
+	if !c.makeRoom(cost) {
+		return
+	}
 	where := probationList
 	if c.leftLately(ref.Off) {
 		where = mainList
@@ -347,10 +355,26 @@ func frameCost(n node.Node) int64 {
 	return int64(cost)
 }
 
-func (c *cache) makeRoom(cost int64) {
-	for c.used+cost > c.limit {
+func (c *cache) hasRoom(cost int64) bool { return c.used+cost <= c.limit-c.reserved }
+
+// makeRoom evicts frames until there is room, and reports whether there is.
+func (c *cache) makeRoom(cost int64) bool {
+	if cost > c.limit-c.reserved {
+		return false
+	}
+	for !c.hasRoom(cost) {
 		c.evictOne()
 	}
+	return true
+}
+
+// reserve takes n bytes of the limit for others, or gives them back when n is
+// negative.
+func (c *cache) reserve(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reserved += n
+	c.makeRoom(0)
 }
 
 // evictOne evicts one frame. There is one.

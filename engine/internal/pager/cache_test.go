@@ -70,7 +70,7 @@ func (c *cache) check() error {
 	if values != len(c.values) {
 		return fmt.Errorf("%d values in memory, %d to be found", values, len(c.values))
 	}
-	if used != c.used || frames != c.frames || used > c.limit {
+	if used != c.used || frames != c.frames || used > c.limit-c.reserved {
 		return fmt.Errorf("%d bytes in %d frames, counted %d in %d, limit %d", used, frames, c.used, c.frames, c.limit)
 	}
 	return nil
@@ -554,5 +554,32 @@ func TestCache_EvictedFramesAreLeftToTheCollector(t *testing.T) {
 	}
 	if frames := w.Stats().Frames; linked != frames-1 {
 		t.Errorf("%d leaves linked, %d frames", linked, frames)
+	}
+}
+
+// What is reserved is no longer the cache's, and comes back; what does not fit
+// beside it is read past the cache.
+func TestCache_Reserve(t *testing.T) {
+	fs := vfs.NewMem()
+	const limit = 256 << 10
+	w := openWood(t, fs, forest(t, fs, 200), limit)
+	defer w.Close()
+	full := w.Stats
+	for _, n := range []int64{limit / 2, limit/2 - 2048, 2048 - limit/2, -limit / 2} {
+		w.hits(t, 0, 200, false)
+		w.Reserve(n)
+		if err := w.cache.check(); err != nil {
+			t.Fatal(err)
+		}
+		w.hits(t, 0, 200, false)
+		if err := w.cache.check(); err != nil {
+			t.Fatal(err)
+		}
+		if s := full(); s.CacheBytes > limit || s.CacheLimit != limit {
+			t.Errorf("%d bytes of %d", s.CacheBytes, s.CacheLimit)
+		}
+	}
+	if s := full(); w.cache.reserved != 0 || s.CacheBytes < limit-8192 {
+		t.Errorf("%d bytes reserved, %d taken in the end", w.cache.reserved, s.CacheBytes)
 	}
 }

@@ -17,11 +17,15 @@ type counter struct {
 
 const counterStripes = 64
 
+// add adds n, and returns what the stripe has then.
+//
 //go:norace
-func (c *counter) add(n int) {
+func (c *counter) add(n int) uint64 {
 	var here byte
 	a := uintptr(unsafe.Pointer(&here))
-	c.stripes[(a>>11^a>>17)%counterStripes].n += uint64(n)
+	s := &c.stripes[(a>>11^a>>17)%counterStripes].n
+	*s += uint64(n)
+	return *s
 }
 
 //go:norace

@@ -198,7 +198,7 @@ type Stats struct {
 	BytesUsed    uint64 // reachable from the newest meta
 	FreeBytes    uint64 // usable by the next writer
 	PendingBytes uint64 // usable when no reader pins an older generation
-	CacheBytes   int64
+	CacheBytes   int64  // what Reserve took included
 	CacheLimit   int64
 	Hits         uint64 // nodes and values found in memory
 	Misses       uint64
@@ -220,7 +220,7 @@ func (p *Pager) Stats() Stats {
 		WrittenBytes: p.writtenBytes.Load(),
 	}
 	p.cache.mu.Lock()
-	s.CacheBytes, s.Frames = p.cache.used, p.cache.frames
+	s.CacheBytes, s.Frames = p.cache.used+p.cache.reserved, p.cache.frames
 	p.cache.mu.Unlock()
 
 	p.mu.Lock()

@@ -27,6 +27,19 @@ func (p *Pager) Node(f *Frame) (node.Node, error) {
 	return nodeAt(b), nil
 }
 
+// Root is Node where a descent begins, and how many hits are to be counted of
+// it: it counts none.
+func (p *Pager) Root(f *Frame) (n node.Node, hits int, err error) {
+	if b := f.data.Load(); b != nil {
+		if f.touched.Load() == 0 {
+			f.touched.Store(1)
+		}
+		return nodeAt(b), 1, nil
+	}
+	n, err = p.load(f, false)
+	return n, 0, err
+}
+
 // ChildNode returns Child and the Node of it. It counts no hit: who descends
 // tells CountHits at the end.
 func (p *Pager) ChildNode(f *Frame, n node.Node, i int) (*Frame, node.Node, error) {
@@ -47,6 +60,14 @@ func (p *Pager) ChildNode(f *Frame, n node.Node, i int) (*Frame, node.Node, erro
 
 // CountHits notes that a descent found n nodes in memory by ChildNode.
 func (p *Pager) CountHits(n int) { p.cache.hits.add(n) }
+
+// Tick is a number that is one more with every call, about: there are several
+// such, of which a goroutine draws mostly from one.
+func (p *Pager) Tick() uint64 { return p.cache.ticks.add(1) }
+
+// Reserve takes n bytes of the cache's limit for another use, or gives them
+// back when n is negative. There is no more reserved than half the limit.
+func (p *Pager) Reserve(n int64) { p.cache.reserve(n) }
 
 // NodeForScan is Node for a reader that will not come back: what it reads from
 // the disk is the first to leave the cache, and what it finds there does not
