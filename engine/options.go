@@ -100,8 +100,10 @@ type Options struct {
 	// SyncInterval is the longest time that SyncNormal leaves a commit
 	// unsynced. Default: 100 ms.
 	SyncInterval time.Duration
-	// CacheBytes is the limit of the cache of nodes and large values. One value
-	// takes at most a sixteenth of it. Default: 64 MiB.
+	// CacheBytes is the limit of the cache of nodes and large values, and of
+	// copies of the entries that are read often, which take up to a
+	// thirty-second of it. One value takes at most a sixteenth of it. Default:
+	// 64 MiB.
 	CacheBytes int64
 	// MemtableBytes is the size at which the active memtable is frozen and
 	// merged into the tree in the background. Two frozen

@@ -3,6 +3,7 @@ package engine
 import (
 	"sync"
 
+	"github.com/lightning-db/lightning/engine/internal/hot"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/memtable"
 	"github.com/lightning-db/lightning/engine/internal/pager"
@@ -20,6 +21,7 @@ type replay struct {
 	mem    *mem
 	frozen []*mem // newest first
 	spaces *spaces
+	hot    *hot.Set
 	seq    kv.Seq
 	lsn    wal.LSN
 
@@ -30,7 +32,7 @@ type replay struct {
 // newReplay begins a replay over the keyspaces of p's meta.
 func newReplay(p *pager.Pager, spaces *spaces, limit int64) *replay {
 	meta := p.Meta()
-	r := &replay{pager: p, limit: limit, spaces: spaces, seq: meta.Seq}
+	r := &replay{pager: p, limit: limit, spaces: spaces, hot: hot.New(p), seq: meta.Seq}
 	r.begin(wal.LSN(meta.LogStart))
 	return r
 }
@@ -125,5 +127,5 @@ func applyOp(m *mem, op *wal.Op, seq kv.Seq) {
 }
 
 func (r *replay) version() *version {
-	return &version{pager: r.pager, gen: r.pager.Meta().Gen, active: r.mem, frozen: r.frozen, spaces: r.spaces}
+	return &version{pager: r.pager, gen: r.pager.Meta().Gen, active: r.mem, frozen: r.frozen, spaces: r.spaces, hot: r.hot}
 }

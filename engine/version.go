@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
+	"github.com/lightning-db/lightning/engine/internal/hot"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/memtable"
 	"github.com/lightning-db/lightning/engine/internal/merge"
@@ -25,6 +26,7 @@ type version struct {
 	frozen []*mem // newest first
 	spaces *spaces
 	wanted chan<- kv.Keyspace // DB.missed
+	hot    *hot.Set           // what is read again and again of the trees and runs
 }
 
 // mem is a memtable in its place in the order of commits.
@@ -118,6 +120,30 @@ func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte
 			return e.appendTo(dst)
 		}
 	}
+	turn := v.hot.Turn()
+	if turn == hot.Pass {
+		return v.descend(sp, key, hash, dst)
+	}
+	return v.getHot(turn, sp, key, hash, dst)
+}
+
+// getHot is the get of what is, or may become, one of the entries that are read
+// again and again.
+func (v *version) getHot(turn hot.Turn, sp *space, key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
+	if turn != hot.Sample {
+		if value, found = v.hot.Get(sp.state(), key, hash, dst); found {
+			return value, true, nil
+		}
+	}
+	value, found, err = v.descend(sp, key, hash, dst)
+	if turn != hot.Look && err == nil {
+		v.hot.Note(turn, sp.state(), key, hash, value[len(dst):], found)
+	}
+	return value, found, err
+}
+
+// descend appends the value that key has in the runs and the tree to dst.
+func (v *version) descend(sp *space, key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
 	for _, r := range sp.runs {
 		if !r.filter.MayHave(hash) {
 			continue
@@ -131,6 +157,16 @@ func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte
 		v.missed(sp, hash)
 	}
 	return value, kind == kv.Set, err
+}
+
+// state is the number of what the runs and the tree hold, which no other
+// contents of a keyspace have: what changes them makes a new tree, or a new
+// first run, and its number is larger than all before.
+func (sp *space) state() uint64 {
+	if len(sp.runs) == 0 {
+		return sp.tree.ID()
+	}
+	return max(sp.tree.ID(), sp.runs[0].tree.ID())
 }
 
 func (v *version) has(sp *space, key []byte, hash uint64, seq kv.Seq) (bool, error) {

@@ -169,7 +169,7 @@ func (t *Tree) eachKey(stop func() error, visit func(key []byte)) error {
 
 // heir returns the tree below root, which takes the place of t. It has no filter.
 func (t *Tree) heir(root *pager.Frame) *Tree {
-	h := &Tree{p: t.p, root: root, cfg: t.cfg}
+	h := newTree(t.p, root, t.cfg)
 	h.missed.Store(t.missed.Load())
 	return h
 }

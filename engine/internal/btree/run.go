@@ -15,7 +15,7 @@ import (
 // edits' Stable, are those of Merge.
 func BuildRun(stop func() error, w *pager.Writer, p *pager.Pager, cfg Config, edits kv.Cursor) (*Tree, *filter.Filter, MergeStats, error) {
 	var hashes []uint64
-	m := merger{builder: builder{w: w, t: &Tree{p: p, cfg: cfg}}, stop: stop, edits: edits, tombstones: true}
+	m := merger{builder: builder{w: w, t: newTree(p, nil, cfg)}, stop: stop, edits: edits, tombstones: true}
 	m.hashes = func(h uint64) { hashes = append(hashes, h) }
 	t, stats, err := m.merge()
 	if err != nil {

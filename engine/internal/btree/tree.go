@@ -44,12 +44,23 @@ type Tree struct {
 	filter atomic.Pointer[keyFilter]
 	cfg    Config
 	missed atomic.Uint64 // gets that Missed counted
+	id     uint64
 }
+
+var trees atomic.Uint64 // that were made
+
+func newTree(p *pager.Pager, root *pager.Frame, cfg Config) *Tree {
+	return &Tree{p: p, root: root, cfg: cfg, id: trees.Add(1)}
+}
+
+// ID is a number that no other tree of the process has, larger than those of
+// the trees that were made before.
+func (t *Tree) ID() uint64 { return t.id }
 
 // Open returns the tree below root, which may be zero: the empty tree. It
 // reads nothing.
 func Open(p *pager.Pager, root node.Ref, cfg Config) *Tree {
-	t := &Tree{p: p, cfg: cfg}
+	t := newTree(p, nil, cfg)
 	if !root.IsZero() {
 		t.root = p.Frame(root, cfg.Keyspace, -1)
 	}
@@ -138,11 +149,10 @@ func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (value []byte, size in
 	if f == nil {
 		return nil, 0, false, false, nil
 	}
-	n, err := t.p.Node(f)
+	n, hits, err := t.p.Root(f)
 	if err != nil {
 		return nil, 0, false, false, err
 	}
-	hits := 0
 	for n.Kind() != node.Leaf {
 		if f, n, err = t.p.ChildNode(f, n, n.Search(key)); err != nil {
 			return nil, 0, false, false, err
