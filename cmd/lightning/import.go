@@ -127,8 +127,7 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	switch {
 	case i.onError != "stop" && i.onError != "skip":
 		return usagef("--on-error %s: use stop or skip", i.onError)
-	case i.rejects != "":
-		i.reject = &rejectFile{path: i.rejects}
+	case i.cmd.Flags().Changed("rejects"):
 		i.options.Rejected = i.rejected
 	case i.onError == "skip":
 		i.options.Rejected = i.rejected
@@ -174,6 +173,11 @@ func (i *importing) all(ctx context.Context, files []string) (err error) {
 			}
 		}
 	}()
+	if i.cmd.Flags().Changed("rejects") {
+		if i.reject, err = newRejectFile(i.rejects); err != nil {
+			return err
+		}
+	}
 	for _, path := range files {
 		if err := i.file(ctx, path); err != nil {
 			if path == "-" {
@@ -256,7 +260,7 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	r := i.total
 	var usage usageError
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage) && r.Committed == 0:
 		return err
 	case err != nil:
 		return hintError{fmt.Errorf("%w; %d records committed", err, r.Committed), importHint(err)}
@@ -314,21 +318,28 @@ func (c *countingReader) Read(p []byte) (int, error) {
 }
 
 // A rejectFile takes bad records as they stood in their file, to be mended and
-// imported again. It is created with the first one.
+// imported again. It is made before the first record is read, when nothing is
+// lost yet if it cannot be, and is removed if no record was bad.
 type rejectFile struct {
-	path string
-	head []byte
-	f    *os.File
+	*os.File
+	head  []byte // of the file that is read, to stand before its records
+	count int64
+}
+
+func newRejectFile(path string) (*rejectFile, error) {
+	path, err := outPath(path)
+	if err == nil {
+		var f *os.File
+		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			return &rejectFile{File: f}, nil
+		}
+	}
+	return nil, fmt.Errorf("--rejects: %w", err)
 }
 
 func (r *rejectFile) add(bad *dump.RowError) error {
-	if r.f == nil {
-		f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if err != nil {
-			return err
-		}
-		r.f = f
-		if _, err := f.Write(r.head); err != nil {
+	if r.count++; r.count == 1 {
+		if _, err := r.Write(r.head); err != nil {
 			return err
 		}
 	}
@@ -336,13 +347,14 @@ func (r *rejectFile) add(bad *dump.RowError) error {
 	if len(line) == 0 || line[len(line)-1] != '\n' {
 		line = append(append([]byte{}, line...), '\n')
 	}
-	_, err := r.f.Write(line)
+	_, err := r.Write(line)
 	return err
 }
 
 func (r *rejectFile) Close() error {
-	if r.f == nil {
-		return nil
+	err := r.File.Close()
+	if r.count == 0 {
+		os.Remove(r.Name())
 	}
-	return r.f.Close()
+	return err
 }

@@ -11,18 +11,22 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-// path turns the first argument of a command into a path.
+// path turns the first argument of a command into a path, as it is behind
+// symbolic links.
 func (a *app) path(arg string) (string, error) {
 	switch arg {
 	case "":
 		return "", usagef("the path of the database is empty")
 	case "@":
-		if path := os.Getenv("LIGHTNING_DB"); path != "" {
-			return path, nil
+		if arg = os.Getenv("LIGHTNING_DB"); arg == "" {
+			return "", usagef("@ stands for $LIGHTNING_DB, which is not set")
 		}
-		return "", usagef("@ stands for $LIGHTNING_DB, which is not set")
 	}
-	return arg, nil
+	path, err := resolve(arg)
+	if err != nil {
+		err = hintError{fmt.Errorf("%w: %w", engine.ErrNotExist, err), "it leads nowhere"}
+	}
+	return path, err
 }
 
 // read opens a database for reading and calls fn with the keyspace that the

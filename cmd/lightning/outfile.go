@@ -1,14 +1,20 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // An outFile is a file that appears under its name when it is whole and
-// durable, or not at all. What is there already and is no ordinary file, such
-// as /dev/null or a pipe, is written to directly.
+// durable, or not at all. What it holds is private: only its owner may read it.
+// A symbolic link is followed, and what is there already and is no ordinary
+// file, such as /dev/null or a pipe, is written to directly.
+//
+// A process that is killed leaves the file under its name with .partial- and a
+// number behind it.
 type outFile struct {
 	*os.File
 	path   string
@@ -16,19 +22,61 @@ type outFile struct {
 }
 
 func createFile(path string, force bool) (*outFile, error) {
+	path, err := outPath(path)
+	if err != nil {
+		return nil, err
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.Mode().IsRegular() && !info.IsDir():
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		return &outFile{File: f, path: path, direct: true}, err
-	case err == nil && !force:
-		return nil, hintError{fmt.Errorf("%s: %w", path, fs.ErrExist), "--force replaces it"}
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s is a directory: %w", path, fs.ErrExist)
+	case err == nil && !force:
+		return nil, hintError{fmt.Errorf("%s: %w", path, fs.ErrExist), "--force replaces it"}
 	}
 	tmp := fmt.Sprintf("%s.partial-%d", path, os.Getpid())
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	return &outFile{File: f, path: path}, err
+}
+
+// outPath returns the path of a file to write to, as it is behind symbolic
+// links. Inside the directory of a database none may be written: there it could
+// take the place of the database's own.
+func outPath(path string) (string, error) {
+	if path == "" {
+		return "", usagef("the path of the file to write is empty")
+	}
+	path, err := resolve(path)
+	if err != nil {
+		return "", err
+	}
+	// The second is for a path inside wal. They are not cleaned: what .. is
+	// behind a symbolic link is for the system to say.
+	dir, _ := filepath.Split(path)
+	for _, tree := range []string{"btree.db", "../btree.db"} {
+		if _, err := os.Lstat(dir + tree); err == nil {
+			return "", usagef("%s is inside the directory of a database: name another place", path)
+		}
+	}
+	return path, nil
+}
+
+// resolve follows a symbolic link. The engine follows none by itself.
+func resolve(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return path, nil
+	}
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", fmt.Errorf("%s is a symbolic link: %w", path, err)
+	}
+	return target, nil
 }
 
 // commit makes the file durable and gives it its name.
