@@ -20,9 +20,12 @@ func (a *app) deleteCommand() *cobra.Command {
 		Short:   "Delete keys",
 		Long: `Delete one key, several, or all in a range, in one transaction.
 
-A key that is not there is no error: the exit status is 0. Deleting more than
-one key asks on a terminal, and needs --yes in a pipe; a range may hold more
-than one.`,
+A key that is not there is no error: the exit status is 0, and of several keys
+it says how many that were. Deleting more than one key asks on a terminal, and
+needs --yes in a pipe; a range may hold more than one.
+
+What lightning scan --keys prints, with some keys in quotes, --keys-from reads
+with -K quoted; with -0 on both sides keys are as they are.`,
 		Example: `  lightning delete my.db user:1
   lightning delete my.db --prefix session: --dry-run
   lightning delete my.db --from log:2024 --to log:2025 --yes
@@ -55,6 +58,9 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 	if err := d.choose(ctx, args[1:]); err != nil {
 		return err
 	}
+	if _, err := d.format(formatText, formatText, formatJSON, formatJSONL); err != nil {
+		return err
+	}
 	if d.dryRun {
 		return d.snapshot(args[0], d.tell)
 	}
@@ -70,10 +76,18 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 			return err
 		})
 	})
-	if err == nil && (d.ranged || len(d.targets) > 1) {
-		d.Note("deleted %s", ui.Plural(n, "key"))
+	if err != nil || !d.ranged && len(d.targets) == 1 && !d.json {
+		return err
 	}
-	return err
+	text := "deleted " + ui.Plural(n, "key")
+	missing := max(0, int64(len(d.targets))-n)
+	if missing > 0 {
+		text += ", " + ui.Count(missing) + " not there"
+	}
+	return d.done(ui.Object{
+		{Name: "deleted", Value: n},
+		{Name: "missing", Value: missing},
+	}, "%s", text)
 }
 
 // choose reads what is to be deleted.
@@ -85,8 +99,13 @@ func (d *deletion) choose(ctx context.Context, args []string) (err error) {
 			ways++
 		}
 	}
-	if ways != 1 {
+	switch {
+	case ways == 0:
 		return usagef("say what to delete: keys, a range (--prefix, --from, --to), or --keys-from FILE")
+	case ways > 1:
+		return usagef("keys, a range (--prefix, --from, --to), --keys-from FILE: choose one")
+	case d.keyRange.changed("prefix") && d.keyRange.prefix == "":
+		return usagef("every key begins with an empty --prefix: to delete all say --from ''")
 	}
 	if d.ranged {
 		d.start, d.limit, err = d.keyRange.bounds(d.app, false)
@@ -137,6 +156,16 @@ func (d *deletion) tell(s *engine.Snapshot) error {
 	found, err := d.count(s)
 	if err != nil {
 		return err
+	}
+	if d.output != "" && d.output != formatText {
+		o := ui.Object{
+			{Name: "keys", Value: found.keys},
+			{Name: "bytes", Value: found.bytes},
+		}
+		if found.keys > 0 {
+			o = appendKey(appendKey(o, "first", found.first), "last", found.last)
+		}
+		return d.printJSON(o)
 	}
 	_, err = fmt.Fprintf(d.out, "would delete %s\n", found)
 	return err

@@ -18,8 +18,8 @@ import (
 
 const encodingsTopic = `-K sets how keys, -V how values stand in arguments and in output:
 
-    auto      arguments as they are; output as text where that is printable,
-              else quoted (the default)
+    auto      arguments as they are; output as text where that is printable
+              and begins with no ", else quoted (the default)
     raw       the bytes as they are
     quoted    "a\x00b", with the escapes of Go and C; in arguments the quotes
               may be left out
@@ -189,7 +189,8 @@ func prefixEnd(prefix []byte) []byte {
 }
 
 // readKeys reads keys from a file or standard input: one a line, or ended by
-// NUL.
+// NUL. A line that begins with a quote may be a key that was printed in quotes
+// or one that has them: which of the two must be said.
 func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, error) {
 	var r io.Reader = ui.Interruptible(ctx, a.In)
 	if path != "-" {
@@ -212,6 +213,9 @@ func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, er
 	for len(text) > 0 {
 		var arg []byte
 		arg, text, _ = bytes.Cut(text, end)
+		if a.keys == dump.Auto && !nul && bytes.HasPrefix(arg, []byte{'"'}) {
+			return nil, usagef("%s: key %d begins with a quote: -K quoted reads what lightning scan prints, -K raw takes it as it is", path, len(keys)+1)
+		}
 		key, err := a.keys.Decode(arg)
 		if err != nil {
 			return nil, fmt.Errorf("%s: key %d: %w: %w", path, len(keys)+1, errData, err)

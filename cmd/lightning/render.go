@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
@@ -115,4 +116,13 @@ func (a *app) done(v ui.Object, message string, args ...any) error {
 		return nil
 	}
 	return a.printJSON(v)
+}
+
+// appendKey adds a key to an object: as text where it is that, else as base64
+// under another name.
+func appendKey(o ui.Object, name string, key []byte) ui.Object {
+	if utf8.Valid(key) {
+		return append(o, ui.Member{Name: name, Value: string(key)})
+	}
+	return append(o, ui.Member{Name: name + "_base64", Value: string(dump.Base64.Append(nil, key))})
 }

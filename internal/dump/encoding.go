@@ -18,7 +18,7 @@ import (
 type Encoding string
 
 const (
-	Auto     Encoding = "auto"     // arguments as they are; printed as text where it is printable, else quoted
+	Auto     Encoding = "auto"     // arguments as they are; printed as text where that is printable and begins with no quote, else quoted
 	Raw      Encoding = "raw"      // the bytes as they are
 	Quoted   Encoding = "quoted"   // "a\x00b", with the escapes of Go and C
 	Hex      Encoding = "hex"      // 610062
@@ -104,7 +104,8 @@ func (e Encoding) Append(dst, b []byte) []byte {
 	case None:
 		return dst
 	case Auto:
-		if isPrintable(b) {
+		// Text that begins with a quote would look like other text, quoted.
+		if isPrintable(b) && (len(b) == 0 || b[0] != '"') {
 			return append(dst, b...)
 		}
 	}
