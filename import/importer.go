@@ -56,11 +56,22 @@ const batchBytes = 8 << 20
 const syncInterval = time.Second
 
 // A Target is where records go. Open is called once the first good record has
-// been read, or the input has ended without an error: an import that comes to
-// nothing creates no database and takes no lock. It is called again for the
-// next file, and returns the same.
+// been read, or the input has ended without an error and a bad record: an import
+// that comes to nothing creates no database and takes no lock. It is called
+// again for the next file, and returns the same.
 type Target interface {
 	Open() (*engine.DB, *engine.Keyspace, error)
+}
+
+// Check says what is wrong with the options where no record of the file can be
+// good: its first line names the columns, and one that is asked for is not among
+// them.
+func Check(r dump.Reader, o Options) error {
+	sample := r.Sample()
+	if sample == nil {
+		return nil
+	}
+	return (&job{o: o}).entry(sample)
 }
 
 // Run reads all records of r into the target. When it ends early, because of
@@ -72,7 +83,7 @@ func Run(ctx context.Context, target Target, r dump.Reader, o Options) (Result, 
 	}
 	j := &job{ctx: context.WithoutCancel(ctx), target: target, o: o, synced: time.Now()}
 	err := j.read(ctx, r)
-	if err == nil {
+	if err == nil && j.result.Rejected == 0 {
 		err = j.open()
 	}
 	// What was read before the end or the error is good, whatever ended it.

@@ -80,6 +80,7 @@ type importing struct {
 	bytesRead atomic.Int64
 	size      int64 // of all files; 0 where one is a pipe
 	reject    *rejectFile
+	named     int // bad records
 }
 
 func (i *importing) run(ctx context.Context, args []string) (err error) {
@@ -215,6 +216,9 @@ func (i *importing) file(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := importer.Check(reader, i.options); err != nil {
+		return usageError{err.Error()}
+	}
 	if i.reject != nil {
 		i.reject.head = reader.Head()
 	}
@@ -246,12 +250,19 @@ func (i *importing) sum(r importer.Result) importer.Result {
 	return r
 }
 
+// mostLines is how many bad records are named one by one.
+const mostLines = 20
+
 func (i *importing) rejected(bad *dump.RowError) error {
-	if i.reject == nil {
-		i.Note("%v", bad)
-		return nil
+	if i.reject != nil {
+		return i.reject.add(bad)
 	}
-	return i.reject.add(bad)
+	if i.named++; i.named <= mostLines {
+		i.Note("%v", bad)
+	} else if i.named == mostLines+1 {
+		i.Note("… and more; --rejects FILE keeps them all")
+	}
+	return nil
 }
 
 // conclude says how many records are committed, however the import ended. The

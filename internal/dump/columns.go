@@ -2,6 +2,7 @@ package dump
 
 import (
 	"io"
+	"slices"
 )
 
 // columns is what CSV and TSV share: a header that names the fields of each
@@ -40,6 +41,17 @@ func (c *columns) start(names []string) error {
 }
 
 func (c *columns) Head() []byte { return c.head }
+
+func (c *columns) Sample() *Record {
+	if len(c.record.fields) == 0 {
+		return nil
+	}
+	r := &Record{Line: 1, fields: slices.Clone(c.record.fields)}
+	for i := range r.fields {
+		r.fields[i].value = []byte("00")
+	}
+	return r
+}
 
 func (c *columns) Read() (*Record, error) {
 	if err := c.split(); err != nil {

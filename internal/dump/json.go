@@ -46,6 +46,8 @@ type jsonlReader struct {
 
 func (j *jsonlReader) Head() []byte { return nil }
 
+func (j *jsonlReader) Sample() *Record { return nil }
+
 func (j *jsonlReader) Read() (*Record, error) {
 	for {
 		line, err := j.lines.next()
@@ -79,6 +81,8 @@ func newJSONReader(r io.Reader) *jsonReader {
 }
 
 func (j *jsonReader) Head() []byte { return nil }
+
+func (j *jsonReader) Sample() *Record { return nil }
 
 func (j *jsonReader) Read() (*Record, error) {
 	c, err := j.separator()

@@ -17,6 +17,10 @@ type Reader interface {
 	// Head returns the bytes that must stand before the records of a file of
 	// the same shape: the header of a CSV file.
 	Head() []byte
+	// Sample returns a record with the fields that all have, where the file
+	// says before its first record which these are, or else nil. Their value
+	// is one that any encoding of a field takes.
+	Sample() *Record
 }
 
 // A RowError says which record of a file is bad, and why.
