@@ -219,6 +219,10 @@ func (b *bench) options() (*workload.Options, error) {
 		return nil, usagef("--distribution %s: use uniform, zipf", b.distribution)
 	case b.db != "" && b.parent != "":
 		return nil, usagef("--db and --dir: choose one")
+	case b.parent == "" && b.cmd.Flags().Changed("dir"):
+		return nil, usagef("--dir is empty: name a directory")
+	case b.db == "" && b.cmd.Flags().Changed("db"):
+		return nil, usagef("--db is empty: name a directory")
 	}
 	return &workload.Options{
 		Keys: uint64(n[benchNum]), Ops: uint64(n[benchOps]), Duration: b.duration, Threads: int(n[benchThreads]),
@@ -272,9 +276,6 @@ func (b *bench) measure(ctx context.Context, runner *workload.Runner, list []*wo
 	})
 	if err != nil {
 		return usageError{err.Error()}
-	}
-	if b.form == formatGobench {
-		b.gobenchHead()
 	}
 	err = runner.Run(ctx, list, count, b.report)
 	if closeErr := runner.Close(); err == nil {

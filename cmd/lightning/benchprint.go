@@ -34,16 +34,23 @@ var figures = [workload.Figures]struct {
 
 // report takes the result of a workload that is done.
 func (b *bench) report(r *workload.Result) error {
-	b.finished.Add(1)
+	if b.finished.Add(1) == 1 && b.form == formatGobench {
+		b.gobenchHead()
+	}
 	if b.form == formatGobench {
 		b.gobench(r)
-		return b.app.out.Flush()
+		var err error
+		b.app.Aside(func() { err = b.app.out.Flush() })
+		return err
 	}
 	b.results = append(b.results, r)
 	return nil
 }
 
 func (b *bench) print() error {
+	if len(b.results) == 0 { // it failed before there was one
+		return nil
+	}
 	switch b.form {
 	case formatJSON:
 		return b.app.printJSON(b.object())
@@ -128,7 +135,7 @@ func (b *bench) table() error {
 	for i := range figures {
 		b.column(rows, i)
 	}
-	return ui.Table(b.app.out, rows[0], rows[1:])
+	return ui.Table(b.app.out, b.app.Width(), rows[0], rows[1:])
 }
 
 // column adds the column of a figure, its numbers one below the other.

@@ -22,7 +22,7 @@ const (
 	exitExists     = 4  // the target exists
 	exitData       = 5  // invalid data
 	exitPermission = 6  // permission denied, or opened read-only
-	exitIO         = 7  // I/O error, disk full
+	exitIO         = 7  // I/O error: disk full, a file that is not there
 	exitDatabase   = 8  // any other error of the database
 	exitConflict   = 9  // transaction conflict
 	exitDamage     = 10 // damage found
@@ -42,7 +42,7 @@ const exitTopic = `Exit statuses:
       4  the target exists
       5  invalid data: key or value too long, bad record in an import
       6  permission denied, or opened read-only
-      7  I/O error, disk full
+      7  I/O error: disk full, a file to read that is not there
       8  other database error
       9  transaction conflict
      10  damage found
@@ -50,8 +50,10 @@ const exitTopic = `Exit statuses:
      13  finished, but some records were rejected
      14  file format too new or too old
      99  internal error
+    129  ended by SIGHUP
     130  interrupted (Ctrl-C)
-    141  standard output was closed
+    141  nobody reads standard output any more
+    143  ended by SIGTERM
 
 With --json, a failure is one line on standard error:
 
@@ -170,7 +172,7 @@ func (a *app) finish(err error) int {
 			err = usageError{err.Error()}
 		}
 	}
-	return a.complain(statusOf(err), message(err))
+	return a.complain(statusOf(err), a.message(err))
 }
 
 // complain prints the one line that says what is wrong.
@@ -188,9 +190,17 @@ func (a *app) complain(status int, message string) int {
 }
 
 // message says what is wrong and what can be done.
-func message(err error) string {
+func (a *app) message(err error) string {
 	text := err.Error()
-	if hint := hintFor(err); hint != "" {
+	// The engine and the system may both say what was done to what.
+	if at := strings.Index(text, ": ") + 2; at > 1 && strings.HasPrefix(text[at:], text[:at]) {
+		text = text[at:]
+	}
+	hint := hintFor(err)
+	if errors.Is(err, engine.ErrLocked) && a.timeout > 0 {
+		hint = "waited " + a.timeout.String()
+	}
+	if hint != "" {
 		text += "; " + hint
 	}
 	return text

@@ -88,24 +88,37 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 	})
 }
 
+// formatOf returns the format that --to names, that of the file's name, or that
+// of -o, which is about standard output and must not say another.
 func (e *exporting) formatOf(path string) (dump.Format, error) {
-	for _, name := range []string{e.to, e.output} {
-		if name == "" {
-			continue
-		}
+	parse := func(name string) (dump.Format, error) {
 		format, err := dump.ParseFormat(name)
 		if err != nil {
-			return "", usageError{err.Error()}
+			err = usageError{err.Error()}
 		}
-		return format, nil
+		return format, err
 	}
-	if format, ok := dump.FormatOf(path); ok {
-		return format, nil
+	if e.to != "" {
+		return parse(e.to)
 	}
-	if path != "-" {
+	named, ok := dump.FormatOf(path)
+	if e.output != "" {
+		asked, err := parse(e.output)
+		if err != nil || !ok || asked == named {
+			return asked, err
+		}
+		// --json is either of the two, and stands for errors too.
+		if !e.json || named != dump.JSONL {
+			return "", usagef("%s is named as %s, and %s is asked for: --to says which it is to be", path, named, asked)
+		}
+	}
+	if !ok && path != "-" {
 		return "", usagef("%s: the name does not tell the format: give --to csv, tsv, json or jsonl", path)
 	}
-	return dump.JSONL, nil
+	if !ok {
+		return dump.JSONL, nil
+	}
+	return named, nil
 }
 
 // write writes the entries to a file that appears whole or not at all, or to
@@ -165,9 +178,17 @@ func (e *exporting) conclude(path string, format dump.Format, r exporter.Result,
 		e.Note("%s not UTF-8 text: lightning import reads them back as they are, other programs may not; -K base64 -V base64 writes text",
 			ui.Plural(r.NotText, "entry")+verb(r.NotText))
 	}
-	if path != "-" {
-		e.Note("%d records exported, %s, %s", r.Entries, ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
+	switch {
+	case path == "-": // standard output is taken
+		return nil
+	case e.json:
+		return e.printJSON(ui.Object{
+			{Name: "exported", Value: r.Entries},
+			{Name: "bytes", Value: r.Bytes},
+			{Name: "seconds", Value: bar.Elapsed().Seconds()},
+		})
 	}
+	e.Note("%s exported, %s, %s", records(r.Entries), ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -265,8 +266,16 @@ func (i *importing) rejected(bad *dump.RowError) error {
 	return nil
 }
 
-// conclude says how many records are committed, however the import ended. The
-// number stands without commas, for programs that look for it.
+// records says a number of records, without commas, for programs that look for
+// it.
+func records(n int64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return strconv.FormatInt(n, 10) + " records"
+}
+
+// conclude says how many records are committed, however the import ended.
 func (i *importing) conclude(err error, bar *ui.Progress) error {
 	r := i.total
 	var usage usageError
@@ -274,11 +283,11 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	case errors.As(err, &usage) && r.Committed == 0:
 		return err
 	case err != nil:
-		return hintError{fmt.Errorf("%w; %d records committed", err, r.Committed), importHint(err)}
+		return hintError{fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(err)}
 	}
-	message := fmt.Sprintf("%d records committed", r.Committed)
+	message := records(r.Committed) + " committed"
 	if i.options.DryRun {
-		message = fmt.Sprintf("dry run: %d records are good, %d are bad, 0 records committed", r.Read-r.Rejected, r.Rejected)
+		message = fmt.Sprintf("dry run: %s good, %d bad, 0 records committed", records(r.Read-r.Rejected), r.Rejected)
 	} else if r.Rejected > 0 {
 		message += fmt.Sprintf(", %d rejected", r.Rejected)
 	}

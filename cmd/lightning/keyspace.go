@@ -2,6 +2,9 @@ package main
 
 import (
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -18,15 +21,9 @@ func (a *app) keyspaceCommand() *cobra.Command {
 		Long: `A keyspace is a named, separate map inside a database, with settings of its
 own. Commands use the default one, which has no name, or the one that
 --keyspace names.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command keyspace %s; see: lightning keyspace --help", dump.Printable([]byte(args[0])))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.keyspaceList(), a.keyspaceCreate(), a.keyspaceDrop())
+	a.group(cmd)
+	cmd.AddCommand(whole(a.keyspaceList()), whole(a.keyspaceCreate()), whole(a.keyspaceDrop()))
 	return cmd
 }
 
@@ -79,7 +76,7 @@ func (a *app) printKeyspaces(format string, spaces []engine.KeyspaceInfo) error 
 	for i, k := range spaces {
 		rows[i] = []string{nameOf(k), ui.Count(k.Entries), ui.Bytes(int64(k.Bytes)), strconv.Itoa(k.PageSize), k.Compression.String()}
 	}
-	return ui.Table(a.out, []string{"keyspace", "entries in the tree", "keys and values", "page size", "compression"}, rows)
+	return ui.Table(a.out, a.Width(), []string{"keyspace", "entries in the tree", "keys and values", "page size", "compression"}, rows)
 }
 
 // nameOf shows the default keyspace too.
@@ -122,8 +119,8 @@ func (a *app) keyspaceCreate() *cobra.Command {
 		if n := o.PageSize; n != 0 && (n < engine.MinPageSize || n > engine.MaxPageSize || n&(n-1) != 0) {
 			return usagef("--page-size %d: use a power of two from %d to %d", n, engine.MinPageSize, engine.MaxPageSize)
 		}
-		if args[1] == "" {
-			return usagef("the name of a keyspace is 1 to 255 bytes of UTF-8 text")
+		if !goodName(args[1]) {
+			return usagef("the name of a keyspace is 1 to 255 bytes of UTF-8 text without control characters")
 		}
 		return a.write(cmd, args[0], true, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 			_, err := db.CreateKeyspace(args[1], o)
@@ -131,6 +128,10 @@ func (a *app) keyspaceCreate() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+func goodName(name string) bool {
+	return name != "" && len(name) <= 255 && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 func (a *app) keyspaceDrop() *cobra.Command {
@@ -142,6 +143,9 @@ func (a *app) keyspaceDrop() *cobra.Command {
 	}
 	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if args[1] == "" {
+			return usagef("the default keyspace cannot be dropped")
+		}
 		if !*yes {
 			ok, err := a.Confirm(cmd.Context(), "Remove keyspace "+dump.Printable([]byte(args[1]))+" and all that is in it?")
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
@@ -80,6 +81,14 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 		LockWait:  a.timeout,
 		Holder:    cmd.CommandPath(),
 	})
+	if errors.Is(err, engine.ErrNotExist) {
+		switch {
+		case a.noCreate:
+			err = hintError{err, "--no-create forbids to make one"}
+		case a.keyspace != "":
+			err = hintError{err, fmt.Sprintf("make it, with the keyspace: lightning keyspace create %s %s", arg, dump.Printable([]byte(a.keyspace)))}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -72,7 +73,13 @@ func (a *app) valueArgument(ctx context.Context, args []string) ([]byte, error) 
 	if len(args) > 0 {
 		return a.value(ctx, args[0])
 	}
-	if a.InTerminal {
+	// Nobody types a value, and /dev/null, which cron gives, is none by oversight.
+	nobody := a.InTerminal
+	if f, ok := a.In.(*os.File); ok {
+		info, err := f.Stat()
+		nobody = nobody || err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	if nobody {
 		return nil, usagef("no value: give it as the third argument, as @FILE, or through a pipe")
 	}
 	return a.standardInput(ctx)

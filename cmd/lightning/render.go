@@ -95,7 +95,7 @@ func (a *app) object(v ui.Object, fields [][2]string) error {
 		for i, f := range fields {
 			rows[i] = f[:]
 		}
-		return ui.Table(a.out, []string{"name", "value"}, rows)
+		return ui.Table(a.out, a.Width(), []string{"name", "value"}, rows)
 	}
 	return ui.Fields(a.out, fields)
 }

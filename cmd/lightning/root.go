@@ -55,19 +55,15 @@ nothing and may be used while another process writes.`,
   lightning get my.db user:1
   lightning scan my.db --prefix user:
   lightning import my.db users.csv --key 'user:{id}'`,
-		Args:          a.noCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SuggestionsMinimumDistance = 2
+	a.group(root)
 	root.SetOut(a.out)
 	root.SetErr(a.Err)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%v; see: %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 
 	f := root.PersistentFlags()
 	f.SortFlags = false
@@ -91,13 +87,57 @@ nothing and may be used while another process writes.`,
 	root.AddCommand(
 		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(),
 		a.importCommand(), a.exportCommand(),
-		a.verifyCommand(), a.checkpointCommand(), a.backupCommand(), a.restoreCommand(), a.compactCommand(),
-		a.statsCommand(), a.keyspaceCommand(),
-		a.benchCommand(),
+		whole(a.verifyCommand()), whole(a.checkpointCommand()), whole(a.backupCommand()), whole(a.restoreCommand()), whole(a.compactCommand()),
+		whole(a.statsCommand()), a.keyspaceCommand(),
+		whole(a.benchCommand()),
 		a.versionCommand(),
 	)
 	root.AddCommand(topics()...)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			a.strictHelp(cmd)
+		case "completion":
+			a.group(cmd)
+		}
+	}
 	return root
+}
+
+// strictHelp makes help of what is no command an error; cobra's prints that of
+// the whole program.
+func (a *app) strictHelp(help *cobra.Command) {
+	print := help.Run
+	help.Run, help.RunE = nil, func(cmd *cobra.Command, args []string) error {
+		about, rest, err := cmd.Root().Find(args)
+		if err == nil && len(rest) == 0 {
+			print(cmd, args)
+			return nil
+		}
+		return a.noCommand(about, rest)
+	}
+}
+
+// group makes cmd one that only has others below it.
+func (a *app) group(cmd *cobra.Command) {
+	cmd.Args = a.noCommand
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}
+
+// flagError says what is wrong with a flag, without the names of Go's functions
+// in it.
+func flagError(cmd *cobra.Command, err error) error {
+	text, hint := err.Error(), cmd.CommandPath()+" --help"
+	if at := strings.Index(text, " flag: strconv."); at >= 0 {
+		text = text[:at+5] + text[strings.LastIndex(text, ": "):]
+	}
+	if strings.HasPrefix(text, "unknown shorthand flag") && cmd.Args != nil {
+		hint += "; an argument that begins with - comes after --"
+	}
+	return usagef("%s; see: %s", text, hint)
 }
 
 // prepare reads the flags that all commands share.
@@ -123,7 +163,22 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 	if a.keys == dump.JSONText {
 		return usagef("-K json: json is an encoding of values only")
 	}
+	if a.timeout < 0 {
+		return usagef("--timeout %v: use 0 or more", a.timeout)
+	}
+	if a.keyspace != "" && cmd.Annotations[wholeDatabase] != "" {
+		return usagef("%s is about the whole database: it takes no --keyspace", cmd.CommandPath())
+	}
 	return nil
+}
+
+// wholeDatabase annotates a command for which there is no one keyspace.
+const wholeDatabase = "whole"
+
+// whole marks such a command.
+func whole(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{wholeDatabase: "database"}
+	return cmd
 }
 
 // noCommand says what to do about a first argument that is not a command.
@@ -132,13 +187,14 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	word := dump.Printable([]byte(args[0]))
+	path := cmd.CommandPath()
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("unknown command %s; did you mean: lightning %s", word, strings.Join(near, ", "))
+		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(near, ", "))
 	}
-	if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+	if info, err := os.Stat(args[0]); err == nil && info.IsDir() && !cmd.HasParent() {
 		return usagef("%s is not a command; did you mean: lightning scan %s", word, word)
 	}
-	return usagef("unknown command %s; see: lightning --help", word)
+	return usagef("unknown command %s; see: %s --help", word, path)
 }
 
 // arguments returns a check of the number of arguments, which says what a

@@ -36,6 +36,9 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		if err != nil {
 			return err
 		}
+		if *workers < 0 {
+			return usagef("--jobs %d: use 0 or more", *workers)
+		}
 		path, err := a.path(args[0])
 		if err != nil {
 			return err

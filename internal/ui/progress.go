@@ -2,9 +2,12 @@ package ui
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // A State is how far a piece of work is.
@@ -18,7 +21,7 @@ type State struct {
 
 // A Progress shows how far a piece of work is, on standard error: on a
 // terminal as one line that is drawn over, as JSON one object a second and a
-// last one, anywhere else not at all.
+// last one, anywhere else, and on a terminal that cannot (TERM=dumb), not at all.
 type Progress struct {
 	s     *Streams
 	state func() State
@@ -27,7 +30,6 @@ type Progress struct {
 
 	stop chan struct{}
 	done sync.WaitGroup
-	last int // width of the line last drawn
 }
 
 // StartProgress shows what state returns until Stop. The mode is auto, json or
@@ -38,7 +40,7 @@ func (s *Streams) StartProgress(mode string, state func() State) (*Progress, err
 	switch mode {
 	case "json":
 	case "auto", "none":
-		if mode == "none" || !s.ErrTerminal || s.Quiet {
+		if mode == "none" || !s.ErrTerminal || s.Quiet || os.Getenv("TERM") == "dumb" {
 			return p, nil
 		}
 		interval = 200 * time.Millisecond
@@ -71,8 +73,8 @@ func (p *Progress) Stop() {
 	p.done.Wait()
 	if p.json {
 		p.show()
-	} else if p.last > 0 {
-		fmt.Fprintf(p.s.Err, "\r%s\r", strings.Repeat(" ", p.last))
+	} else {
+		p.s.Aside(func() {})
 	}
 }
 
@@ -91,7 +93,13 @@ func (p *Progress) show() {
 			line += "  " + Duration(left.Round(time.Second)) + " left"
 		}
 	}
+	// A line that fills the last column could make the terminal begin another.
+	if most := widthOf(p.s.Err, true) - 1; most > 0 && CellWidth(line) > most {
+		line = runewidth.Truncate(line, most, "…")
+	}
+	p.s.lineMu.Lock()
+	defer p.s.lineMu.Unlock()
 	width := CellWidth(line)
-	fmt.Fprintf(p.s.Err, "\r%s%s", line, strings.Repeat(" ", max(0, p.last-width)))
-	p.last = width
+	fmt.Fprintf(p.s.Err, "\r%s%s", line, strings.Repeat(" ", max(0, p.s.drawn-width)))
+	p.s.drawn = width
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/fatih/color"
 	"golang.org/x/term"
@@ -28,6 +29,9 @@ type Streams struct {
 	Quiet bool // Note prints nothing
 	// Colour of standard output and of standard error.
 	OutColor, ErrColor bool
+
+	lineMu sync.Mutex
+	drawn  int // guarded by lineMu: width of the progress line that is shown
 }
 
 // Std returns the streams of this process.
@@ -79,14 +83,29 @@ func (s *Streams) Red(text string) string { return paint(s.ErrColor, text, color
 //go:noinline // called in dozens of places, none of them hot
 func (s *Streams) Note(format string, args ...any) {
 	if !s.Quiet {
-		fmt.Fprintf(s.Err, format+"\n", args...)
+		s.Aside(func() { fmt.Fprintf(s.Err, format+"\n", args...) })
 	}
 }
 
+// Aside calls print, which prints to the terminal, while no progress line is
+// there that it could stand behind.
+func (s *Streams) Aside(print func()) {
+	s.lineMu.Lock()
+	defer s.lineMu.Unlock()
+	if s.drawn > 0 {
+		fmt.Fprintf(s.Err, "\r%s\r", strings.Repeat(" ", s.drawn))
+		s.drawn = 0
+	}
+	print()
+}
+
 // Width is the width of the terminal on standard output, or 0 if there is none.
-func (s *Streams) Width() int {
-	f, ok := s.Out.(*os.File)
-	if !ok || !s.OutTerminal {
+func (s *Streams) Width() int { return widthOf(s.Out, s.OutTerminal) }
+
+// widthOf is the width of a terminal, or 0 where w is none.
+func widthOf(w io.Writer, terminal bool) int {
+	f, ok := w.(*os.File)
+	if !ok || !terminal {
 		return 0
 	}
 	width, _, err := term.GetSize(int(f.Fd()))

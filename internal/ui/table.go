@@ -27,15 +27,35 @@ func Fields(w io.Writer, rows [][2]string) error {
 // CellWidth is how many cells of a terminal text takes.
 func CellWidth(text string) int { return runewidth.StringWidth(text) }
 
-// Table prints a small table.
-func Table(w io.Writer, header []string, rows [][]string) error {
-	g := NewGrid(w, 0, header...)
-	for _, row := range rows {
-		if err := g.Append(row...); err != nil {
-			return err
+// Table prints a small table, of two columns or more. Where that is wider than the terminal, whose
+// width is 0 for no limit, it comes in parts, each with the first column and as
+// many of the others as fit.
+func Table(w io.Writer, width int, header []string, rows [][]string) error {
+	widths := make([]int, len(header))
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], CellWidth(cell))
 		}
 	}
-	return g.Close()
+	for begin := 1; begin < len(header); {
+		total, end := 1+widths[0]+3, begin
+		for end < len(header) && (end == begin || width == 0 || total+widths[end]+3 <= width) {
+			total += widths[end] + 3
+			end++
+		}
+		part := func(row []string) []string { return append([]string{row[0]}, row[begin:end]...) }
+		g := NewGrid(w, 0, part(header)...)
+		for _, row := range rows {
+			if err := g.Append(part(row)...); err != nil {
+				return err
+			}
+		}
+		if err := g.Close(); err != nil {
+			return err
+		}
+		begin = end
+	}
+	return nil
 }
 
 // A Grid prints a table of any length: the widths of its columns come from the

@@ -173,6 +173,11 @@ func (w *worker) figures(f *[Figures]float64, elapsed, cpu time.Duration) {
 	for i, part := range [...]float64{0.5, 0.99, 0.999, 1} {
 		f[Median+i] = float64(w.latency.quantile(part))
 	}
+	if ops == 0 { // of nothing there is no cost and no latency
+		for _, i := range [...]int{NsPerOp, CPUPerOp, Median, P99, P999, Longest} {
+			f[i] = -1
+		}
+	}
 	f[Found], f[Missing], f[SettleTime] = float64(int64(w.found)), float64(int64(w.missing)), -1
 }
 
