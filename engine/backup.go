@@ -33,6 +33,7 @@ type BackupOptions struct {
 // meanwhile. A stream that was not written to its end is never taken for a
 // whole one.
 func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (BackupInfo, error) {
+	ctx = orBackground(ctx)
 	began := time.Now()
 	s, err := db.Snapshot()
 	if err != nil {
@@ -189,6 +190,6 @@ func readStream(ctx context.Context, r io.Reader, begin func(streamHeader) error
 
 // VerifyBackup reads a backup stream to its end and checks every byte of it.
 func VerifyBackup(ctx context.Context, r io.Reader) (BackupInfo, error) {
-	info, err := readStream(ctx, r, func(streamHeader) error { return nil }, func(*space, *entryReader) error { return nil })
+	info, err := readStream(orBackground(ctx), r, func(streamHeader) error { return nil }, func(*space, *entryReader) error { return nil })
 	return info, wrap("verify backup", err)
 }

@@ -45,7 +45,7 @@ func (db *DB) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	}
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
-	info, err := db.checkpointAll(ctx, false)
+	info, err := db.checkpointAll(orBackground(ctx), false)
 	return info, wrap("checkpoint", err)
 }
 

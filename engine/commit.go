@@ -465,8 +465,11 @@ func (db *DB) preparer() {
 // ErrFailed and ErrCommitUnknown. A context that is done before the commit
 // begins is its error; it does not interrupt a commit.
 func (db *DB) Apply(ctx context.Context, b *Batch) error {
-	if err := ctx.Err(); err != nil {
+	if err := orBackground(ctx).Err(); err != nil {
 		return err
+	}
+	if b == nil {
+		return errors.New("the batch is nil")
 	}
 	if b.db != db && b.ops.named {
 		return errorf("a batch of another database: %w", ErrNoKeyspace)

@@ -28,6 +28,7 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 	if err := db.checkWritable(); err != nil {
 		return CompactInfo{}, err
 	}
+	ctx = orBackground(ctx)
 	began := time.Now()
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()

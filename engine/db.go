@@ -31,8 +31,10 @@ const (
 const maxFrozen = 2
 
 // DB is an open database. All its methods may be called at once by many
-// goroutines. Lock order: checkpointMu, then commitMu, then mu.
+// goroutines.
 type DB struct {
+	// Lock order: checkpointMu, then commitMu, then mu.
+
 	dir  string
 	opts Options
 	fs   vfs.FS

@@ -38,7 +38,7 @@ func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (B
 	if fsys == nil {
 		fsys = vfs.OS()
 	}
-	info, err := restore(ctx, fsys, r, filepath.Clean(dir))
+	info, err := restore(orBackground(ctx), fsys, r, filepath.Clean(dir))
 	return info, wrap("restore "+dir, err)
 }
 

@@ -117,14 +117,29 @@ func (db *DB) Begin(o TxOptions) (*Tx, error) {
 	return &t.tx, nil
 }
 
-// View calls fn with a read-only transaction. It never waits and never
-// conflicts. It returns fn's error, or that of a scan that ended early.
+// errManaged is what Commit returns to a function of View or Update.
+var errManaged = errors.New("View and Update end the transaction themselves: return nil to commit, an error to roll back")
+
+var errNoFunction = errors.New("the function is nil")
+
+// View calls fn with a read-only transaction, which fn must not end. It never
+// waits and never conflicts. It returns fn's error, or that of a scan that
+// ended early.
 func (db *DB) View(fn func(*Tx) error) error {
+	if fn == nil {
+		return errNoFunction
+	}
 	tx, err := db.Begin(TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer tx.view.release()
+	return tx.run(fn)
+}
+
+// run calls the function of View or Update.
+func (tx *Tx) run(fn func(*Tx) error) error {
+	tx.view.managed = true
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -133,10 +148,15 @@ func (db *DB) View(fn func(*Tx) error) error {
 
 // Update calls fn with a serializable read-write transaction and commits it
 // when fn returns nil. When another transaction got in its way, it calls fn
-// again, on a newer moment: fn must have no effects but on its transaction.
+// again, on a newer moment: fn must have no effects but on its transaction,
+// which it must not end. A nil ctx is never done.
 // An error of fn, or of a scan that ended early, rolls back and is returned.
 // It gives up only when ctx is done.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	if fn == nil {
+		return errNoFunction
+	}
+	ctx = orBackground(ctx)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -159,14 +179,20 @@ func (db *DB) tryUpdate(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
-	if err := fn(tx); err != nil {
+	defer tx.view.release()
+	if err := tx.run(fn); err != nil {
 		return err
 	}
-	if err := tx.Err(); err != nil {
-		return err
-	}
+	tx.view.managed = false
 	return tx.Commit(ctx)
+}
+
+// orBackground makes a context of none.
+func orBackground(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
 }
 
 // In returns the same transaction on another keyspace.
@@ -299,14 +325,19 @@ func (w *writes) get(ks kv.Keyspace, key []byte, hash uint64) (e entry, done boo
 //
 // Errors: ErrConflict, ErrTooLarge, ErrNoKeyspace, ErrNoSpace (nothing was
 // written); ErrFailed and ErrCommitUnknown; ErrClosed after an earlier Commit
-// or Rollback. A context that is done before the commit begins is its error.
+// or Rollback. A context that is done before the commit begins is its error; a
+// nil one never is. In a function of View or Update it is an error that leaves
+// the transaction as it was.
 func (tx *Tx) Commit(ctx context.Context) error {
 	w := tx.view
 	if w.closed.Load() {
 		return ErrClosed
 	}
+	if w.managed {
+		return errManaged
+	}
 	defer w.release()
-	if err := ctx.Err(); err != nil {
+	if err := orBackground(ctx).Err(); err != nil {
 		return err
 	}
 	if w.own == nil || w.own.ops.count == 0 {
@@ -316,8 +347,14 @@ func (tx *Tx) Commit(ctx context.Context) error {
 }
 
 // Rollback ends the transaction without writing anything. After Commit it does
-// nothing.
-func (tx *Tx) Rollback() { tx.view.release() }
+// nothing. In a function of View or Update it is an error, which they return,
+// though nothing is written either.
+func (tx *Tx) Rollback() {
+	if w := tx.view; w.managed && !w.closed.Load() {
+		w.err = errManaged
+	}
+	tx.view.release()
+}
 
 // conflicts is called under commitMu, when nobody else commits: it compares
 // what the transaction relies on with what was committed since it began.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -575,5 +576,102 @@ func TestKeyspace_OfAnotherDatabase(t *testing.T) {
 	refused("a snapshot in it", err)
 	if ok, err := ours.Has(key); ok || err != nil {
 		t.Errorf("a write arrived: %v, %v", ok, err)
+	}
+}
+
+// The function of Update and View does not end its transaction. A Commit there
+// once made Update return ErrClosed after it had committed.
+func TestUpdate_EndsItsTransactionItself(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	key, value := []byte("k"), []byte("v")
+
+	err := db.Update(t.Context(), func(tx *engine.Tx) error {
+		if err := tx.Put(key, value); err != nil {
+			return err
+		}
+		return tx.Commit(t.Context())
+	})
+	if err == nil || errors.Is(err, engine.ErrClosed) {
+		t.Errorf("Commit in Update: have %v, want an error that says why", err)
+	}
+	if ok, err := db.Has(key); ok || err != nil {
+		t.Errorf("the write of an Update that failed is there: %v, %v", ok, err)
+	}
+
+	err = db.Update(t.Context(), func(tx *engine.Tx) error {
+		if err := tx.Put(key, value); err != nil {
+			return err
+		}
+		tx.Rollback()
+		return nil
+	})
+	if err == nil || errors.Is(err, engine.ErrClosed) {
+		t.Errorf("Rollback in Update: have %v, want an error that says why", err)
+	}
+	if ok, err := db.Has(key); ok || err != nil {
+		t.Errorf("a write that was rolled back is there: %v, %v", ok, err)
+	}
+
+	err = db.Update(t.Context(), func(tx *engine.Tx) error {
+		if tx.Commit(t.Context()) == nil {
+			t.Error("Commit in Update: want an error")
+		}
+		return tx.Put(key, value) // it goes on
+	})
+	if ok, hasErr := db.Has(key); !ok || err != nil || hasErr != nil {
+		t.Errorf("the transaction did not go on: %v, %v, %v", ok, err, hasErr)
+	}
+
+	if err := db.View(func(tx *engine.Tx) error { return tx.Commit(t.Context()) }); err == nil {
+		t.Error("Commit in View: want an error")
+	}
+	if err := db.View(func(tx *engine.Tx) error { tx.Rollback(); return nil }); err == nil {
+		t.Error("Rollback in View: want an error")
+	}
+	if n := db.Stats().Views; n != 0 {
+		t.Errorf("%d views are open, want 0", n)
+	}
+}
+
+// A function or a batch that is nil is an error, a context that is nil is never
+// done: they were panics.
+func TestDB_NilArguments(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	var none context.Context
+	var backup bytes.Buffer
+	if err := db.Update(t.Context(), nil); err == nil {
+		t.Error("Update of no function: want an error")
+	}
+	if err := db.View(nil); err == nil {
+		t.Error("View of no function: want an error")
+	}
+	if err := db.Apply(t.Context(), nil); err == nil {
+		t.Error("Apply of no batch: want an error")
+	}
+	batch := db.NewBatch()
+	if err := batch.Put([]byte("k"), []byte("v")); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Begin(engine.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func() error{
+		"Update":     func() error { return db.Update(none, func(*engine.Tx) error { return nil }) },
+		"Apply":      func() error { return db.Apply(none, batch) },
+		"Commit":     func() error { return tx.Commit(none) },
+		"Checkpoint": func() error { _, err := db.Checkpoint(none); return err },
+		"Compact":    func() error { _, err := db.Compact(none); return err },
+		"Backup":     func() error { _, err := db.Backup(none, &backup, nil); return err },
+	} {
+		if err := call(); err != nil {
+			t.Errorf("%s without a context: %v", name, err)
+		}
+	}
+	if _, err := engine.VerifyBackup(none, bytes.NewReader(backup.Bytes())); err != nil {
+		t.Errorf("VerifyBackup without a context: %v", err)
+	}
+	if _, err := engine.Restore(none, &backup, "restored", &engine.RestoreOptions{FS: vfs.NewMem()}); err != nil {
+		t.Errorf("Restore without a context: %v", err)
 	}
 }

@@ -18,6 +18,8 @@ type view struct {
 	own    *writes // a transaction's writes, else nil
 	closed atomic.Bool
 	err    error // of a scan that ended early
+
+	managed bool // View or Update ends it
 }
 
 // acquire opens a view of the newest moment.
