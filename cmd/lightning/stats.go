@@ -15,8 +15,9 @@ func (a *app) statsCommand() *cobra.Command {
 		GroupID: groupInspect,
 		Short:   "Print sizes and counts",
 		Long: `Print the sizes of a database and of its keyspaces. Entries are those of the
-tree, as of the last checkpoint; lightning count counts the keys of this
-moment.`,
+tree and of what waits to be merged into it, as of the last checkpoint. Their
+number and size are near the truth only: where a range was deleted whole nodes
+went uncounted. lightning count counts the keys of this moment.`,
 		Example: `  lightning stats my.db
   lightning stats my.db --json`,
 		Args: arguments(1, 1),
@@ -36,8 +37,8 @@ func (a *app) printStats(db *engine.DB) error {
 	s := db.Stats()
 	fields := [][2]string{
 		{"path", db.Path()},
-		{"entries in the tree", ui.Count(s.Entries)},
-		{"keys and values", ui.Bytes(int64(s.DataBytes))},
+		{"entries in the tree", "about " + ui.Count(s.Entries)},
+		{"keys and values", "about " + ui.Bytes(int64(s.DataBytes))},
 		{"file", ui.Bytes(int64(s.FileBytes))},
 		{"  in use", share(s.UsedBytes, s.FileBytes)},
 		{"  free", share(s.FreeBytes, s.FileBytes)},
@@ -46,8 +47,8 @@ func (a *app) printStats(db *engine.DB) error {
 		{"sequence number", ui.Count(s.Seq)},
 	}
 	for _, k := range spaces {
-		fields = append(fields, [2]string{"keyspace " + nameOf(k), fmt.Sprintf("%s, %s, pages of %s, compression %s",
-			ui.Plural(k.Entries, "entry"), ui.Bytes(int64(k.Bytes)), ui.Bytes(int64(k.PageSize)), k.Compression)})
+		fields = append(fields, [2]string{"keyspace " + nameOf(k), fmt.Sprintf("about %s, %s, pages of %s, compression %s",
+			ui.Plural(k.Entries, "entry"), ui.Bytes(int64(k.Bytes)), ui.Plural(k.PageSize, "byte"), k.Compression)})
 	}
 	return a.object(ui.Object{
 		{Name: "path", Value: db.Path()},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -14,14 +15,24 @@ import (
 
 // terminal runs a command with all its streams on a new terminal, types the
 // content of a file, and writes what the terminal shows to the file "screen".
+// The script's COLUMNS and TERM, if they are set, are those of the terminal.
 func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	keyboard, screen, err := openTerminal()
 	ts.Check(err)
 	defer keyboard.Close()
+	if columns := ts.Getenv("COLUMNS"); columns != "" {
+		n, err := strconv.Atoi(columns)
+		ts.Check(err)
+		ts.Check(unix.IoctlSetWinsize(int(keyboard.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 25, Col: uint16(n)}))
+	}
+	term := ts.Getenv("TERM")
+	if term == "" {
+		term = "dumb"
+	}
 	// Ask the shell for the command's path in the script's environment.
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$@"`, "sh"}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "TERM=dumb", "HOME=/"}
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "TERM=" + term, "HOME=/"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = screen, screen, screen
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	ts.Check(cmd.Start())
