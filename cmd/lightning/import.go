@@ -220,6 +220,11 @@ func (i *importing) file(ctx context.Context, path string) error {
 	if err := importer.Check(reader, i.options); err != nil {
 		return usageError{err.Error()}
 	}
+	if sample := reader.Sample(); sample != nil {
+		if name, ok := sample.Repeated(); ok {
+			i.Note("warning: %s: several columns are named %s; asked for by name it is the last", path, dump.Printable([]byte(name)))
+		}
+	}
 	if i.reject != nil {
 		i.reject.head = reader.Head()
 	}

@@ -194,5 +194,17 @@ func (r *Record) encoded(name string) ([]byte, bool, error) {
 	return nil, false, nil
 }
 
+// Repeated returns a name that more than one field has.
+func (r *Record) Repeated() (name string, ok bool) {
+	for i, f := range r.fields {
+		for _, other := range r.fields[:i] {
+			if string(f.name) == string(other.name) {
+				return string(f.name), true
+			}
+		}
+	}
+	return "", false
+}
+
 // trimBOM cuts the mark that some programs put before UTF-8.
 func trimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) }
