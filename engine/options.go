@@ -106,9 +106,11 @@ type Options struct {
 	// 64 MiB.
 	CacheBytes int64
 	// MemtableBytes is the size at which the active memtable is frozen and
-	// merged into the tree in the background. Two frozen
-	// ones may wait beside it before writers do, so memtables take up to three
-	// times this. Default: an eighth of CacheBytes, from 8 to 32 MiB, so that
+	// merged into the tree in the background. Two frozen ones may wait beside it
+	// before writers do, so memtables take up to three times this, and what the
+	// last commit made them larger. Recovery, and a read-only database, hold in
+	// memtables all of the log that is not in the tree: what those of the process
+	// that wrote it held, whatever this says here. Default: an eighth of CacheBytes, from 8 to 32 MiB, so that
 	// the memory of the whole process follows CacheBytes: with 64 MiB it stays
 	// below 256 MiB. Larger ones make random writes into a large database faster.
 	MemtableBytes int64

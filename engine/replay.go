@@ -6,6 +6,7 @@ import (
 	"github.com/lightning-db/lightning/engine/internal/hot"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/memtable"
+	"github.com/lightning-db/lightning/engine/internal/merge"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 )
@@ -29,6 +30,16 @@ type replay struct {
 	building sync.WaitGroup
 }
 
+// maxReplayed is how many frozen memtables a replay makes at most. The log may
+// have been written with much larger ones than the limit: it doubles after each
+// sixth part of them, and there is none behind the last. They hold the log
+// together, whatever their number.
+const maxReplayed = 24
+
+// A scan merges them with a transaction's own writes, the active memtable,
+// those that are frozen later, the runs and the tree.
+const _ = uint(merge.MaxSources - (maxReplayed + 1 + 1 + maxFrozen + mostRuns + 1))
+
 // newReplay begins a replay over the keyspaces of p's meta.
 func newReplay(p *pager.Pager, spaces *spaces, limit int64) *replay {
 	meta := p.Meta()
@@ -45,7 +56,7 @@ func (r *replay) begin(start wal.LSN) {
 
 // apply is called with each record of the log.
 func (r *replay) apply(rec wal.Record) error {
-	if r.loader != nil && r.loader.Bytes() >= r.limit {
+	if r.loader != nil && r.loader.Bytes() >= r.limit && len(r.frozen) < maxReplayed {
 		r.freeze()
 	}
 	p := rec.Payload
@@ -71,6 +82,9 @@ func (r *replay) apply(rec wal.Record) error {
 func (r *replay) freeze() {
 	r.mem.end, r.mem.seq, r.mem.spaces = r.lsn, r.seq, r.spaces
 	r.frozen = append([]*mem{r.mem}, r.frozen...)
+	if len(r.frozen)%(maxReplayed/6) == 0 {
+		r.limit *= 2
+	}
 	r.build()
 	r.begin(r.lsn)
 }

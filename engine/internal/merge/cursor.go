@@ -11,12 +11,15 @@ package merge
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 )
 
 // MaxSources is the largest number of sources of a Cursor.
 const MaxSources = 64
+
+var errTooManySources = errors.New("merge: too many sources")
 
 // Source is a cursor that a Cursor can merge.
 type Source interface {
@@ -54,13 +57,11 @@ type source struct {
 
 // Reset makes c merge the sources, newest first. deletes are the range
 // tombstones of all of them. With tombstones, deleted keys are shown as
-// entries of kind kv.Delete; without, they are left out.
+// entries of kind kv.Delete; without, they are left out. Of more than MaxSources
+// it shows nothing but an error.
 //
 //go:noinline // large, and called once for a scan
 func (c *Cursor) Reset(sources []Source, deletes []kv.RangeDeletes, tombstones bool) {
-	if len(sources) > MaxSources {
-		panic("merge: too many sources")
-	}
 	if c.sources == nil {
 		c.sources, c.order = c.firstSources[:0], c.firstOrder[:0]
 	}
@@ -71,6 +72,9 @@ func (c *Cursor) Reset(sources []Source, deletes []kv.RangeDeletes, tombstones b
 	c.deletes = append(c.deletes[:0], deletes...)
 	c.tombstones = tombstones
 	c.err = nil
+	if len(sources) > MaxSources { // more than the bits and numbers of sources reach
+		c.err = errTooManySources
+	}
 	c.leave()
 }
 

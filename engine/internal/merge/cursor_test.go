@@ -81,3 +81,23 @@ func TestCursor_AgreesWithModel(t *testing.T) {
 		}
 	}
 }
+
+// One source more than there may be is an error of the walk, which a scan
+// reports, and a checkpoint in the background too.
+func TestCursor_TooManySources(t *testing.T) {
+	table := memtable.New()
+	table.Put(0, []byte("k"), kv.Hash([]byte("k")), nil, kv.Set, 1)
+	var sources []merge.Source
+	for range merge.MaxSources {
+		sources = append(sources, table.NewCursor(0, kv.MaxSeq))
+	}
+	var c merge.Cursor
+	c.Reset(sources, nil, false)
+	if !c.First() || c.Next() || c.Err() != nil {
+		t.Errorf("%d sources with one key: %v", len(sources), c.Err())
+	}
+	c.Reset(append(sources, table.NewCursor(0, kv.MaxSeq)), nil, false)
+	if c.First() || c.Err() == nil {
+		t.Errorf("%d sources: key %q, error %v", len(sources)+1, c.Key(), c.Err())
+	}
+}
