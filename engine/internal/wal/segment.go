@@ -11,8 +11,9 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
-// segment is one segment file. Everything but file is fixed once the log
-// knows it.
+// segment is one segment file. Everything but file and end is fixed once the log
+// knows it. Its lock guards end, which Shrink brings forward; Append reads that
+// of the active one without, and never beside a Shrink.
 type segment struct {
 	header
 	path string
