@@ -254,6 +254,32 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Compact goes on in a new segment of the log, behind which a reader of changes
+// once saw damage that was none.
+func TestChanges_AcrossCompact(t *testing.T) {
+	db := openMem(t, engine.Options{SegmentBytes: 64 << 10})
+	changes, err := db.Changes(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer changes.Close()
+	for seq := uint64(0); seq < 100; {
+		for range 20 {
+			mustPut(t, db, "k", strings.Repeat("v", 1000))
+			seq++
+			if c, err := changes.Next(); err != nil || c.Seq != seq {
+				t.Fatalf("change %d: %+v, %v", seq, c.Seq, err)
+			}
+		}
+		if _, err := db.Compact(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := changes.Next(); err != io.EOF {
+			t.Errorf("after Compact: %v, want io.EOF", err)
+		}
+	}
+}
+
 func describe(c engine.Change) string {
 	var ops []string
 	for _, op := range c.Ops {

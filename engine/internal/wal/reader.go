@@ -76,6 +76,13 @@ func (r *Reader) Next() (Record, error) {
 			return rec, nil
 		}
 		s := r.w.segment()
+		if number, there := r.l.SegmentOf(r.w.place); there && number != s.number {
+			// The log goes on in another one: this one is full, or Shrink cut it
+			// short here, and then s.end is no longer where it ends.
+			if err = r.open(); err == nil {
+				continue
+			}
+		}
 		switch {
 		case errors.Is(err, ErrMissing) || err == errInvalid && s.end-r.w.place < recordSize:
 			r.w.place = s.end // which is before the log's end, so there is a next one

@@ -224,6 +224,54 @@ func TestReader(t *testing.T) {
 	}
 }
 
+// A Shrink cuts the segment short in which a reader stands, at its very end or
+// before it. (It was once taken for damage, or a part of the log was left out.)
+func TestReader_AcrossShrink(t *testing.T) {
+	for seed := range uint64(100) {
+		o := small(vfs.NewMem())
+		o.SegmentSize = 64 << 10
+		m := create(t, o)
+		r, err := m.log.NewReader(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rnd := newRand(seed)
+		read := 0
+		for range 60 {
+			switch rnd.IntN(6) {
+			case 0:
+				if err := m.log.Shrink(); err != nil {
+					t.Fatal(err)
+				}
+			case 1: // leaves less than a record's header
+				if rest := m.log.rest() - recordSize - 8; rest > 0 {
+					m.mustAppend(t, int(rest))
+				}
+			case 2:
+				m.mustAppend(t, rnd.IntN(20_000))
+			default:
+				m.mustAppend(t, rnd.IntN(500))
+			}
+			check := matcher(m.entries, &read)
+			for rnd.IntN(8) > 0 {
+				rec, err := r.Next()
+				if err == io.EOF && read == len(m.entries) {
+					break
+				}
+				if err == nil {
+					err = check(rec)
+				}
+				if err != nil {
+					t.Fatalf("seed %d, after %d of %d records: %v", seed, read, len(m.entries), err)
+				}
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestReader_Gone(t *testing.T) {
 	m := create(t, small(vfs.NewMem()))
 	m.fill(t, 3)
