@@ -73,6 +73,47 @@ func scenario(t *testing.T, sim *faultfs.Sim, m *model, p *promises, seed uint64
 	}
 }
 
+// shrinkScenario is a scenario with Shrink and DropSpares. Exact says that the
+// records often fill a segment to its last byte.
+func shrinkScenario(t *testing.T, sim *faultfs.Sim, m *model, p *promises, seed uint64, steps int, exact bool) {
+	t.Helper()
+	rnd := newRand(seed)
+	size := func() int { return rnd.IntN(3000) }
+	if exact {
+		size = func() int { return []int{1024, 1024, 1024, 512, 2048, 4096}[rnd.IntN(6)] - recordSize }
+	}
+	p.note(sim, m)
+	for range steps {
+		var err error
+		switch n := rnd.IntN(24); {
+		case n < 12:
+			m.mustAppend(t, size())
+		case n < 14:
+			m.mustSync(t)
+		case n < 16:
+			err = m.log.Prepare()
+		case n < 18:
+			err = m.log.Shrink()
+		case n < 19:
+			err = m.log.DropSpares()
+		default:
+			if n < 23 {
+				m.mustSync(t)
+			}
+			m.checkpoint()
+			p.note(sim, m)
+			if rnd.IntN(2) == 0 { // the meta was made when the log ended before it
+				m.mustAppend(t, size())
+			}
+			err = m.log.Release(m.meta.LSN)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.note(sim, m)
+	}
+}
+
 // crashes counts the images that were opened.
 var crashes int
 
@@ -124,6 +165,67 @@ func TestF02_CrashAtEveryOperation(t *testing.T) {
 		}
 	}
 	t.Logf("%d crash images", crashes)
+}
+
+// TestF02_CrashAtEveryOperation, of a log that is made small again and again,
+// and of records that fill segments exactly.
+func TestF02_CrashAroundShrink(t *testing.T) {
+	crashes = 0
+	for seed := range uint64(24 * *crashSeeds) {
+		sim := faultfs.NewSim()
+		o := small(sim)
+		if seed%4 < 2 {
+			o.SegmentSize = 32 << 10
+		}
+		m := create(t, o)
+		var p promises
+		shrinkScenario(t, sim, m, &p, seed, 40, seed%2 == 0)
+		for n := p[0].ops; n <= sim.Ops(); n++ {
+			for _, d := range faultfs.Damages(4, int64(seed)) {
+				story := fmt.Sprintf("seed %d, operation %d, %v", seed, n, d)
+				again, err := recoverImage(sim.Image(n, d), m.o, m.entries, p.at(n), d == faultfs.None)
+				if err != nil {
+					t.Fatalf("%s: %v", story, err)
+				}
+				again.goOn(t, story)
+			}
+		}
+	}
+	t.Logf("%d crash images", crashes)
+}
+
+// A segment that is full to its last byte when a meta is made of the log's end
+// is the one that the meta names. Were it made a spare, the new header of the
+// spare could be there after a crash, and its new name not.
+func TestF02_CheckpointAtTheEndOfAFullSegment(t *testing.T) {
+	sim := faultfs.NewSim()
+	m := create(t, small(sim))
+	var p promises
+	p.note(sim, m)
+	m.mustAppend(t, 1024-recordSize, 1024-recordSize, 1024-recordSize, 1024-recordSize)
+	if m.log.rest() != 0 {
+		t.Fatalf("%d bytes are left", m.log.rest())
+	}
+	m.mustSync(t)
+	p.note(sim, m)
+	m.checkpoint()
+	p.note(sim, m)
+	m.mustAppend(t, 100) // in the next one
+	m.mustSync(t)
+	p.note(sim, m)
+	if err := m.log.Release(m.meta.LSN); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.log.Prepare(); err != nil { // takes a spare, if there is one
+		t.Fatal(err)
+	}
+	for n := p[0].ops; n <= sim.Ops(); n++ {
+		for _, d := range faultfs.Damages(32, 1) {
+			if _, err := recoverImage(sim.Image(n, d), m.o, m.entries, p.at(n), d == faultfs.None); err != nil {
+				t.Fatalf("operation %d, %v: %v", n, d, err)
+			}
+		}
+	}
 }
 
 // goOn writes over the spares and opens the log again: nothing that a crash

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Release gives up the segments that end at or before the position before,
-// which the durable meta no longer needs: up to Options.Spares of them are
+// Release gives up the segments that end at or before the position before, at
+// most that of the durable meta: up to Options.Spares of them are
 // kept to be used again. The active segment, segments that are not synced, and
 // what a Hold keeps stay until a later Release. What an error leaves behind is
 // swept up by the next Open.
@@ -19,7 +19,11 @@ func (l *Log) Release(before LSN) error {
 	}
 	var err error
 	for _, s := range l.superfluous(min(before, l.Synced())) {
-		err = join(err, l.retire(s))
+		if s.end == before {
+			err = join(err, l.remove(s)) // the meta may name it: see remove
+		} else {
+			err = join(err, l.retire(s))
+		}
 	}
 	return err
 }
@@ -39,8 +43,8 @@ func (l *Log) superfluous(before LSN) []*segment {
 	return gone
 }
 
-// retire makes a spare of a segment that the durable meta no longer needs, or
-// removes it. Only ordinary segments become spares, so that any spare will do.
+// retire makes a spare of a segment with a number below that in the durable
+// meta, or removes it. Only ordinary segments become spares, so that any spare will do.
 func (l *Log) retire(s *segment) error {
 	spare := l.spareName(s)
 	if spare == "" {
@@ -56,10 +60,12 @@ func (l *Log) retire(s *segment) error {
 	return nil
 }
 
-// remove removes a segment that is out of the chain. One that is dead but not
-// older than the durable meta must go this way: as a spare it would get a new
+// remove removes a segment that is out of the chain. One whose number is not
+// below that in the durable meta must go this way: as a spare it would get a new
 // header, and a crash that undoes the rename would show that under a name
-// which recovery still looks at.
+// which recovery still looks at. Such are a dead one, and the one at whose very
+// end the meta's log begins: it holds that position, too, and may be the one
+// that was named.
 func (l *Log) remove(s *segment) error {
 	_ = s.close()
 	if err := l.o.FS.Remove(s.path); err != nil {
