@@ -2,6 +2,7 @@ package memtable
 
 import (
 	"bytes"
+	"sort"
 	"unsafe"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -61,9 +62,10 @@ func (l *Loader) counted(seq kv.Seq) {
 	l.last = seq
 }
 
-// Bytes is about what Table.Bytes will be after Finish.
+// Bytes is about what Table.Bytes will be after Finish, and no less than what
+// the loader holds: it counts a leaf that is not full for each keyspace.
 func (l *Loader) Bytes() int64 {
-	return l.table.arena.held.Load() + l.count*(leafBytes/loadedSlots)
+	return l.table.arena.held.Load() + l.count*(leafBytes/loadedSlots) + int64(len(l.others))*leafBytes
 }
 
 // Finish builds the trees.
@@ -73,13 +75,33 @@ func (l *Loader) Finish() {
 		cells, skip := l.main.sorted(&t.arena)
 		t.main.load(&t.arena, cells, skip, uint64(l.last))
 	}
+	t.addTrees(l.others)
 	for ks, to := range l.others {
 		cells, skip := to.sorted(&t.arena)
-		t.treeToWrite(ks).load(&t.arena, cells, skip, uint64(l.last))
+		t.tree(ks).load(&t.arena, cells, skip, uint64(l.last))
 	}
 	t.operations.Store(l.count)
 	t.first.Store(uint64(l.first))
 	t.last.Store(uint64(l.last))
+}
+
+// addTrees makes a tree for each keyspace that has none, all at once: the list of
+// them is copied to make it longer.
+func (t *Table) addTrees(keyspaces map[kv.Keyspace]*loading) {
+	if len(keyspaces) == 0 {
+		return
+	}
+	list := make([]keyspaceTree, 0, len(keyspaces))
+	if others := t.others.Load(); others != nil {
+		list = append(list, *others...)
+	}
+	for ks := range keyspaces {
+		if t.tree(ks) == nil {
+			list = append(list, keyspaceTree{ks, new(tree)})
+		}
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].keyspace < list[j].keyspace })
+	t.others.Store(&list)
 }
 
 // loading is what a Loader has of a keyspace: a cell for each entry, in the
@@ -92,13 +114,18 @@ type loading struct {
 	stale  int    // the heads of this many cells were taken when it was longer
 }
 
-const loadingBlock = 4096 // cells
+// The first block has room for few cells, since there may be many keyspaces with
+// little in them; each further one for as many as there are, up to the largest.
+const (
+	firstLoadingBlock   = 4
+	largestLoadingBlock = 4096
+)
 
 func (l *loading) add(key []byte, r ref) {
 	last := len(l.blocks) - 1
-	if last < 0 || len(l.blocks[last]) == loadingBlock {
+	if last < 0 || len(l.blocks[last]) == cap(l.blocks[last]) {
 		last++
-		l.blocks = append(l.blocks, make([]cell, 0, loadingBlock))
+		l.blocks = append(l.blocks, make([]cell, 0, min(max(l.n, firstLoadingBlock), largestLoadingBlock)))
 	}
 	if l.n == 0 {
 		l.shared = bytes.Clone(key)

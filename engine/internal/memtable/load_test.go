@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -47,6 +48,23 @@ func TestLoader_IsAsThoughPut(t *testing.T) {
 		}
 		compareTables(t, seed, loaded, put)
 	}
+}
+
+// A keyspace with little in it takes little, and what it takes counts: recovery
+// ends a memtable by what Bytes says.
+func TestLoader_BytesOfManyKeyspaces(t *testing.T) {
+	const n = 10_000
+	l := NewLoader(New())
+	held := heapGrowth(func() {
+		for i := range kv.Keyspace(n) {
+			l.Put(i+1, []byte("k"), []byte("v"), kv.Set, kv.Seq(i+1))
+		}
+	})
+	if said := l.Bytes(); held > said {
+		t.Errorf("it holds %d KiB for %d keyspaces, and says %d KiB", held>>10, n, said>>10)
+	}
+	l.Finish()
+	runtime.KeepAlive(l)
 }
 
 // loadedKeys returns a source of keys of one of the shapes that make sorting
@@ -106,4 +124,15 @@ func (c *Cursor) step() bool {
 		return c.First()
 	}
 	return c.Next()
+}
+
+// heapGrowth is by how much what fn leaves makes the heap grow.
+func heapGrowth(fn func()) int64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	fn()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }
