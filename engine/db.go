@@ -203,14 +203,16 @@ func (db *DB) recover(p *pager.Pager) error {
 		return err
 	}
 	db.log = log
-	db.lastSeq, db.spaces = r.seq, r.spaces
+	db.lastSeq = r.seq
 	db.marks = []mark{{meta.Seq, wal.LSN(meta.LogStart)}}
 	for _, m := range slices.Backward(r.frozen) {
 		m.segment, _ = log.SegmentOf(m.end)
 		db.marks = append(db.marks, mark{m.seq, m.end})
 	}
-	db.publish(r.version())
-	db.show(r.seq, r.spaces)
+	v := r.version()
+	db.spaces = v.spaces
+	db.publish(v)
+	db.show(r.seq, v.spaces)
 	db.durable.synced = log.Synced()
 	db.noteReplay(meta, report)
 	return nil

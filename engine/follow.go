@@ -175,7 +175,6 @@ func (db *DB) Refresh() error {
 // catchUp replays what has been logged since. The caller holds mu.
 func (db *DB) catchUp() error {
 	r := db.follow.replay
-	spaces := r.spaces
 	for {
 		rec, err := db.follow.tail.Next()
 		if errors.Is(err, io.EOF) {
@@ -188,7 +187,7 @@ func (db *DB) catchUp() error {
 			return err
 		}
 	}
-	if r.spaces != spaces {
+	if r.spaces != db.version.Load().spaces {
 		db.publish(r.version())
 	}
 	db.visible.Store(uint64(r.seq))

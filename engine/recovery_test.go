@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"encoding/binary"
+	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
@@ -55,6 +57,47 @@ func TestRecovery_WithSmallerMemtables(t *testing.T) {
 		}
 		if err := db.Close(); err != nil { // it checkpoints
 			t.Errorf("read only %v: close: %v", readOnly, err)
+		}
+	}
+}
+
+// A log that makes many keyspaces with little in them once took 64 KiB for each,
+// and copied the list of all for each.
+func TestRecovery_OfManyKeyspaces(t *testing.T) {
+	const n = 1000
+	disk := killed(t, engine.Options{}, func(db *engine.DB) {
+		for i := range n {
+			ks, err := db.CreateKeyspace(fmt.Sprint(i), nil)
+			if err == nil {
+				err = ks.Put([]byte("k"), []byte("v"))
+			}
+			if err == nil && i%3 == 0 {
+				err = db.DropKeyspace(fmt.Sprint(i))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	db, err := engine.Open(dbDir, &engine.Options{FS: disk, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 10<<10*n {
+		t.Errorf("it takes %d KiB to recover %d keyspaces", taken>>10, n)
+	}
+	for i := range n {
+		ks, err := db.Keyspace(fmt.Sprint(i))
+		if dropped := err != nil; dropped != (i%3 == 0) {
+			t.Errorf("keyspace %d: %v", i, err)
+		} else if !dropped {
+			if v, err := ks.Get([]byte("k")); string(v) != "v" || err != nil {
+				t.Errorf("keyspace %d: %q, %v", i, v, err)
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ type replay struct {
 	mem    *mem
 	frozen []*mem // newest first
 	spaces *spaces
+	shared bool // others have spaces, too
 	hot    *hot.Set
 	seq    kv.Seq
 	lsn    wal.LSN
@@ -40,7 +41,7 @@ const maxReplayed = 24
 // those that are frozen later, the runs and the tree.
 const _ = uint(merge.MaxSources - (maxReplayed + 1 + 1 + maxFrozen + mostRuns + 1))
 
-// newReplay begins a replay over the keyspaces of p's meta.
+// newReplay begins a replay over the keyspaces of p's meta, which become its own.
 func newReplay(p *pager.Pager, spaces *spaces, limit int64) *replay {
 	meta := p.Meta()
 	r := &replay{pager: p, limit: limit, spaces: spaces, hot: hot.New(p), seq: meta.Seq}
@@ -80,7 +81,7 @@ func (r *replay) apply(rec wal.Record) error {
 
 // freeze ends a memtable at the end of the last record.
 func (r *replay) freeze() {
-	r.mem.end, r.mem.seq, r.mem.spaces = r.lsn, r.seq, r.spaces
+	r.mem.end, r.mem.seq, r.mem.spaces, r.shared = r.lsn, r.seq, r.spaces, true
 	r.frozen = append([]*mem{r.mem}, r.frozen...)
 	if len(r.frozen)%(maxReplayed/6) == 0 {
 		r.limit *= 2
@@ -108,13 +109,11 @@ func (r *replay) applyOp(op *wal.Op, seq kv.Seq) {
 	switch op.Kind {
 	case kv.CreateKeyspace:
 		if r.spaces.byID[op.Keyspace] == nil && uint32(op.Keyspace) >= r.spaces.next {
-			r.spaces = r.spaces.clone()
-			r.spaces.put(newSpace(r.pager, op))
+			r.ownSpaces().put(newSpace(r.pager, op))
 		}
 	case kv.DropKeyspace:
 		if sp := r.spaces.byID[op.Keyspace]; sp != nil {
-			r.spaces = r.spaces.clone()
-			r.spaces.remove(sp)
+			r.ownSpaces().remove(sp)
 		}
 	case kv.DeleteRange:
 		if r.loader != nil {
@@ -131,6 +130,15 @@ func (r *replay) applyOp(op *wal.Op, seq kv.Seq) {
 	}
 }
 
+// ownSpaces returns the keyspaces to be changed. They are copied only where
+// others have them: a log can make thousands.
+func (r *replay) ownSpaces() *spaces {
+	if r.shared {
+		r.spaces, r.shared = r.spaces.clone(), false
+	}
+	return r.spaces
+}
+
 // applyOp puts an operation on a key or a range into a memtable.
 func applyOp(m *mem, op *wal.Op, seq kv.Seq) {
 	if op.Kind == kv.DeleteRange {
@@ -140,6 +148,8 @@ func applyOp(m *mem, op *wal.Op, seq kv.Seq) {
 	m.table.Put(op.Keyspace, op.Key, kv.Hash(op.Key), op.Value, op.Kind, seq)
 }
 
+// version is what there is to read now.
 func (r *replay) version() *version {
+	r.shared = true
 	return &version{pager: r.pager, gen: r.pager.Meta().Gen, active: r.mem, frozen: r.frozen, spaces: r.spaces, hot: r.hot}
 }
