@@ -6,12 +6,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/wal"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
@@ -281,6 +284,94 @@ func TestDropKeyspace_ThatIsDamaged(t *testing.T) {
 	for i := range 3000 {
 		if err := db.Put(fmt.Appendf(nil, "%06d", i), make([]byte, 100)); err != nil {
 			t.Fatalf("Put %d of the healthy keyspace after the damaged one was dropped: %v", i, err)
+		}
+	}
+}
+
+// appendToLog appends a record to the log of the closed database in dbDir,
+// sealed as the engine's are.
+func appendToLog(t *testing.T, fs vfs.FS, ops ...wal.Op) {
+	t.Helper()
+	meta, err := pager.ReadMeta(fs, dbDir+"/btree.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, report, err := wal.Open(wal.Options{FS: fs, Dir: dbDir + "/wal", UUID: meta.UUID},
+		wal.Start{LSN: wal.LSN(meta.LogStart), Segment: meta.LogSegment, Seq: meta.Seq, End: wal.LSN(meta.LogEnd)},
+		func(wal.Record) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var payload []byte
+	for _, op := range ops {
+		payload = wal.AppendOp(payload, op)
+	}
+	if _, err := log.Append(report.Seq+1, uint32(len(ops)), payload); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A log that names a keyspace which cannot be (W6), though its checksums hold,
+// once made the next checkpoint panic, or what was written then unreadable.
+func TestRecovery_KeyspaceThatCannotBe(t *testing.T) {
+	create := func(id kv.Keyspace, name string, codec byte, pageSize uint32) []wal.Op {
+		ops := []wal.Op{{Kind: kv.CreateKeyspace, Keyspace: id, Name: name, Codec: codec, PageSize: pageSize}}
+		for i := range 300 {
+			ops = append(ops, wal.Op{Kind: kv.Set, Keyspace: id, Key: fmt.Append(nil, i), Value: make([]byte, 1000)})
+		}
+		return ops
+	}
+	for what, c := range map[string]struct {
+		ops  []wal.Op
+		fits bool
+	}{
+		"one that can be":         {create(7, "x", 2, 4096), true},
+		"one that is dropped":     {append(create(2, "x", 0, 4096), wal.Op{Kind: kv.DropKeyspace, Keyspace: 2}), true},
+		"an unknown codec":        {create(7, "x", 9, 4096), false},
+		"a page size of 0":        {create(7, "x", 0, 0), false},
+		"a page size of 2^31":     {create(7, "x", 0, 1<<31), false},
+		"a page size of 5000":     {create(7, "x", 0, 5000), false},
+		"a long name":             {create(7, strings.Repeat("n", 256), 0, 4096), false},
+		"the default one's name":  {create(7, "", 0, 4096), false},
+		"a name that is taken":    {create(7, "there", 0, 4096), false},
+		"the default one's id":    {create(0, "x", 0, 4096), false},
+		"an id that is taken":     {create(1, "x", 0, 4096), false},
+		"drop of the default one": {[]wal.Op{{Kind: kv.DropKeyspace}}, false},
+		"drop of none":            {[]wal.Op{{Kind: kv.DropKeyspace, Keyspace: 7}}, false},
+		"write to none":           {[]wal.Op{{Kind: kv.Delete, Keyspace: 7}}, false},
+		"delete range in none":    {[]wal.Op{{Kind: kv.DeleteRange, Keyspace: 7, EndUnbounded: true}}, false},
+	} {
+		fs := vfs.NewMem()
+		open := func() (*engine.DB, error) { return engine.Open(dbDir, &engine.Options{FS: fs}) }
+		db, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.CreateKeyspace("there", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		appendToLog(t, fs, c.ops...)
+		db, err = open()
+		if !c.fits {
+			if !errors.Is(err, engine.ErrCorrupt) {
+				t.Errorf("%s: %v, want ErrCorrupt", what, err)
+			}
+			continue
+		}
+		if err == nil {
+			err = db.Close() // it checkpoints
+		}
+		if err == nil {
+			err = checkDatabase(fs, dbDir)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/lightning-db/lightning/engine/internal/hot"
@@ -67,6 +68,9 @@ func (r *replay) apply(rec wal.Record) error {
 		if err != nil {
 			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: err.Error()}
 		}
+		if reason := r.impossible(&op); reason != "" {
+			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: reason}
+		}
 		r.applyOp(&op, seq)
 		p = rest
 		seq++
@@ -105,16 +109,34 @@ func (r *replay) finish() {
 	r.building.Wait()
 }
 
+// impossible says why no engine has logged op (W6), or "": what a checkpoint
+// would write of it is held to the same when it is read back.
+func (r *replay) impossible(op *wal.Op) string {
+	switch {
+	case op.Kind == kv.CreateKeyspace:
+		o := KeyspaceOptions{PageSize: int(op.PageSize), Compression: Compression(op.Codec)}
+		switch {
+		case op.PageSize == 0 || o.check() != nil || checkName(op.Name) != nil:
+			return fmt.Sprintf("keyspace %d with codec %d, page size %d and name %q", op.Keyspace, op.Codec, op.PageSize, op.Name)
+		case uint32(op.Keyspace) < r.spaces.next || r.spaces.byName[op.Name] != nil:
+			return fmt.Sprintf("keyspace %d with name %q, which another has", op.Keyspace, op.Name)
+		}
+	case op.Keyspace == kv.DefaultKeyspace: // it is always there
+		if op.Kind == kv.DropKeyspace {
+			return "the default keyspace is dropped"
+		}
+	case r.spaces.byID[op.Keyspace] == nil:
+		return fmt.Sprintf("an operation on keyspace %d, which is not there", op.Keyspace)
+	}
+	return ""
+}
+
 func (r *replay) applyOp(op *wal.Op, seq kv.Seq) {
 	switch op.Kind {
 	case kv.CreateKeyspace:
-		if r.spaces.byID[op.Keyspace] == nil && uint32(op.Keyspace) >= r.spaces.next {
-			r.ownSpaces().put(newSpace(r.pager, op))
-		}
+		r.ownSpaces().put(newSpace(r.pager, op))
 	case kv.DropKeyspace:
-		if sp := r.spaces.byID[op.Keyspace]; sp != nil {
-			r.ownSpaces().remove(sp)
-		}
+		r.ownSpaces().remove(r.spaces.byID[op.Keyspace])
 	case kv.DeleteRange:
 		if r.loader != nil {
 			r.loader.DeleteRange(op.Keyspace, opRange(op), seq)
