@@ -140,8 +140,11 @@ func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
 		db.noteReplay(meta, report)
 	}
 	f.replay, f.tail = r, tail
-	db.publish(r.version())
+	// In this order. A get without a view loads the version first: with the new
+	// one and the old number it would read in the middle of the replay, of which
+	// only the newest version of each key is kept.
 	db.visible.Store(uint64(r.seq))
+	db.publish(r.version())
 	return nil
 }
 
