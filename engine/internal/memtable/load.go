@@ -147,7 +147,7 @@ func (l *loading) sorted(a *arena) (cells []cell, skip int) {
 	s := sorter{a, make([]cell, l.n)}
 	skip = len(l.shared)
 	s.behead(cells[:l.stale], skip)
-	s.sort(cells, skip)
+	s.sort(cells, skip, 0)
 	n := 0
 	for i, c := range cells {
 		if i+1 < len(cells) && c.head == cells[i+1].head && bytes.Equal(s.key(c), s.key(cells[i+1])) {
@@ -175,9 +175,14 @@ func (s *sorter) behead(cells []cell, skip int) {
 
 func (s *sorter) key(c cell) []byte { return s.a.at(c.at).key() }
 
+// deepestLevel is how often the sorter goes on behind equal heads. What is left
+// then, keys each of which begins with the one before for one, could need a pass
+// over all for every few keys, and is sorted by comparison.
+const deepestLevel = 8
+
 // sort sorts cells that share skip bytes, after which their heads were taken.
 // Those with equal keys stay in their order.
-func (s *sorter) sort(cells []cell, skip int) {
+func (s *sorter) sort(cells []cell, skip, level int) {
 	s.byHead(cells)
 	for start := 0; start < len(cells); {
 		end := start + 1
@@ -185,7 +190,7 @@ func (s *sorter) sort(cells []cell, skip int) {
 			end++
 		}
 		if end-start > 1 {
-			s.sortBehind(cells[start:end], skip)
+			s.sortBehind(cells[start:end], skip, level+1)
 		}
 		start = end
 	}
@@ -193,7 +198,13 @@ func (s *sorter) sort(cells []cell, skip int) {
 
 // sortBehind sorts cells whose heads, after skip bytes, are the same. Keys that
 // end within the head come first, by their lengths: they differ in zeros only.
-func (s *sorter) sortBehind(cells []cell, skip int) {
+func (s *sorter) sortBehind(cells []cell, skip, level int) {
+	if level > deepestLevel {
+		sort.SliceStable(cells, func(i, j int) bool {
+			return compareFrom(s.key(cells[i]), s.key(cells[j]), skip) < 0
+		})
+		return
+	}
 	sorted := s.spare[:0]
 	for rest := range 8 {
 		for _, c := range cells {
@@ -226,7 +237,7 @@ func (s *sorter) sortBehind(cells []cell, skip int) {
 	}
 	head := cells[0].head
 	s.behead(cells, shared)
-	s.sort(cells, shared)
+	s.sort(cells, shared, level)
 	for i := range cells {
 		cells[i].head = head
 	}
