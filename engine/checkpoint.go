@@ -171,7 +171,8 @@ func (db *DB) dropLog() error {
 	if err := db.releaseLog(); err != nil {
 		return err
 	}
-	return db.log.DropSpares()
+	db.log.DropSpares()
+	return nil
 }
 
 // checkpoint merges the frozen memtables. The caller holds checkpointMu.

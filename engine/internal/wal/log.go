@@ -30,8 +30,10 @@ type Log struct {
 	seq    kv.Seq // of the next operation; 0: any
 	buf    []byte
 
-	// preparing is held while the next segment is made; locked before mu.
+	// preparing is held while the next segment is made, or old ones go; locked
+	// before mu.
 	preparing sync.Mutex
+	lingering []*segment // guarded by preparing: nobody needs them, and they could not be removed
 
 	mu       sync.Mutex
 	segments []*segment // what recovery may need, ascending; the last is active
@@ -312,7 +314,7 @@ func (l *Log) prepare(size int64) error {
 	l.ready.Store(true)
 	l.mu.Unlock()
 	if old != nil {
-		return l.remove(old)
+		l.remove(old)
 	}
 	return nil
 }
@@ -369,10 +371,10 @@ func (l *Log) Shrink() error {
 		l.segments = append(l.segments, goOn)
 	}
 	l.mu.Unlock()
-	if dead == nil {
-		return nil
+	if dead != nil {
+		l.remove(dead)
 	}
-	return l.remove(dead)
+	return nil
 }
 
 // Sync makes durable what was appended before it was called, and returns the

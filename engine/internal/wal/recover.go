@@ -195,9 +195,7 @@ func (r *recovery) sweep(found listing, from Start) error {
 		}
 		r.l.spares = append(r.l.spares, name)
 	}
-	if err := r.bury(); err != nil {
-		return err
-	}
+	r.bury()
 	for _, number := range found.segments {
 		if number >= from.Segment {
 			break
@@ -221,9 +219,7 @@ func (r *recovery) sweep(found listing, from Start) error {
 	}
 	for _, s := range released {
 		kept := len(r.l.spares)
-		if err := r.l.retire(s); err != nil {
-			return err
-		}
+		r.l.retire(s)
 		if len(r.l.spares) > kept {
 			r.report.Recycled++
 		} else {
@@ -234,15 +230,12 @@ func (r *recovery) sweep(found listing, from Start) error {
 }
 
 // bury removes the dead segments.
-func (r *recovery) bury() error {
+func (r *recovery) bury() {
 	for _, s := range r.dead {
-		if err := r.l.remove(s); err != nil {
-			return err
-		}
+		r.l.remove(s)
 		r.report.Removed++
 	}
 	r.dead = nil
-	return nil
 }
 
 // resume makes the segment that holds the end active again, and the one
@@ -288,7 +281,8 @@ func (r *recovery) restart() error {
 	r.l.segments = append(r.l.segments, made...)
 	r.l.active = made[len(made)-1]
 	r.o.mapFile(r.l.active)
-	return r.bury()
+	r.bury()
+	return nil
 }
 
 // copyBuffer is how much of the log is collected before it is written.

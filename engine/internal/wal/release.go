@@ -1,31 +1,37 @@
 package wal
 
 import (
+	"errors"
+	"io/fs"
 	"math"
 	"slices"
 	"strconv"
 )
 
 // Release gives up the segments that end at or before the position before, at
-// most that of the durable meta: up to Options.Spares of them are
-// kept to be used again. The active segment, segments that are not synced, and
-// what a Hold keeps stay until a later Release. What an error leaves behind is
-// swept up by the next Open.
+// most that of the durable meta: up to Options.Spares of them are kept to be
+// used again. The active segment, segments that are not synced, and what a Hold
+// keeps stay until a later Release. A file that cannot be removed harms nobody:
+// each Release tries again, and the next Open.
 func (l *Log) Release(before LSN) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	if l.closed.Load() {
 		return ErrClosed
 	}
-	var err error
+	lingering := l.lingering
+	l.lingering = nil
+	for _, s := range lingering {
+		l.remove(s)
+	}
 	for _, s := range l.superfluous(min(before, l.Synced())) {
 		if s.end == before {
-			err = join(err, l.remove(s)) // the meta may name it: see remove
+			l.remove(s) // the meta may name it: see remove
 		} else {
-			err = join(err, l.retire(s))
+			l.retire(s)
 		}
 	}
-	return err
+	return nil
 }
 
 // superfluous takes the segments that end at or before the position before,
@@ -44,20 +50,18 @@ func (l *Log) superfluous(before LSN) []*segment {
 }
 
 // retire makes a spare of a segment with a number below that in the durable
-// meta, or removes it. Only ordinary segments become spares, so that any spare will do.
-func (l *Log) retire(s *segment) error {
+// meta, or removes it. Only ordinary segments become spares, so that any spare
+// will do.
+func (l *Log) retire(s *segment) {
 	spare := l.spareName(s)
-	if spare == "" {
-		return l.remove(s)
-	}
 	_ = s.close() // nothing in it is needed
-	if err := l.o.FS.Rename(s.path, l.o.path(spare)); err != nil {
-		return errorf("recycle log segment: %w", err)
+	if spare == "" || l.o.FS.Rename(s.path, l.o.path(spare)) != nil {
+		l.remove(s)
+		return
 	}
 	l.mu.Lock()
 	l.spares = append(l.spares, spare)
 	l.mu.Unlock()
-	return nil
 }
 
 // remove removes a segment that is out of the chain. One whose number is not
@@ -66,12 +70,14 @@ func (l *Log) retire(s *segment) error {
 // which recovery still looks at. Such are a dead one, and the one at whose very
 // end the meta's log begins: it holds that position, too, and may be the one
 // that was named.
-func (l *Log) remove(s *segment) error {
+//
+// Where it cannot be removed it stays, dead: the segment with a larger number
+// that begins before it ends goes no sooner than the meta has passed both.
+func (l *Log) remove(s *segment) {
 	_ = s.close()
-	if err := l.o.FS.Remove(s.path); err != nil {
-		return errorf("remove log segment: %w", err)
+	if err := l.o.FS.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.lingering = append(l.lingering, s)
 	}
-	return nil
 }
 
 // spareName returns a free name for s as a spare, or "" when none is wanted.
@@ -100,19 +106,21 @@ func (l *Log) takeSpareLocked(capacity int64) string {
 	return spare
 }
 
-// DropSpares removes the segments that wait to be used again.
-func (l *Log) DropSpares() error {
+// DropSpares removes the segments that wait to be used again. One that cannot be
+// removed goes on waiting.
+func (l *Log) DropSpares() {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
 	spares := l.spares
 	l.spares = nil
 	l.mu.Unlock()
-	var err error
-	for _, spare := range spares {
-		err = join(err, l.o.FS.Remove(l.o.path(spare)))
-	}
-	return err
+	kept := slices.DeleteFunc(spares, func(spare string) bool {
+		return l.o.FS.Remove(l.o.path(spare)) == nil
+	})
+	l.mu.Lock()
+	l.spares = kept
+	l.mu.Unlock()
 }
 
 // Hold keeps the log from a position on from being released.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -111,9 +113,7 @@ func TestShrink(t *testing.T) {
 		if err := m.log.Release(m.log.End()); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.log.DropSpares(); err != nil {
-			t.Fatal(err)
-		}
+		m.log.DropSpares()
 		if got := names(t, m.o); len(got) != 1 {
 			t.Fatalf("files %v, want one segment", got)
 		}
@@ -131,6 +131,69 @@ func TestShrink(t *testing.T) {
 			t.Fatalf("files %v, want one segment", got)
 		}
 		m.reopen(t)
+	}
+}
+
+// A file that nobody needs, and that cannot be removed or renamed, stays where it
+// is, and ends nothing: later it goes, or the next Open removes it.
+func TestLog_FilesThatCannotBeRemoved(t *testing.T) {
+	for _, kind := range []faultfs.Kind{faultfs.OpRemove, faultfs.OpRename} {
+		for _, reopen := range []bool{false, true} {
+			in := faultfs.Inject(vfs.NewMem())
+			o := small(in)
+			o.SegmentSize = 64 << 10
+			m := create(t, o)
+			m.mustAppend(t, 3000, 3000, 3000)
+			try := func() {
+				t.Helper()
+				for _, step := range []func() error{m.log.Prepare, m.log.Shrink} {
+					if err := step(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 30 {
+					m.mustAppend(t, 3000) // past a segment of ordinary size
+				}
+				m.mustSync(t)
+				m.checkpoint()
+				if err := m.log.Release(m.meta.LSN); err != nil {
+					t.Fatal(err)
+				}
+				m.log.DropSpares()
+			}
+			stuck, struck := true, 0
+			in.SetHook(func(op faultfs.Op) error {
+				unneeded := kind == faultfs.OpRemove || strings.HasPrefix(filepath.Base(op.NewName), sparePrefix)
+				if stuck && op.Kind == kind && unneeded {
+					struck++
+					return faultfs.ErrIO
+				}
+				return nil
+			})
+			for range 4 {
+				try()
+			}
+			if struck == 0 {
+				t.Errorf("%v was never called", kind)
+			}
+			m.mustAppend(t, 100)
+			if reopen {
+				m.reopen(t)
+				m.mustAppend(t, 100)
+			}
+			stuck = false
+			if reopen {
+				m.reopen(t)
+			} else {
+				try()
+			}
+			try()
+			try()
+			if have := names(t, m.o); len(have) != len(m.log.segments) {
+				t.Errorf("%v fails, reopened %v: files %v, of which %d are needed", kind, reopen, have, len(m.log.segments))
+			}
+			m.reopen(t)
+		}
 	}
 }
 
