@@ -237,3 +237,76 @@ func TestF13_TreeIsADirectory(t *testing.T) {
 		t.Errorf("the foreign directory holds %v", names)
 	}
 }
+
+// noRemovalFS is a file system that does not remove the file of a held lock, as
+// Windows does not.
+type noRemovalFS struct {
+	vfs.FS
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+type noRemovalLock struct {
+	vfs.Lock
+	fs   *noRemovalFS
+	name string
+}
+
+func (f *noRemovalFS) hold(name string, held bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[name] = held
+}
+
+func (f *noRemovalFS) Lock(name, holder string) (vfs.Lock, error) {
+	l, err := f.FS.Lock(name, holder)
+	if err != nil {
+		return nil, err
+	}
+	f.hold(name, true)
+	return &noRemovalLock{l, f, name}, nil
+}
+
+func (l *noRemovalLock) Close() error {
+	l.fs.hold(l.name, false)
+	return l.Lock.Close()
+}
+
+func (f *noRemovalFS) Remove(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held[name] {
+		return &os.PathError{Op: "remove", Path: name, Err: errors.New("it is being used by another process")}
+	}
+	return f.FS.Remove(name)
+}
+
+func TestReader_WhereALockedFileStays(t *testing.T) {
+	mem := vfs.NewMem()
+	fs := &noRemovalFS{FS: mem, held: map[string]bool{}}
+	w, err := engine.Open("db", &engine.Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := engine.Open("db", &engine.Options{FS: fs, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Errorf("close of a reader: %v", err)
+	}
+	if err := mem.WriteFile("db/LOCK.reader-0000000000000001", []byte("a reader that died\n")); err != nil {
+		t.Fatal(err)
+	}
+	w.Put([]byte("k"), nil)
+	if _, err := w.Checkpoint(context.Background()); err != nil { // looks for readers
+		t.Fatal(err)
+	}
+	names, err := mem.List("db")
+	if err != nil || !slices.Equal(names, []string{"LOCK", "btree.db", "wal"}) {
+		t.Errorf("left are %v, %v", names, err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}

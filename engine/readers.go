@@ -91,12 +91,24 @@ func (p *place) leave() error {
 	if p == nil {
 		return nil
 	}
-	err := p.fs.Remove(p.name)
-	if e := p.lock.Close(); err == nil {
-		err = e
-	}
+	err := removeUnlocked(p.fs, p.name, p.lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	return err
+}
+
+// removeUnlocked removes the file of a place and gives up its lock: in this
+// order, so that nobody takes the place between. Where the file of a lock cannot
+// be removed while it is open (Windows), whoever takes it has it open, too.
+func removeUnlocked(fsys vfs.FS, name string, lock vfs.Lock) error {
+	err := fsys.Remove(name)
+	closed := lock.Close()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = fsys.Remove(name)
+	}
+	if err == nil {
+		err = closed
 	}
 	return err
 }
@@ -116,8 +128,7 @@ func (db *DB) readers() []readerPlace {
 		}
 		lock, err := db.fs.Lock(db.path(name), "")
 		if err == nil {
-			_ = db.fs.Remove(db.path(name))
-			_ = lock.Close()
+			_ = removeUnlocked(db.fs, db.path(name), lock)
 			continue
 		}
 		var r readerPlace
