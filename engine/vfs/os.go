@@ -30,7 +30,7 @@ var errNotRegular = errors.New("not a regular file")
 const createAttempts = 10
 
 func (osFS) Open(name string, mode Mode) (File, error) {
-	f, err := openRegular(name, mode)
+	f, err := openRegular(name, mode, openShared)
 	if err != nil {
 		return nil, err
 	}
@@ -82,38 +82,41 @@ func (osFS) Stat(name string) (Info, error) {
 
 func (osFS) SyncDir(dir string) error { return syncDir(dir) }
 
+// opener is os.OpenFile, or openShared.
+type opener func(name string, flag int, perm fs.FileMode) (*os.File, error)
+
 // openRegular opens name, and makes it with mode 0600 when mode says so.
-func openRegular(name string, mode Mode) (*os.File, error) {
+func openRegular(name string, mode Mode, open opener) (*os.File, error) {
 	switch mode {
 	case ReadOnly:
-		return openExisting(name, os.O_RDONLY)
+		return open.existing(name, os.O_RDONLY)
 	case ReadWrite:
-		return openExisting(name, os.O_RDWR)
+		return open.existing(name, os.O_RDWR)
 	case Create:
-		return openOrCreate(name)
+		return open.existingOrNew(name)
 	case CreateNew:
-		return create(name)
+		return open.new(name)
 	}
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("mode %d: %w", mode, fs.ErrInvalid)}
 }
 
-// openOrCreate tells a file it made from one it found, so that only its own
+// existingOrNew tells a file it made from one it found, so that only its own
 // gets its permissions set.
-func openOrCreate(name string) (*os.File, error) {
+func (open opener) existingOrNew(name string) (*os.File, error) {
 	for attempt := 1; ; attempt++ {
-		f, err := openExisting(name, os.O_RDWR)
+		f, err := open.existing(name, os.O_RDWR)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return f, err
 		}
-		f, err = create(name)
+		f, err = open.new(name)
 		if err == nil || !errors.Is(err, fs.ErrExist) || attempt == createAttempts {
 			return f, err
 		}
 	}
 }
 
-func create(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, 0o600)
+func (open opener) new(name string) (*os.File, error) {
+	f, err := open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +128,8 @@ func create(name string) (*os.File, error) {
 	return f, nil
 }
 
-func openExisting(name string, flag int) (*os.File, error) {
-	f, err := os.OpenFile(name, flag|openFlags, 0)
+func (open opener) existing(name string, flag int) (*os.File, error) {
+	f, err := open(name, flag|openFlags, 0)
 	if isNotRegular(err) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errNotRegular}
 	}

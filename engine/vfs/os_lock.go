@@ -21,7 +21,7 @@ var errHeld = errors.New("lock is held")
 // descriptor of it, and they do not keep a process from locking twice.
 func (osFS) Lock(name, holder string) (Lock, error) {
 	for attempt := 1; ; attempt++ {
-		f, err := openRegular(name, Create)
+		f, err := openRegular(name, Create, os.OpenFile)
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ import (
 func TestLockFile_ReplacedMeanwhile(t *testing.T) {
 	for _, remade := range []bool{false, true} {
 		name := filepath.Join(t.TempDir(), "LOCK")
-		f, err := openRegular(name, Create)
+		f, err := openRegular(name, Create, os.OpenFile)
 		if err != nil {
 			t.Fatal(err)
 		}

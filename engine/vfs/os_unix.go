@@ -14,6 +14,11 @@ import (
 // wait for the other end.
 const openFlags = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
 
+// openShared is os.OpenFile: an open file can be renamed and removed here.
+func openShared(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return os.OpenFile(name, flag, perm)
+}
+
 // isNotRegular tells the errors that open has for what is no regular file: a
 // symbolic link, a directory opened for writing, a socket.
 func isNotRegular(err error) bool {

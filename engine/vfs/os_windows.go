@@ -2,15 +2,59 @@ package vfs
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/windows"
 )
 
-// openFlags opens a symbolic link itself, which openExisting then refuses as
+// What is here was compiled and vetted; it has not been run on Windows yet.
+
+// openFlags opens a symbolic link itself, which opener.existing then refuses as
 // no regular file.
 const openFlags = windows.FILE_FLAG_OPEN_REPARSE_POINT
+
+// openShared is os.OpenFile, for what openRegular asks of it, but lets the file
+// be renamed and removed while it is open, as the log does with segments that it
+// or a reader in another process has open. os.OpenFile does not share that
+// right, and so is what opens the file of a lock: nobody can remove that under
+// its holder.
+func openShared(name string, flag int, _ fs.FileMode) (*os.File, error) {
+	h, err := createFile(name, flag)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(h), name), nil
+}
+
+// createFile opens a file, or makes it when flag has os.O_CREATE, as
+// syscall.Open does with the same flags: the handle is not inherited, and a
+// directory can be opened only for reading.
+func createFile(name string, flag int) (windows.Handle, error) {
+	path, err := windows.UTF16PtrFromString(name)
+	if err != nil {
+		return windows.InvalidHandle, err
+	}
+	const shared = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
+	access, how := uint32(windows.GENERIC_READ), uint32(windows.OPEN_EXISTING)
+	attributes := uint32(windows.FILE_ATTRIBUTE_NORMAL | openFlags)
+	if writing := flag&os.O_RDWR != 0; writing {
+		access |= windows.GENERIC_WRITE
+	} else {
+		attributes |= windows.FILE_FLAG_BACKUP_SEMANTICS
+	}
+	if flag&os.O_CREATE != 0 {
+		how = windows.CREATE_NEW // O_EXCL is always with it
+	}
+	h, err := windows.CreateFile(path, access, shared, nil, how, attributes, 0)
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+		if a, e := windows.GetFileAttributes(path); e == nil && a&windows.FILE_ATTRIBUTE_DIRECTORY != 0 {
+			err = syscall.EISDIR
+		}
+	}
+	return h, err
+}
 
 func isNotRegular(err error) bool { return errors.Is(err, syscall.EISDIR) }
 
