@@ -16,20 +16,47 @@ const hugeRegion = 2 << 20
 // large cache otherwise misses the TLB for the node's first line and again for
 // its cell, a sixth of its time.
 //
-// seen remembers the regions that have been asked for, each in the place that
-// its number gives it. Two that meet in one place are asked for again and
-// again, which costs a system call each time, so there are places enough.
-type hugePages struct{ seen []atomic.Uintptr }
+// It asks for a region only when most of it is in memory. Go's heap may be thin,
+// where a program once needed more, and what the runtime has given back to the
+// system it takes for given back for ever: no limit of memory would see a huge
+// page that fills the gaps.
+//
+// seen remembers the regions that have been looked at, each in the place that
+// its number gives it: the number, shifted left by progressBits, and how many
+// units of progressUnit of nodes have come to lie there since the last look, or
+// settled. Two regions that meet in one place are looked at again and again,
+// which costs a system call each time, so there are places enough.
+type hugePages struct{ seen []atomic.Uint64 }
+
+const (
+	progressBits = 16
+	progressUnit = 512
+	settled      = 1<<progressBits - 1
+	lookAgain    = hugeRegion / 8 / progressUnit
+)
 
 func (h *hugePages) init(limit int64) {
-	h.seen = make([]atomic.Uintptr, 1<<bits.Len64(uint64(max(limit, 0)/hugeRegion*2+64)))
+	h.seen = make([]atomic.Uint64, 1<<bits.Len64(uint64(max(limit, 0)/hugeRegion*2+64)))
 }
 
-// cover sees to the memory of n.
+// cover sees to the memory of n. Two that cover nodes of one region at once may
+// count one of them, or look twice.
 func (h *hugePages) cover(n node.Node) {
-	region := uintptr(unsafe.Pointer(unsafe.SliceData(n))) / hugeRegion
-	if seen := &h.seen[region%uintptr(len(h.seen))]; seen.Load() != region {
-		seen.Store(region)
-		adviseHuge(region * hugeRegion)
+	region := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(n))) / hugeRegion)
+	seen := &h.seen[region%uint64(len(h.seen))]
+	was := seen.Load()
+	known, progress := was>>progressBits == region, was%(1<<progressBits)
+	if known && progress == settled {
+		return
 	}
+	if progress += uint64(len(n)) / progressUnit; known && progress < lookAgain {
+		seen.Store(region<<progressBits | progress)
+		return
+	}
+	progress = 0
+	if mostlyResident(uintptr(region) * hugeRegion) {
+		makeHuge(uintptr(region) * hugeRegion)
+		progress = settled
+	}
+	seen.Store(region<<progressBits | progress)
 }

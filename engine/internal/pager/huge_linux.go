@@ -5,23 +5,39 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"unsafe"
 )
 
-const (
-	madvHugepage = 14
-	madvCollapse = 25 // since Linux 6.1
-)
+const madvCollapse = 25 // since Linux 6.1
 
-// adviseHuge asks the kernel to back the region of Go's heap that begins at the
-// address start by one huge page: at once, since by small pages some of it is
-// there already. Where the kernel does not, nothing else changes.
+// makeHuge asks the kernel to back the region of Go's heap that begins at the
+// address start by one huge page. Where the kernel does not, nothing else
+// changes.
+//
+// (MADV_HUGEPAGE would stay with the region: the kernel would fill it again, bit
+// by bit, when the runtime has given most of it back.)
 //
 // The address is a number, not a pointer: there need be no object there.
-func adviseHuge(start uintptr) {
-	if hugeAllowed() {
-		syscall.Syscall(syscall.SYS_MADVISE, start, hugeRegion, madvHugepage)
-		syscall.Syscall(syscall.SYS_MADVISE, start, hugeRegion, madvCollapse)
+func makeHuge(start uintptr) {
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, start, hugeRegion, madvCollapse)
+}
+
+// mostlyResident reports whether three quarters of the region that begins at
+// start are in memory, and huge pages are wanted at all.
+func mostlyResident(start uintptr) bool {
+	if !hugeAllowed() {
+		return false
 	}
+	var pages [hugeRegion / 4096]byte // none is smaller
+	n := hugeRegion / os.Getpagesize()
+	if _, _, errno := syscall.Syscall(syscall.SYS_MINCORE, start, hugeRegion, uintptr(unsafe.Pointer(&pages))); errno != 0 {
+		return false
+	}
+	resident := 0
+	for _, p := range pages[:n] {
+		resident += int(p & 1)
+	}
+	return resident >= n*3/4
 }
 
 // hugeAllowed reports whether the administrator leaves huge pages to programs

@@ -2,4 +2,6 @@
 
 package pager
 
-func adviseHuge(uintptr) {}
+func mostlyResident(uintptr) bool { return true }
+
+func makeHuge(uintptr) {}
