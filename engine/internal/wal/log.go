@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -226,26 +227,30 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 
 // writeAt writes a part of the record h.
 func (l *Log) writeAt(h *recordHeader, b []byte, off int64) error {
-	n, err := l.active.file.WriteAt(b, off)
+	_, err := l.active.file.WriteAt(b, off)
 	if err == nil {
 		return nil
 	}
 	err = errorf("write log record at %d: %w", h.lsn, err)
-	if vfs.IsNoSpace(err) && (off != l.active.offset(h.lsn) || l.wipe(h.lsn, n) == nil) {
+	if vfs.IsNoSpace(err) && l.wipe(h.lsn) == nil {
 		return err // without its head there is no record
 	}
 	return l.fail(err)
 }
 
-// wipe makes sure that the first n bytes of a record at lsn, which a full disk
-// kept from being whole, are never taken for it: what is missing may be what
-// stood there before.
-func (l *Log) wipe(lsn LSN, n int) error {
-	if n == 0 {
-		return nil
+// wipe makes sure that a record at lsn, which a full disk kept from being whole,
+// is never taken for it: what is missing may be what stood there before. How much
+// there is of it nobody knows: os.File.WriteAt says 0 when a part of a write was
+// carried out, and a store into a mapping may have left some before that. But
+// there were zeros before.
+func (l *Log) wipe(lsn LSN) error {
+	var head, zeros [recordSize]byte
+	off := l.active.offset(lsn)
+	if _, err := l.active.file.ReadAt(head[:], off); err != nil || head == zeros {
+		return err
 	}
-	var zeros [recordSize]byte
-	if _, err := l.active.file.WriteAt(zeros[:min(n, recordSize)], l.active.offset(lsn)); err != nil {
+	written := len(bytes.TrimRight(head[:], "\x00")) // what may take no space again
+	if _, err := l.active.file.WriteAt(zeros[:written], off); err != nil {
 		return err
 	}
 	return l.active.file.Sync()

@@ -494,3 +494,46 @@ sync wal/2.tmp`)
 		t.Fatalf("operations:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+// fullFS is a file system whose disk is full where full is set, and which does
+// not tell how much of a record it has written all the same.
+type fullFS struct {
+	vfs.FS
+	full bool
+}
+
+type fullFile struct {
+	vfs.File
+	fs *fullFS
+}
+
+func (f *fullFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	file, err := f.FS.Open(name, mode)
+	return &fullFile{file, f}, err
+}
+
+func (f *fullFile) WriteAt(p []byte, off int64) (int, error) {
+	if !f.fs.full || len(p) <= recordSize {
+		return f.File.WriteAt(p, off)
+	}
+	if _, err := f.File.WriteAt(p[:len(p)/2], off); err != nil {
+		return 0, err
+	}
+	return 0, vfs.ErrNoSpace
+}
+
+// A record that the disk had no room for is not there, also when all that is
+// missing of it are zeros, which stood there before.
+func TestAppend_NoSpaceForTheRest(t *testing.T) {
+	fs := &fullFS{FS: vfs.NewMem()}
+	m := create(t, small(fs))
+	m.mustAppend(t, 100)
+	fs.full = true
+	if _, err := m.log.Append(m.lastSeq()+1, 1, make([]byte, 500)); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
+		t.Fatalf("Append: %v, want no space", err)
+	}
+	fs.full = false
+	m.reopen(t)
+	m.mustAppend(t, 100)
+	m.reopen(t)
+}
