@@ -37,9 +37,9 @@ func (m *mapping) covered(off int64) []byte {
 }
 
 // store copies as much of p into a window as that holds. The system tells of a
-// page that it cannot provide (the disk failed, the file was cut short) by a
-// signal; the runtime turns that into a panic on this goroutine only, and
-// store into an error. Some of p may have been stored then.
+// page that it cannot provide (the disk failed or is full, the file was cut
+// short) by a signal; the runtime turns that into a panic on this goroutine only,
+// and store into an error. Some of p may have been stored then.
 func store(window, p []byte) (n int, err error) {
 	before := debug.SetPanicOnFault(true)
 	defer func() {

@@ -36,12 +36,24 @@ func (f *osFile) WriteAt(p []byte, off int64) (int, error) {
 			window = f.mapped.covered(at)
 		}
 		n, err := store(window, p[done:])
-		done += n
 		if err != nil {
-			return done, &fs.PathError{Op: "store", Path: f.name, Err: err}
+			n, err = f.writeAfterFault(p[done:], at, err)
+			return done + n, err
 		}
+		done += n
 	}
 	return done, nil
+}
+
+// writeAfterFault writes what met a fault when it was stored. A file system that
+// copies on write finds new blocks for what is overwritten; where the disk is
+// full it has none for the page, and only a write can say that this is why. A
+// file that was cut short is not made longer.
+func (f *osFile) writeAfterFault(p []byte, off int64, fault error) (int, error) {
+	if size, err := f.Size(); err != nil || size < off+int64(len(p)) {
+		return 0, &fs.PathError{Op: "store", Path: f.name, Err: fault}
+	}
+	return f.file.WriteAt(p, off)
 }
 
 func (f *osFile) Size() (int64, error) {

@@ -108,8 +108,9 @@ type Excluder interface {
 // which spares a system call for each. After Map has returned nil, a WriteAt
 // within the first n bytes may store into the file's pages through a window
 // that moves along with the writes; ReadAt, Sync and Close work as before. The
-// caller has allocated those bytes (Allocate). A fault while storing (the disk
-// failed to read the page back) is returned by WriteAt as an error. A second
+// caller has allocated those bytes (Allocate). After a fault while storing (the
+// disk failed to read the page back, or is full and copies on write) WriteAt
+// writes as without a mapping, and returns the error of that. A second
 // Map replaces the first, Map(0) ends it. The caller sees to it that Map,
 // Close, and other calls of WriteAt do not run at once with WriteAt, which
 // takes no lock. An implementation without mappings does not have the method,
