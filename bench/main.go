@@ -33,20 +33,27 @@ func main() {
 	}
 }
 
+// Where results go.
+const (
+	published    = "results.jsonl"
+	tried        = "../bin/bench-trial.jsonl"
+	standardKeys = 1_000_000
+)
+
 func run(ctx context.Context) error {
 	var (
 		peers      = flag.String("peers", "", "comma-separated peers (default: all that this program has)")
 		workloads  = flag.String("workloads", "", "comma-separated workloads or groups (default: all but the large ones)")
 		large      = flag.Bool("large", false, "also the workloads of ten times as many keys (20 minutes more)")
 		rounds     = flag.Int("rounds", 3, "how often each cell is run; the tables show medians")
-		keys       = flag.Int("keys", 1_000_000, "keys of the databases")
+		keys       = flag.Int("keys", standardKeys, "keys of the databases")
 		cache      = flag.Int64("cache", 256<<20, "cache of the databases in bytes")
 		seconds    = flag.Float64("seconds", 1, "how long a cell that is not counted is measured; large ones 3 times as long")
 		warm       = flag.Float64("warm", 0.3, "how long it gets each key, and then runs, before; large ones 8 times as long")
 		capSeconds = flag.Float64("cap", 8, "after how many seconds a counted cell stops; large ones 12 times as long")
 		dir        = flag.String("dir", "../bin/bench", "where databases are made, on the disk to be measured")
-		out        = flag.String("out", "results.jsonl", "results are appended to this file")
-		docs       = flag.String("docs", "../docs", "the folder of PERFORMANCE.md and charts/; empty: no report")
+		out        = flag.String("out", published, "results are appended to this file (of a trial: "+tried+")")
+		docs       = flag.String("docs", "../docs", "the folder of PERFORMANCE.md and charts/; empty, as of a trial: no report")
 		reportOnly = flag.Bool("report-only", false, "draw the report from the results, run nothing")
 		list       = flag.Bool("list", false, "list peers and workloads")
 		one        = flag.String("cell", "", "run one cell in this process (what the program calls itself with)")
@@ -57,6 +64,21 @@ func run(ctx context.Context) error {
 	}
 	if *one != "" {
 		return runCell(*one)
+	}
+	if *keys < 10 || *rounds < 1 || *seconds <= 0 || *warm < 0 || *capSeconds <= 0 || *cache < 1<<20 {
+		return errors.New("-keys from 10, -rounds from 1, -cache from 1048576, and times above 0, please")
+	}
+	// What is measured otherwise than what is published is not put beside it.
+	if trial := *keys != standardKeys || *rounds < 3 || *peers != ""; trial && !*reportOnly && !*list {
+		given := map[string]bool{}
+		flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		if !given["out"] {
+			*out = tried
+		}
+		if !given["docs"] {
+			*docs = ""
+		}
+		fmt.Fprintf(os.Stderr, "a trial, with fewer rounds, peers or other keys than are published: results go to %s\n", *out)
 	}
 	all := workload.List(*keys)
 	if *list {
