@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
@@ -511,4 +513,91 @@ func TestF15_SecondWriter(t *testing.T) {
 	db = open(t, dir, engine.Options{})
 	wantValue(t, db, []byte("k"), []byte("w"))
 	closeDB(t, db)
+}
+
+// A range that ends where a damaged leaf begins, or begins where it ends, does
+// not need it.
+func TestF08_RangeBesideADamagedLeaf(t *testing.T) {
+	fs := vfs.NewMem()
+	db := open(t, "db", engine.Options{FS: fs})
+	for i := range 2000 {
+		if err := db.Put(fmt.Appendf(nil, "%05d", i), make([]byte, 50)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeDB(t, db)
+	start, end, at := someLeaf(t, fs)
+	b, err := fs.ReadFile("db/btree.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b[at:][:512])
+	if err := fs.WriteFile("db/btree.db", b); err != nil {
+		t.Fatal(err)
+	}
+
+	db = open(t, "db", engine.Options{FS: fs, ReadOnly: true})
+	defer closeDB(t, db)
+	s, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	first, behind := 0, 0 // keys before the leaf, and before its end
+	for i := range 2000 {
+		if key := fmt.Sprintf("%05d", i); key < string(start) {
+			first++
+		} else if key < string(end) {
+			behind++
+		}
+	}
+	behind += first
+	count := func(entries iter.Seq2[[]byte, []byte]) int {
+		n := 0
+		for range entries {
+			n++
+		}
+		return n
+	}
+	for what, have := range map[string][2]int{
+		"before it":            {count(s.Scan(nil, start)), first},
+		"before it, backwards": {count(s.ScanBackward(nil, start)), first},
+		"behind it":            {count(s.Scan(end, nil)), 2000 - behind},
+		"behind it, backwards": {count(s.ScanBackward(end, nil)), 2000 - behind},
+	} {
+		if have[0] != have[1] {
+			t.Errorf("%s: %d keys, want %d", what, have[0], have[1])
+		}
+	}
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(s.Scan(nil, end)); !errors.Is(s.Err(), engine.ErrCorrupt) {
+		t.Errorf("a range with it: %d keys, %v", n, s.Err())
+	}
+}
+
+// someLeaf returns the range of a leaf in the middle of the tree, and where it is.
+func someLeaf(t *testing.T, fs vfs.FS) (start, end []byte, at uint64) {
+	t.Helper()
+	db, err := inspect.Open(fs, "db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	r := db.NewReader()
+	catalog, err := r.Node(db.Meta.Catalog, inspect.CatalogKeyspace, inspect.AnyLevel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ks, err := inspect.DecodeKeyspace(catalog.AppendKey(nil, 0), catalog.Entry(0).Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := r.Node(ks.Root, 0, inspect.AnyLevel)
+	if err != nil || root.Level != 1 {
+		t.Fatal(root.Level, err)
+	}
+	i := root.Len() / 2
+	return root.AppendSeparator(nil, i), root.AppendSeparator(nil, i+1), root.Child(i).Offset
 }

@@ -43,7 +43,7 @@ func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
 			it.reads = &span{writes: w.own, ks: ks, bounds: o}
 		}
 	}
-	it.src = w.v.cursor(sp, w.seq, own)
+	it.src = w.v.cursor(sp, w.seq, own, kv.Range{Start: o.Start, End: o.End})
 	return it
 }
 

@@ -251,8 +251,9 @@ func (c *cursor) leave() {
 	cursors.Put(c)
 }
 
-// cursor returns a cursor that walks a keyspace as of seq.
-func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) *cursor {
+// cursor returns a cursor that walks a keyspace as of seq, of which nobody asks
+// for keys outside the bounds.
+func (v *version) cursor(sp *space, seq kv.Seq, own *overlay, bounds kv.Range) *cursor {
 	c := cursors.Get().(*cursor)
 	var room [4]merge.Source
 	sources := room[:0]
@@ -279,10 +280,13 @@ func (v *version) cursor(sp *space, seq kv.Seq, own *overlay) *cursor {
 		add(m.table, seq)
 	}
 	for _, r := range sp.runs {
-		sources = append(sources, r.tree.NewCursor())
+		run := r.tree.NewCursor()
+		run.Bound(bounds)
+		sources = append(sources, run)
 	}
 	if sp.tree.Len() > 0 {
 		c.tree.Reset(sp.tree)
+		c.tree.Bound(bounds)
 		sources = append(sources, &c.tree)
 	}
 	c.Reset(sources, deletes, false)

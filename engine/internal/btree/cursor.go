@@ -35,6 +35,8 @@ type Cursor struct {
 	suffix *[shortSuffix]byte // room in entry.Key behind the prefix
 	value  []byte             // buffer for an overflow value
 	run    int                // leaves entered by Next or Prev in a row
+	bounds kv.Range           // what Bound said
+	bound  []byte             // buffer for a separator
 	err    error
 
 	firstPath [4]step // what path begins as: enough for nearly every tree
@@ -63,12 +65,18 @@ func (t *Tree) NewCursor() *Cursor {
 // Reset makes c a cursor over t that stands nowhere, and forgets a failure.
 func (c *Cursor) Reset(t *Tree) {
 	c.t = t
-	c.err = nil
+	c.bounds, c.err = kv.Range{}, nil
 	if c.path == nil {
 		c.path = c.firstPath[:0]
 	}
 	c.leave()
 }
+
+// Bound says that nobody asks for keys before r's start or from its end on, the
+// latter unless it is nil. Next and Prev may then end there: they go into no leaf
+// that has none but such keys, so whether it can be read does not matter. What
+// else is positioned may stand there all the same.
+func (c *Cursor) Bound(r kv.Range) { c.bounds = r }
 
 // First moves to the first entry.
 func (c *Cursor) First() bool { return c.start() && c.descend(first) && c.stand(0) }
@@ -80,7 +88,7 @@ func (c *Cursor) Last() bool {
 
 // SeekGE moves to the first entry at or after key.
 func (c *Cursor) SeekGE(key []byte) bool {
-	if !c.seek(key) {
+	if !c.seek(key, false) {
 		return false
 	}
 	if i := c.leaf.LowerBound(key); i < c.count {
@@ -93,7 +101,7 @@ func (c *Cursor) SeekGE(key []byte) bool {
 
 // SeekLT moves to the last entry before key.
 func (c *Cursor) SeekLT(key []byte) bool {
-	if !c.seek(key) {
+	if !c.seek(key, true) {
 		return false
 	}
 	if i := c.leaf.LowerBound(key); i > 0 {
@@ -302,14 +310,18 @@ func (c *Cursor) fail(err error) {
 	c.err = err
 }
 
-// seek enters the leaf whose range holds key.
-func (c *Cursor) seek(key []byte) bool {
+// seek enters the leaf whose range holds key; with before, if that range begins
+// at key, the one before it, if it is below the same branch.
+func (c *Cursor) seek(key []byte, before bool) bool {
 	if !c.start() {
 		return false
 	}
 	f, n, ok := c.root()
 	for ok && n.Kind() != node.Leaf {
 		i := n.Search(key)
+		if before && i > 0 && kv.Compare(c.separator(n, i), key) == 0 {
+			i--
+		}
 		if n.Level() == 1 { // the search jumps about in the leaf
 			prefetch(f.Ahead(n, i), c.t.cfg.prefetched())
 		}
@@ -394,6 +406,9 @@ func (c *Cursor) descendFrom(f *pager.Frame, n node.Node, at end) bool {
 func (c *Cursor) nextLeaf() bool {
 	for d := len(c.path) - 1; d >= 0; d-- {
 		if s := &c.path[d]; s.i+1 < s.node.Count() {
+			if c.bounds.End != nil && kv.Compare(c.separator(s.node, s.i+1), c.bounds.End) >= 0 {
+				break
+			}
 			s.i++
 			return c.turn(d, first) && c.stand(0)
 		}
@@ -406,12 +421,22 @@ func (c *Cursor) nextLeaf() bool {
 func (c *Cursor) prevLeaf() bool {
 	for d := len(c.path) - 1; d >= 0; d-- {
 		if s := &c.path[d]; s.i > 0 {
+			if len(c.bounds.Start) > 0 && kv.Compare(c.separator(s.node, s.i), c.bounds.Start) <= 0 {
+				break
+			}
 			s.i--
 			return c.turn(d, last) && c.stand(c.count-1)
 		}
 	}
 	c.leave()
 	return false
+}
+
+// separator returns separator i of a branch: the least key of child i, and past
+// all of the one before. It is valid until the next call.
+func (c *Cursor) separator(n node.Node, i int) []byte {
+	c.bound = n.AppendSeparator(c.bound[:0], i)
+	return c.bound
 }
 
 // turn enters the leaf at one end of the child that step d of the path now
