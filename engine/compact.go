@@ -92,16 +92,16 @@ const (
 // reached until. It returns an error, which nobody is told, when nothing more
 // can be given back, as while a snapshot is open.
 func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
-	least := uint64(quietPart)
-	for still := 0; db.log.End() <= until; least = 64 {
+	for begun, still := false, 0; db.log.End() <= until; begun = true {
 		db.checkpointMu.Lock()
 		meta := db.version.Load().pager.Meta()
-		if free := meta.FileSize - extentsStart - meta.BytesUsed; free < quietFree || free < meta.BytesUsed/least {
+		free := meta.FileSize - extentsStart - meta.BytesUsed
+		if !begun && (free < quietFree || free < meta.BytesUsed/quietPart) || free < meta.BytesUsed/1024 {
 			db.checkpointMu.Unlock()
 			return nil
 		}
 		slice := max(quietFree, meta.FileSize/16)
-		_, err := db.compactPass(ctx, max(db.mark(64), meta.FileSize-slice))
+		_, err := db.compactPass(ctx, max(db.mark(0), meta.FileSize-slice))
 		if err != nil {
 			err = db.checkpointFailed(err)
 		} else if still++; uint64(db.fileBytes()) < meta.FileSize {

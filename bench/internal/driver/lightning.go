@@ -48,10 +48,17 @@ func (d *lightningDB) Settle() error {
 	if _, err := d.db.Checkpoint(context.Background()); err != nil {
 		return err
 	}
-	const longest = 5 * time.Minute // on a full disk runs may stay for ever
-	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+	const (
+		longest = 5 * time.Minute // on a full disk runs may stay for ever
+		quiet   = 1500 * time.Millisecond
+	)
+	start, since := time.Now(), time.Now()
+	for last := uint64(0); ; time.Sleep(20 * time.Millisecond) {
 		s := d.db.Stats()
-		if s.Runs == 0 && s.FreeBytes+s.PendingBytes < max(s.UsedBytes/4, 16<<20) {
+		if s.Generation != last {
+			last, since = s.Generation, time.Now()
+		}
+		if s.Runs == 0 && (time.Since(since) > quiet || s.FreeBytes+s.PendingBytes < 1<<20) {
 			return nil
 		}
 		if time.Since(start) > longest {
