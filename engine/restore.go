@@ -66,29 +66,6 @@ func restore(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupI
 	return info, fsys.SyncDir(filepath.Dir(dir))
 }
 
-// removeDatabase removes a database that was being made: only files that are
-// ours.
-func removeDatabase(fsys vfs.FS, dir string) error {
-	names, err := fsys.List(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if name == walName {
-			err = removeLog(fsys, filepath.Join(dir, name))
-		} else if name == treeName || ours(name) {
-			err = fsys.Remove(filepath.Join(dir, name))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return fsys.Remove(dir)
-}
-
 func restoreInto(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupInfo, error) {
 	meta := pager.Meta{
 		UUID:         newUUID(),
