@@ -63,7 +63,7 @@ finding names the promise that is broken, the place, and the keys affected.`,
 			err = a.printJSON(reportJSON(&report))
 		}
 		if err == nil && !report.OK {
-			return hintError{fmt.Errorf("%s: %w", path, errDamage), "export what can still be read, or restore a backup"}
+			return hintError{fmt.Errorf("%s: %w", path, errDamage), fmt.Sprintf("save what can be read: lightning repair %s NEW, or restore a backup", args[0])}
 		}
 		return err
 	}
@@ -171,16 +171,18 @@ func findingJSON(f *verify.Finding) ui.Object {
 	if f.Keyspace != "" {
 		o = append(o, ui.Member{Name: "keyspace", Value: f.Keyspace})
 	}
-	bound := func(name string, key []byte) {
-		switch {
-		case key == nil:
-		case utf8.Valid(key):
-			o = append(o, ui.Member{Name: name, Value: string(key)})
-		default:
-			o = append(o, ui.Member{Name: name + "_base64", Value: string(dump.Base64.Append(nil, key))})
-		}
-	}
-	bound("start", f.Start)
-	bound("end", f.End)
+	o = appendBound(o, "start", f.Start)
+	o = appendBound(o, "end", f.End)
 	return append(o, ui.Member{Name: "keys", Value: f.Keys})
+}
+
+// appendBound adds the bound of a range of keys, if there is one.
+func appendBound(o ui.Object, name string, key []byte) ui.Object {
+	switch {
+	case key == nil:
+		return o
+	case utf8.Valid(key):
+		return append(o, ui.Member{Name: name, Value: string(key)})
+	}
+	return append(o, ui.Member{Name: name + "_base64", Value: string(dump.Base64.Append(nil, key))})
 }

@@ -2,12 +2,11 @@ package salvage
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/lightning-db/lightning/engine/inspect"
 )
@@ -79,7 +78,7 @@ func (k *keyspace) gaps() []gap {
 	if k.losses() < 2 {
 		return all
 	}
-	slices.SortFunc(all, func(a, b gap) int { return bytes.Compare(a.start, b.start) })
+	sort.Slice(all, func(i, j int) bool { return bytes.Compare(all[i].start, all[j].start) < 0 })
 	merged := all[:1]
 	for _, g := range all[1:] {
 		last := &merged[len(merged)-1]
@@ -96,10 +95,7 @@ func (k *keyspace) gaps() []gap {
 
 // gapOf returns the gap that has key, or nil.
 func gapOf(gaps []gap, key []byte) *gap {
-	i, found := slices.BinarySearchFunc(gaps, key, func(g gap, key []byte) int { return bytes.Compare(g.start, key) })
-	if !found {
-		i--
-	}
+	i := sort.Search(len(gaps), func(i int) bool { return bytes.Compare(gaps[i].start, key) > 0 }) - 1
 	if i < 0 || !gaps[i].has(key) {
 		return nil
 	}
@@ -240,22 +236,30 @@ const maxRoots = 8
 // catalogRoots returns the roots of catalogs that lie in the file, the newest
 // first: of each generation the highest node.
 func (s *salvage) catalogRoots() ([]inspect.Ref, error) {
-	found := map[uint64]inspect.Ref{}
-	levels := map[uint64]uint8{}
+	type root struct {
+		ref        inspect.Ref
+		generation uint64
+		level      uint8
+	}
+	var roots []root // of each generation one
+	place := map[uint64]int{}
 	for _, ref := range s.places {
 		n, err := s.reader.Node(ref, inspect.CatalogKeyspace, inspect.AnyLevel)
 		if err != nil {
 			continue // no catalog's
 		}
-		if level, ok := levels[n.Generation]; !ok || n.Level > level {
-			found[n.Generation], levels[n.Generation] = ref, n.Level
+		found := root{ref, n.Generation, n.Level}
+		if i, ok := place[n.Generation]; !ok {
+			place[n.Generation] = len(roots)
+			roots = append(roots, found)
+		} else if n.Level > roots[i].level {
+			roots[i] = found
 		}
 	}
-	generations := slices.Sorted(maps.Keys(found))
-	slices.Reverse(generations)
+	sort.Slice(roots, func(i, j int) bool { return roots[i].generation > roots[j].generation })
 	var refs []inspect.Ref
-	for _, g := range generations[:min(len(generations), maxRoots)] {
-		refs = append(refs, found[g])
+	for i := range roots[:min(len(roots), maxRoots)] {
+		refs = append(refs, roots[i].ref)
 	}
 	return refs, s.ctx.Err()
 }
@@ -367,8 +371,9 @@ func (s *salvage) search() {
 		return used || l.keyspace == inspect.CatalogKeyspace || s.proved && isFree(free, l.ref.Offset) ||
 			!known[l.keyspace] && !s.catalogLost
 	})
-	slices.SortFunc(s.leaves, func(a, b leaf) int {
-		return cmp.Or(cmp.Compare(a.generation, b.generation), cmp.Compare(a.ref.Offset, b.ref.Offset))
+	sort.Slice(s.leaves, func(i, j int) bool {
+		a, b := &s.leaves[i], &s.leaves[j]
+		return a.generation < b.generation || a.generation == b.generation && a.ref.Offset < b.ref.Offset
 	})
 }
 
@@ -401,6 +406,6 @@ func (s *salvage) free() ([]inspect.FreeExtent, bool) {
 }
 
 func isFree(list []inspect.FreeExtent, off uint64) bool {
-	i, found := slices.BinarySearchFunc(list, off, func(e inspect.FreeExtent, off uint64) int { return cmp.Compare(e.Offset, off) })
-	return found || i > 0 && off < list[i-1].Offset+list[i-1].Size
+	i := sort.Search(len(list), func(i int) bool { return list[i].Offset > off })
+	return i > 0 && off < list[i-1].Offset+list[i-1].Size
 }
