@@ -21,6 +21,7 @@ type JSONReport struct {
 	Generation uint64        `json:"generation"`
 	Seq        uint64        `json:"seq"`
 	Quick      bool          `json:"quick"`
+	Sample     float64       `json:"sample,omitempty"`
 	Seconds    float64       `json:"seconds"`
 }
 
@@ -32,6 +33,7 @@ type JSONFinding struct {
 	Path        string  `json:"path"`
 	Offset      int64   `json:"offset"`
 	Reason      string  `json:"reason"`
+	Explanation string  `json:"explanation,omitempty"`
 	Keyspace    string  `json:"keyspace,omitempty"`
 	Start       *string `json:"start,omitempty"`
 	StartBase64 []byte  `json:"start_base64,omitempty"`
@@ -46,7 +48,7 @@ func (r *Report) JSON() JSONReport {
 		OK: r.OK, Keys: r.Keys, Findings: jsonFindings(r.Findings), Notes: jsonFindings(r.Notes),
 		Omitted: r.Omitted, LostKeys: r.Lost(), Nodes: r.Nodes, Bytes: r.Bytes, FileBytes: r.FileBytes,
 		Segments: r.Segments, LogRecords: r.LogRecords, LogOps: r.LogOps, TornBytes: r.TornBytes,
-		Generation: r.Generation, Seq: r.Seq, Quick: r.Quick, Seconds: r.Duration.Seconds(),
+		Generation: r.Generation, Seq: r.Seq, Quick: r.Quick, Sample: r.Sample, Seconds: r.Duration.Seconds(),
 	}
 }
 
@@ -55,7 +57,7 @@ func jsonFindings(list []Finding) []JSONFinding {
 	for i, f := range list {
 		j := JSONFinding{
 			Invariant: f.Invariant, Kind: f.Kind, Path: f.Path, Offset: f.Offset,
-			Reason: f.Reason, Keyspace: f.Keyspace, Keys: f.Keys,
+			Reason: f.Reason, Explanation: f.Explanation, Keyspace: f.Keyspace, Keys: f.Keys,
 		}
 		j.Start, j.StartBase64 = jsonKey(f.Start)
 		j.End, j.EndBase64 = jsonKey(f.End)

@@ -12,7 +12,8 @@ type Report struct {
 	// Keys is the number of entries in the trees and sorted runs that can be
 	// read: the state of the last checkpoint, where a key that is in several of
 	// them counts each time. What came after it is in the log. With
-	// Options.Quick it is the number that the catalog tells.
+	// Options.Quick it is the number that the catalog tells; with Options.Sample
+	// what is in the sample.
 	Keys       uint64
 	Nodes      uint64 // leaves, branches, large values, filters and free lists that were read
 	Bytes      int64  // read
@@ -24,6 +25,7 @@ type Report struct {
 	Generation uint64
 	Seq        uint64 // of the newest operation, in the log or the trees
 	Quick      bool
+	Sample     float64 // as in Options
 	Duration   time.Duration
 
 	Findings []Finding // by file and offset
@@ -42,6 +44,8 @@ type Finding struct {
 	// bytes).
 	Kind   string
 	Reason string
+	// Explanation is what may have happened, with Options.Explain; else empty.
+	Explanation string
 	// Start and End are the range of keys that is affected; nil has no bound.
 	Start, End []byte
 	// Keyspace is the name of the keyspace that is affected; empty for the

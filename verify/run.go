@@ -18,6 +18,14 @@ type Options struct {
 	// Quick looks at the metas, the catalog, the free list and the headers of
 	// the log's segments, and at no keys.
 	Quick bool
+	// Sample is the part of the leaves that are read, drawn at random, and of
+	// the large values with them: 0.05 for 5 %. Branches are all read. Zero
+	// means all. What a sample does not find may yet be there.
+	Sample float64
+	// Explain says of extents that do not agree with their checksums what may
+	// have happened: a flipped bit, zeros, a write in part. It takes up to a
+	// quarter of a second for each, and stops after a hundred.
+	Explain bool
 	// Progress is called now and then, by one goroutine at a time.
 	Progress func(Progress)
 	// Workers is how many goroutines read. Default: GOMAXPROCS.

@@ -29,8 +29,9 @@ type tree struct {
 	// entry, if there is one, sees every entry, with the offset of its leaf.
 	entry func(leaf uint64, key []byte, e inspect.Entry)
 
-	bytes  atomic.Uint64 // of keys and values
-	broken atomic.Bool   // not all of it could be read
+	bytes   atomic.Uint64 // of keys and values
+	broken  atomic.Bool   // not all of it could be read
+	sampled atomic.Bool   // not all of it was read
 }
 
 // spot is where an extent hangs: a node as child i of a branch, whose own keys
@@ -58,11 +59,14 @@ func (s *spot) bounds(lower, upper []byte) (start, end []byte) {
 	return start, end
 }
 
-// find adds a finding about the node of ref at s, of which so many keys are
+// find adds a finding about the node at s, of which so many keys are
 // lost. Of the catalog, which has keyspaces for keys, no keys are told.
-func (t *tree) find(ref inspect.Ref, s *spot, keys uint64, d *inspect.Damage) {
+func (t *tree) find(s *spot, keys uint64, d *inspect.Damage) { t.findWhy(s, keys, d, "") }
+
+func (t *tree) findWhy(s *spot, keys uint64, d *inspect.Damage, why string) {
 	t.v.found.add(func() Finding {
 		f := findingOf(d)
+		f.Explanation = why
 		if t.catalog {
 			f.Reason = "catalog: " + f.Reason
 			return f
@@ -74,16 +78,21 @@ func (t *tree) find(ref inspect.Ref, s *spot, keys uint64, d *inspect.Damage) {
 }
 
 func (t *tree) findf(ref inspect.Ref, s *spot, keys uint64, invariant, kind, format string, args ...any) {
-	t.find(ref, s, keys, &inspect.Damage{
+	t.find(s, keys, &inspect.Damage{
 		Invariant: invariant, Path: t.v.db.Path(), Offset: int64(ref.Offset), Kind: kind, Reason: fmt.Sprintf(format, args...),
 	})
 }
 
 // lose says that the subtree of ref cannot be walked.
-func (t *tree) lose(ref inspect.Ref, s *spot, err error) {
+func (t *tree) lose(r *reader, ref inspect.Ref, s *spot, err error) {
 	t.broken.Store(true)
 	t.v.incomplete.Store(true)
-	t.find(ref, s, ref.Count, inspect.AsDamage(err))
+	d := inspect.AsDamage(err)
+	why := ""
+	if (d.Kind == inspect.Checksum || d.Kind == inspect.Truncated) && t.v.explain.Add(-1) >= 0 {
+		why = r.Explain(ref)
+	}
+	t.findWhy(s, ref.Count, d, why)
 }
 
 // root walks the tree whose root is ref, which may be zero.
@@ -96,6 +105,10 @@ func (t *tree) root(r *reader, ref inspect.Ref) {
 // subtree walks the subtree of ref, which hangs at s.
 func (t *tree) subtree(r *reader, ref inspect.Ref, level int, s *spot) {
 	if t.v.ctx.Err() != nil {
+		return
+	}
+	if level == 0 && t.v.skips() {
+		t.sampled.Store(true)
 		return
 	}
 	n, ok := t.node(r, ref, level, s)
@@ -113,7 +126,7 @@ func (t *tree) subtree(r *reader, ref inspect.Ref, level int, s *spot) {
 func (t *tree) node(r *reader, ref inspect.Ref, level int, s *spot) (inspect.Node, bool) {
 	n, err := r.Node(ref, t.id, level)
 	if err != nil {
-		t.lose(ref, s, err)
+		t.lose(r, ref, s, err)
 		return n, false
 	}
 	t.v.checkPadding(ref, n.Header, t.name)
@@ -298,7 +311,7 @@ func (t *tree) value(r *reader, e *inspect.Entry, key []byte) {
 	ref.Count = 1 // what is lost with it, whatever it tells
 	h, err := r.Value(ref, t.id)
 	if err != nil {
-		t.lose(ref, s, err)
+		t.lose(r, ref, s, err)
 		return
 	}
 	t.v.checkPadding(ref, h, t.name)

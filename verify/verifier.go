@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +17,8 @@ type verifier struct {
 	ctx      context.Context
 	db       *inspect.DB
 	quick    bool
+	sample   float64
+	explain  atomic.Int64 // how many more extents are to be explained
 	progress func(Progress)
 
 	found, notes findings
@@ -39,10 +42,16 @@ type verifier struct {
 }
 
 func newVerifier(ctx context.Context, db *inspect.DB, o Options) *verifier {
-	v := &verifier{ctx: ctx, db: db, quick: o.Quick, progress: o.Progress, tokens: make(chan struct{}, o.Workers-1)}
+	v := &verifier{ctx: ctx, db: db, quick: o.Quick, sample: o.Sample, progress: o.Progress, tokens: make(chan struct{}, o.Workers-1)}
 	v.used.chunks = make(map[uint64]*[chunkWords]uint64)
 	v.readers.New = func() any { return &reader{Reader: db.NewReader(), key: make([]byte, 0, 128)} }
 	v.total = int64(db.Meta.BytesUsed)
+	if o.Explain {
+		v.explain.Store(maxExplained)
+	}
+	if o.Sample > 0 {
+		v.incomplete.Store(true)
+	}
 	v.log.Seq = db.Meta.Seq
 	return v
 }
@@ -51,7 +60,7 @@ func (v *verifier) report() Report {
 	return Report{
 		Keys: v.keys.Load(), Nodes: v.nodes.Load(), Bytes: v.bytes.Load(), FileBytes: v.db.Size,
 		Segments: v.segments, LogRecords: v.log.Records, LogOps: v.log.Operations, TornBytes: v.log.TornBytes,
-		Generation: v.db.Meta.Generation, Seq: v.log.Seq, Quick: v.quick,
+		Generation: v.db.Meta.Generation, Seq: v.log.Seq, Quick: v.quick, Sample: v.sample,
 		Findings: v.found.sorted(), Notes: v.notes.sorted(), Omitted: v.found.omitted,
 	}
 }
@@ -96,6 +105,12 @@ func (v *verifier) checkSlots() {
 		v.addAt(uint64(v.db.Size), "M2", inspect.Truncated, "the file ends here, its meta tells a size of %d", m.FileSize)
 	}
 }
+
+// maxExplained is how many extents are explained.
+const maxExplained = 100
+
+// skips reports whether a leaf is left out of the sample.
+func (v *verifier) skips() bool { return v.sample > 0 && rand.Float64() >= v.sample }
 
 // reader is what one goroutine reads with.
 type reader struct {

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/verify"
@@ -14,21 +20,26 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "verify DB",
+		Use:     "verify DB|BACKUP",
 		Aliases: []string{"check"},
 		GroupID: groupSafe,
 		Short:   "Look for damage",
 		Long: `Read every node of the tree and every record of the log, and check all that
-docs/FORMAT.md promises. Nothing is changed, and the database may be in use.
+docs/FORMAT.md promises. Nothing is changed, and the database may be in use. A
+file is read as a backup, to its end.
 
 The exit status is 0 where all is well and 10 where there is damage; each
 finding names the promise that is broken, the place, and the keys affected.`,
 		Example: `  lightning verify my.db
+  lightning verify my.db --sample 5%
+  lightning verify my.backup.zst
   lightning verify my.db --json | jq '.findings[].reason'`,
 		Args: arguments(1, 1),
 	}
 	f := cmd.Flags()
 	quick := f.Bool("quick", false, "look only at the metas, the catalog, the free list and the headers of the log")
+	sample := f.String("sample", "", "read only so many of the leaves, drawn at random: 5%")
+	explain := f.Bool("explain", false, "say of bad checksums what may have happened: a flipped bit, zeros, a write in part")
 	workers := f.IntP("jobs", "j", 0, "how many to read with at once; 0: one a processor")
 	mode := f.String("progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -43,6 +54,13 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		if err != nil {
 			return err
 		}
+		part, err := percentage(*sample)
+		if err != nil {
+			return err
+		}
+		if isFile(path) {
+			return a.verifyBackup(cmd.Context(), path, format)
+		}
 		var state atomic.Pointer[verify.Progress]
 		state.Store(&verify.Progress{})
 		bar, err := a.StartProgress(*mode, func() ui.State { return verifyState(state.Load()) })
@@ -50,7 +68,7 @@ finding names the promise that is broken, the place, and the keys affected.`,
 			return usageError{err.Error()}
 		}
 		report, err := verify.Run(cmd.Context(), path, verify.Options{
-			Quick: *quick, Workers: *workers,
+			Quick: *quick, Sample: part, Explain: *explain, Workers: *workers,
 			Progress: func(p verify.Progress) { state.Store(&p) },
 		})
 		bar.Stop()
@@ -68,6 +86,46 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		return err
 	}
 	return cmd
+}
+
+// percentage parses "5%" as 0.05, and nothing as 0.
+func percentage(text string) (float64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !(n > 0 && n <= 100) {
+		return 0, usagef("--sample %s: want a percentage, as 5%%", text)
+	}
+	return n / 100, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// verifyBackup reads a backup to its end.
+func (a *app) verifyBackup(ctx context.Context, path, format string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	plain, err := dump.Decompress(f)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	info, err := engine.VerifyBackup(ctx, bufio.NewReaderSize(plain, 1<<20))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if format == formatText {
+		_, err = fmt.Fprintln(a.out, backupMessage("ok", info))
+		return err
+	}
+	return a.printJSON(append(ui.Object{{Name: "ok", Value: true}}, backupJSON(info)...))
 }
 
 func verifyState(p *verify.Progress) ui.State {
@@ -121,6 +179,9 @@ func findingText(f *verify.Finding) string {
 	if f.Keyspace != "" {
 		text += " in keyspace " + dump.Printable([]byte(f.Keyspace))
 	}
+	if f.Explanation != "" {
+		text += "; " + f.Explanation
+	}
 	return text
 }
 
@@ -156,6 +217,7 @@ func reportJSON(r *verify.Report) ui.Object {
 		{Name: "generation", Value: r.Generation},
 		{Name: "seq", Value: r.Seq},
 		{Name: "quick", Value: r.Quick},
+		{Name: "sample", Value: r.Sample},
 		{Name: "seconds", Value: r.Duration.Seconds()},
 	}
 }
@@ -167,6 +229,9 @@ func findingJSON(f *verify.Finding) ui.Object {
 		{Name: "path", Value: f.Path},
 		{Name: "offset", Value: f.Offset},
 		{Name: "reason", Value: f.Reason},
+	}
+	if f.Explanation != "" {
+		o = append(o, ui.Member{Name: "explanation", Value: f.Explanation})
 	}
 	if f.Keyspace != "" {
 		o = append(o, ui.Member{Name: "keyspace", Value: f.Keyspace})
