@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -121,7 +122,7 @@ func statusOf(err error) int {
 		return exitInternal
 	case is(errRejected):
 		return exitRejected
-	case is(errDamage, engine.ErrCorrupt):
+	case is(errDamage, engine.ErrCorrupt), inspect.AsDamage(err) != nil:
 		return exitDamage
 	case is(engine.ErrLocked):
 		return exitLocked

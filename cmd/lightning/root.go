@@ -88,7 +88,7 @@ nothing and may be used while another process writes.`,
 		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(),
 		a.importCommand(), a.exportCommand(),
 		whole(a.verifyCommand()), whole(a.repairCommand()), whole(a.checkpointCommand()), whole(a.backupCommand()), whole(a.restoreCommand()), whole(a.compactCommand()),
-		whole(a.statsCommand()), a.keyspaceCommand(),
+		whole(a.statsCommand()), a.keyspaceCommand(), a.inspectCommand(),
 		whole(a.benchCommand()),
 		a.versionCommand(),
 	)

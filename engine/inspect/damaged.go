@@ -268,3 +268,26 @@ func (r *Reader) AppendValue(dst []byte, ref Ref, keyspace uint32) ([]byte, erro
 	}
 	return value, nil
 }
+
+// At returns the header of the extent that begins at off, and a reference to
+// it, as Extents does. The error is a *Damage.
+func (r *Reader) At(off uint64) (Ref, Header, error) {
+	w := scanWindow{file: r.db.file, buf: make([]byte, scanBytes)}
+	end := uint64(r.db.Size)
+	ref := Ref{Offset: off}
+	if off < FirstExtent || off%Unit != 0 || off+node.HeaderSize > end {
+		return ref, Header{}, r.damage(ref, "X3", Structure, "no extent can begin at %d: it is a multiple of %d, from %d to the end of the file at %d", off, Unit, FirstExtent, end)
+	}
+	h, ok := w.header(off)
+	if !ok || !extentPossible(&h, end-off) {
+		return ref, Header{}, r.damage(ref, "X3", Structure, "no extent begins here")
+	}
+	ref = Ref{Offset: off, Length: h.Len, Count: 1, Checksum: h.Sum}
+	if h.Kind == Leaf {
+		ref.Count = uint64(h.Count)
+	}
+	if w.sum(off, h.Len) != h.Sum {
+		return ref, headerOf(h), r.damage(ref, "R2", Checksum, "its header tells the checksum %016x, its bytes give another", h.Sum)
+	}
+	return ref, headerOf(h), nil
+}
