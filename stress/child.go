@@ -1,0 +1,128 @@
+package stress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/stress/expect"
+)
+
+// Child is a process that writes until it is killed, and what it works on.
+type Child struct {
+	DB       string // the database
+	Expected string // the file of its expect.States
+	Seed     uint64 // of the values: the same for all children of one database
+	Round    uint64 // of what is done, different for each
+	Keys     int
+	Threads  int
+	Options  engine.Options
+}
+
+// RunChild is what the process does. It returns only with an error, or when ctx
+// is done.
+func RunChild(ctx context.Context, c Child) error {
+	states, err := expect.Open(c.Expected, c.Keys)
+	if err != nil {
+		return err
+	}
+	db, err := engine.Open(c.DB, &c.Options)
+	if err != nil {
+		return err
+	}
+	w := c.workload(states)
+	w.Use(db)
+	err = parallel(c.Threads, func(thread int) error {
+		rng := rand.New(rand.NewPCG(c.Seed^c.Round, uint64(thread)))
+		for ctx.Err() == nil {
+			if err := w.Step(ctx, rng); err != nil {
+				return err
+			}
+			if rng.IntN(2000) == 0 {
+				if _, err := db.Checkpoint(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, db.Close())
+}
+
+func (c *Child) workload(states *expect.States) *KV {
+	return &KV{Seed: expect.Seed(c.Seed), States: states, Sizes: [2]int{expect.MinValue, 600}, Mix: StandardMix}
+}
+
+// Judge opens the database that a killed child leaves, as c says, and holds it
+// against what is expected. It returns how many bytes were compared and what
+// recovery did.
+func (c *Child) Judge(ctx context.Context) (checked int64, report engine.OpenReport, err error) {
+	states, err := expect.Open(c.Expected, c.Keys)
+	if err != nil {
+		return 0, report, err
+	}
+	defer states.Close()
+	db, err := engine.Open(c.DB, &c.Options)
+	if err != nil {
+		return 0, report, wrong(fmt.Errorf("it does not open: %w", err))
+	}
+	w := c.workload(states)
+	err = w.VerifyAll(db)
+	report = db.OpenReport()
+	if err = errors.Join(err, db.Close()); err != nil {
+		return 0, report, err
+	}
+	return w.Checked.Load(), report, Verify(ctx, c.DB)
+}
+
+// recovery kills a writer a few times.
+func recovery(ctx context.Context, e *Env) (string, error) {
+	if e.Start == nil {
+		return "", errors.New("this program cannot start itself")
+	}
+	rng := e.rng(0)
+	c := Child{
+		DB: e.db(), Expected: filepath.Join(e.Dir, "expected"), Seed: e.Seed, Keys: 20_000, Threads: e.threads(4),
+		Options: engine.Options{Sync: engine.SyncNormal, Holder: "lightning stress"},
+	}
+	const kills = 5
+	var checked int64
+	var commits uint64
+	var longest time.Duration
+	for range kills {
+		c.Round = rng.Uint64()
+		p, err := e.Start(c)
+		if err != nil {
+			return "", err
+		}
+		time.Sleep(300*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond)
+		if err := kill(p); err != nil {
+			return "", err
+		}
+		n, report, err := c.Judge(ctx)
+		if err != nil {
+			return "", err
+		}
+		checked += n
+		commits += report.Commits
+		longest = max(longest, report.Duration)
+	}
+	return fmt.Sprintf("killed %d times, %d commits recovered, %d MB compared, longest recovery %d ms", kills, commits, checked>>20, longest.Milliseconds()), nil
+}
+
+// kill kills a child that must still be running.
+func kill(p *os.Process) error {
+	if err := p.Kill(); err != nil {
+		return fmt.Errorf("the writer ended by itself: %w", err)
+	}
+	state, err := p.Wait()
+	if err == nil && state.Exited() {
+		err = fmt.Errorf("the writer ended by itself: %s", state)
+	}
+	return err
+}
