@@ -11,7 +11,8 @@ MAXSIZE := 5000000
 # begin at multiples of 16 bytes, not 32, and the small ones of these packages,
 # which no read or write of the database waits for, are not copied into their
 # callers (fmt.Errorf alone was 23,000). A plain go build does without.
-COLD    := fmt strings time
+OURS    := github.com/lightning-db/lightning
+COLD    := fmt strings time $(addprefix $(OURS)/,cmd/lightning stress stress/expect verify/salvage internal/ui engine/vfs/faultfs)
 # Dependencies without what we never call, another 640,000: CONTRIBUTING.md.
 SLIM    := bin/slim/go.mod
 BUILD   := GOWORK=off CGO_ENABLED=0 $(GO) build -modfile=$(SLIM) -trimpath $(COLD:%=-gcflags=%=-l)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -249,14 +251,13 @@ func (s *Soak) watch(began time.Time) (stop func() Tick) {
 
 func (s *Soak) look() usage {
 	u := usage{memory: residentBytes(), goroutines: int64(runtime.NumGoroutine())}
-	if names, err := os.ReadDir("/proc/self/fd"); err == nil {
-		u.files = int64(len(names))
-	}
+	files, _ := vfs.OS().List("/proc/self/fd") // nothing where there is none
+	u.files = int64(len(files))
 	for _, dir := range []string{s.db(), filepath.Join(s.db(), "wal")} {
-		names, _ := os.ReadDir(dir)
-		for _, n := range names {
-			if info, err := n.Info(); err == nil && info.Mode().IsRegular() {
-				u.disk += info.Size()
+		names, _ := vfs.OS().List(dir)
+		for _, name := range names {
+			if info, err := vfs.OS().Stat(filepath.Join(dir, name)); err == nil && info.Regular {
+				u.disk += info.Size
 			}
 		}
 	}
@@ -270,11 +271,12 @@ func residentBytes() int64 {
 	if err != nil {
 		return 0
 	}
-	var size, resident int64
-	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
 		return 0
 	}
-	return resident * int64(os.Getpagesize())
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
 }
 
 // leastWatched is how many seconds a run must have to tell a leak from the

@@ -27,6 +27,7 @@ const (
 	exitDatabase   = 8  // any other error of the database
 	exitConflict   = 9  // transaction conflict
 	exitDamage     = 10 // damage found
+	exitTest       = 11 // a test of stress or crashtest failed
 	exitLocked     = 12 // locked by another process
 	exitRejected   = 13 // finished, but some records were rejected
 	exitVersion    = 14 // file format too new or too old
@@ -47,6 +48,7 @@ const exitTopic = `Exit statuses:
       8  other database error
       9  transaction conflict
      10  damage found
+     11  a test of stress or crashtest failed
      12  locked by another process
      13  finished, but some records were rejected
      14  file format too new or too old
@@ -120,6 +122,8 @@ func statusOf(err error) int {
 		return exitUsage
 	case is(errInternal):
 		return exitInternal
+	case is(errTest):
+		return exitTest
 	case is(errRejected):
 		return exitRejected
 	case is(errDamage, engine.ErrCorrupt), inspect.AsDamage(err) != nil:

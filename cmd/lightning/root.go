@@ -89,7 +89,7 @@ nothing and may be used while another process writes.`,
 		a.importCommand(), a.exportCommand(),
 		whole(a.verifyCommand()), whole(a.repairCommand()), whole(a.checkpointCommand()), whole(a.backupCommand()), whole(a.restoreCommand()), whole(a.compactCommand()),
 		whole(a.statsCommand()), a.keyspaceCommand(), a.inspectCommand(),
-		whole(a.benchCommand()),
+		whole(a.benchCommand()), whole(a.stressCommand()), a.writerCommand(),
 		a.versionCommand(),
 	)
 	root.AddCommand(topics()...)

@@ -72,6 +72,16 @@ func charsetOf(locale string) string {
 		swap("zstd/encoder.go", "(js.filling[:0], add, rand.Reader)", "(js.filling[:0], add, nil)"),
 		swap("zstd/encoder.go", "(dst, add, rand.Reader)", "(dst, add, nil)"),
 
+		// The two slowest levels, and dictionaries, of the encoder. Who asks for
+		// them gets an error. Saved: 65,536.
+		swap("zstd/encoder_options.go", "o.dict = d\n\t\treturn nil", "_ = d; return errNoDict"),
+		swap("zstd/encoder_options.go", "o.dict = &dict{id: id, content: content, offsets: [3]int{1, 4, 8}}\n\t\treturn nil", "return errNoDict"),
+		swap("zstd/encoder_options.go", "// WithEncoderDictRaw registers", "var errNoDict = errors.New(\"zstd: no dictionaries in the encoder: built without\")\n\n// WithEncoderDictRaw registers"),
+		swap("zstd/encoder_options.go", "case l <= speedNotSet || l >= speedLast:", "case l <= speedNotSet || l > SpeedDefault:"),
+		swap("zstd/encoder_options.go", "\t\tif o.dict != nil {\n\t\t\treturn &fastEncoderDict{fastEncoder: fastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}}\n\t\t}\n", ""),
+		swap("zstd/encoder_options.go", "\t\tif o.dict != nil {\n\t\t\treturn &doubleFastEncoderDict{fastEncoderDict: fastEncoderDict{fastEncoder: fastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}}}\n\t\t}\n", ""),
+		swap("zstd/encoder_options.go", "\tcase SpeedBetterCompression:\n\t\tif o.dict != nil {\n\t\t\treturn &betterFastEncoderDict{betterFastEncoder: betterFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}}\n\t\t}\n\t\treturn &betterFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}\n\tcase SpeedBestCompression:\n\t\treturn &bestFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}\n", ""),
+
 		// The text of an index, and messages that only a constant turns on:
 		// without encoding/json and log. Saved: 24,576.
 		cut("s2/index.go", "Index.JSON"),

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/stress"
+)
+
+// errTest says that a test of stress or crashtest failed.
+var errTest = errors.New("a test failed")
+
+type stressRun struct {
+	*app
+	cmd      *cobra.Command
+	dir      string
+	pattern  string
+	workload string
+	duration time.Duration
+	threads  int
+	keys     int
+	size     string
+	seed     uint64
+	list     bool
+	keep     bool
+	faults   stress.Faults
+	sync     engine.SyncMode
+	asJSON   bool
+}
+
+func (a *app) stressCommand() *cobra.Command {
+	s := &stressRun{app: a}
+	cmd := &cobra.Command{
+		Use:     "stress",
+		GroupID: groupTest,
+		Short:   "Test a database on this machine, and every byte of its answers",
+		Long: `Run the standard suite, each test on a new database of its own, or with
+--duration one workload for as long as you say. Every answer is compared with
+what is known outside the database, and at the end every byte is verified.
+
+Workloads: kv (gets, scans, puts, deletions, transactions of numbered keys) and
+bank (transactions that move money between accounts). A run of a minute or more
+watches memory, descriptors, goroutines and files, and fails on what only grows.
+
+The exit status is 0 where all is well and 11 where a test failed: what was
+wrong, the seed, the line that repeats it, and the directory that is kept.`,
+		Example: `  lightning stress
+  lightning stress --run 'recovery|bulk'
+  lightning stress --duration 1h --workload kv --sync full --dir /mnt/disk
+  lightning stress --duration 1m --write-fault 0.0005 --sync-fault 0.001`,
+		Args: arguments(0, 0),
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&s.list, "list", false, "list the tests of the suite, and run none")
+	f.StringVar(&s.pattern, "run", "", "run the tests whose names match `REGEXP` (of ^ $ . * |)")
+	f.DurationVar(&s.duration, "duration", 0, "run one workload for so long")
+	f.StringVar(&s.workload, "workload", "kv", "kv or bank")
+	f.IntVar(&s.threads, "threads", 0, "goroutines (default: what each test is for; 8 with --duration)")
+	f.IntVar(&s.keys, "num", 100_000, "keys of kv, or accounts of bank")
+	f.StringVar(&s.size, "value-size", "16:1024", "`BYTES` of a value of kv, the least and the most")
+	f.Uint64Var(&s.seed, "seed", 0, "what is done is made from it (default: a new one, which is printed)")
+	f.Float64Var(&s.faults.Read, "read-fault", 0, "`PART` of the reads of files that fail, as 0.001")
+	f.Float64Var(&s.faults.Write, "write-fault", 0, "`PART` of the writes that fail")
+	f.Float64Var(&s.faults.Sync, "sync-fault", 0, "`PART` of the syncs that fail")
+	f.StringVar(&s.dir, "dir", "", "make databases in a new directory in `DIR` (default the system's for temporary files)")
+	f.BoolVar(&s.keep, "keep", false, "keep the databases though nothing is wrong")
+	syncMode := syncFlag(cmd, engine.SyncNormal)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if s.sync, err = syncMode(); err != nil {
+			return err
+		}
+		s.cmd = cmd
+		return s.run(cmd.Context())
+	}
+	return cmd
+}
+
+func (s *stressRun) run(ctx context.Context) error {
+	format, err := s.format(formatText, formatText, formatJSON, formatJSONL)
+	if err != nil {
+		return err
+	}
+	s.asJSON = format != formatText
+	if s.list {
+		for i := range stress.Tests {
+			t := &stress.Tests[i]
+			if err := s.say(ui.Object{{Name: "name", Value: t.Name}, {Name: "does", Value: t.Does}}, "%-18s %s", t.Name, t.Does); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, part := range []float64{s.faults.Read, s.faults.Write, s.faults.Sync} {
+		if part < 0 || part > 0.5 {
+			return usagef("a fault rate of %v: use 0 to 0.5", part)
+		}
+		if part > 0 && s.duration == 0 {
+			return usagef("faults are for a run of one workload: add --duration")
+		}
+	}
+	if s.duration < 0 || s.threads < 0 || s.threads > 1024 || s.keys < 2 || s.keys > 1<<28 {
+		return usagef("--duration, --threads and --num: use more than 0, at most 1024 threads and 268435456 keys")
+	}
+	if s.seed == 0 {
+		s.seed = uint64(time.Now().UnixNano())
+	}
+	parent := s.dir
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	dir := filepath.Join(parent, "lightning-stress-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	failed := false
+	if s.duration > 0 {
+		failed, err = s.soak(ctx, dir)
+	} else {
+		failed, err = s.suite(ctx, dir)
+	}
+	switch {
+	case failed:
+		err = fmt.Errorf("%w; kept: %s", errTest, dir)
+	case s.keep:
+		s.Note("kept: %s", dir)
+	default:
+		err = errors.Join(err, removeTree(dir))
+	}
+	return err
+}
+
+// removeTree removes a directory of ours, and what is in it. (os.RemoveAll would
+// be 30 kB of the program.)
+func removeTree(dir string) error {
+	names, err := vfs.OS().List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if info, statErr := os.Lstat(path); statErr == nil && info.IsDir() {
+			err = errors.Join(err, removeTree(path))
+		} else {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return errors.Join(err, os.Remove(dir))
+}
+
+// say prints one result: as an object, or as text.
+func (s *stressRun) say(o ui.Object, format string, args ...any) error {
+	if s.asJSON {
+		return s.printJSON(o)
+	}
+	if _, err := fmt.Fprintf(s.out, format+"\n", args...); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+// again is the line that repeats a run.
+func (s *stressRun) again(flags string) string {
+	line := fmt.Sprintf("lightning stress %s --seed %d", flags, s.seed)
+	if s.threads > 0 {
+		line += fmt.Sprintf(" --threads %d", s.threads)
+	}
+	return line
+}
+
+// suite runs the tests one after the other, also behind one that failed.
+func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err error) {
+	began, ran := time.Now(), 0
+	for i := range stress.Tests {
+		t := &stress.Tests[i]
+		if !stress.Match(s.pattern, t.Name) {
+			continue
+		}
+		ran++
+		sub := filepath.Join(dir, t.Name)
+		if err := os.Mkdir(sub, 0o700); err != nil {
+			return failed, err
+		}
+		r := t.Run(ctx, &stress.Env{Dir: sub, Seed: s.seed, Threads: s.threads, Start: startWriter})
+		if ctx.Err() != nil {
+			return failed, ctx.Err()
+		}
+		verdict, wrong := "ok", ""
+		if r.Err != nil {
+			failed, verdict, wrong = true, "FAIL", r.Err.Error()
+		}
+		err := s.say(ui.Object{
+			{Name: "test", Value: r.Name}, {Name: "ok", Value: r.Err == nil}, {Name: "figure", Value: r.Figure},
+			{Name: "seconds", Value: r.Duration.Seconds()}, {Name: "error", Value: wrong}, {Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
+		}, "%-18s %-4s %8s  %s", r.Name, verdict, ui.Duration(r.Duration), r.Figure)
+		if err != nil {
+			return failed, err
+		}
+		if r.Err != nil {
+			s.Note("%s: %v", s.Red(t.Name), r.Err)
+			s.Note("repeat: %s", s.again("--run ^"+t.Name+"$"))
+			continue
+		}
+		if !s.keep {
+			if err := removeTree(sub); err != nil {
+				return failed, err
+			}
+		}
+	}
+	if ran == 0 {
+		return false, usagef("no test matches %q; see: lightning stress --list", s.pattern)
+	}
+	if !failed {
+		s.Note("stress: %d tests passed in %s, seed %d", ran, ui.Duration(time.Since(began)), s.seed)
+	}
+	return failed, nil
+}
+
+// soak runs one workload.
+func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err error) {
+	run := &stress.Soak{
+		Dir: dir, Duration: s.duration, Threads: s.threads, Seed: s.seed, Faults: s.faults, Options: engine.Options{Sync: s.sync},
+	}
+	if run.Threads == 0 {
+		run.Threads = 8
+	}
+	switch s.workload {
+	case "kv":
+		least, most, ok := s.sizes()
+		if !ok {
+			return false, usagef("--value-size %s: want two numbers, as 16:1024", s.size)
+		}
+		w, err := stress.NewKV(dir, s.seed, s.keys, least, most)
+		if err != nil {
+			return false, err
+		}
+		defer w.States.Close()
+		run.Workload = w
+	case "bank":
+		accounts := s.keys
+		if !s.cmd.Flags().Changed("num") {
+			accounts = 100
+		}
+		run.Workload = &stress.Bank{Accounts: accounts, Each: 1000}
+	default:
+		return false, usagef("--workload %s: use kv, bank", s.workload)
+	}
+	run.Tick = func(t stress.Tick) {
+		if s.ErrTerminal {
+			s.Note("%s", tickText(&t))
+		}
+	}
+	t, err := run.Run(ctx)
+	verdict, wrong := "ok", ""
+	if err != nil {
+		verdict, wrong = "FAIL", err.Error()
+	}
+	sayErr := s.say(ui.Object{
+		{Name: "workload", Value: s.workload}, {Name: "ok", Value: err == nil}, {Name: "operations", Value: t.Ops},
+		{Name: "operations_per_second", Value: t.Rate}, {Name: "checks", Value: t.Checks}, {Name: "reopens", Value: t.Reopens},
+		{Name: "faults", Value: t.Faults}, {Name: "memory_bytes", Value: t.Memory}, {Name: "file_bytes", Value: t.Disk},
+		{Name: "seconds", Value: t.Elapsed.Seconds()}, {Name: "error", Value: wrong}, {Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
+	}, "%s %s: %s", s.workload, verdict, tickText(&t))
+	if err != nil {
+		s.Note("%s", err)
+		s.Note("repeat: %s", s.again(fmt.Sprintf("--duration %s --workload %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
+			s.duration, s.workload, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync)))
+	}
+	return err != nil, sayErr
+}
+
+func (s *stressRun) sizes() (least, most int, ok bool) {
+	a, b, _ := strings.Cut(s.size, ":")
+	if b == "" {
+		b = a
+	}
+	least, err := strconv.Atoi(a)
+	most, err2 := strconv.Atoi(b)
+	return least, most, err == nil && err2 == nil && 0 <= least && least <= most && most <= 1<<26
+}
+
+func tickText(t *stress.Tick) string {
+	return fmt.Sprintf("%s, %s operations, %s/s, %d checks of all, %d reopens, %d faults, %s of memory, %s of files",
+		ui.Duration(t.Elapsed), ui.Count(t.Ops), ui.Count(int64(t.Rate)), t.Checks, t.Reopens, t.Faults, ui.Bytes(t.Memory), ui.Bytes(t.Disk))
+}
+
+// The writer that stress and crashtest kill is this program, by a command that
+// help does not list.
+func (a *app) writerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "stress-writer DB EXPECTED SEED ROUND KEYS THREADS SYNC MEMTABLE",
+		Short:  "Write until killed (for stress and crashtest)",
+		Hidden: true,
+		Args:   arguments(8, 8),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c := stress.Child{DB: args[0], Expected: args[1]}
+			var err error
+			number := func(text string) uint64 {
+				n, parseErr := strconv.ParseUint(text, 10, 64)
+				err = errors.Join(err, parseErr)
+				return n
+			}
+			c.Seed, c.Round, c.Keys, c.Threads = number(args[2]), number(args[3]), int(number(args[4])), int(number(args[5]))
+			c.Options.MemtableBytes = int64(number(args[7]))
+			mode, syncErr := engine.ParseSyncMode(args[6])
+			if err = errors.Join(err, syncErr); err != nil {
+				return usageError{err.Error()}
+			}
+			c.Options.Sync = mode
+			return stress.RunChild(cmd.Context(), c)
+		},
+	}
+}
+
+// startWriter starts the writer.
+func startWriter(c stress.Child) (*os.Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	return os.StartProcess(self, []string{
+		self, "stress-writer", c.DB, c.Expected, n(c.Seed), n(c.Round), n(uint64(c.Keys)), n(uint64(c.Threads)), c.Options.Sync.String(), n(uint64(c.Options.MemtableBytes)),
+	}, &os.ProcAttr{Files: []*os.File{null, null, os.Stderr}})
+}
