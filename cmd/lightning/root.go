@@ -48,10 +48,9 @@ func (a *app) root() *cobra.Command {
 		Short:   "An embedded, ordered key-value database",
 		Long: `Lightning is an embedded, ordered key-value database: this is its command line.
 
-The path of the database is the first argument of every command but bench
-and stress; @
-stands for $LIGHTNING_DB. put and import create a database; commands that read change
-nothing and may be used while another process writes.`,
+The path of the database is the first argument of every command but bench and
+stress; @ stands for $LIGHTNING_DB. put and import create a database; commands
+that read change nothing and may be used while another process writes.`,
 		Example: `  lightning put my.db user:1 '{"name":"Ada"}'
   lightning get my.db user:1
   lightning scan my.db --prefix user:
