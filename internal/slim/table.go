@@ -23,6 +23,22 @@ var table = []module{
 		cut("completions.go", "configEnvVarPrefixSubstRegexp"),
 		swap("completions.go", `configEnvVarPrefixSubstRegexp.ReplaceAllString(v, "_")`,
 			`strings.Map(func(r rune) rune { if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' { return r }; return '_' }, v)`),
+
+		// Groups of flags, required flags, and flags of parents before a command:
+		// none of our commands has any. Saved: SAVED1.
+		drop("flag_groups.go"),
+		swap("command.go", "\tif err := c.ValidateRequiredFlags(); err != nil {\n\t\treturn err\n\t}\n\tif err := c.ValidateFlagGroups(); err != nil {\n\t\treturn err\n\t}\n", ""),
+		cut("command.go", "Command.ValidateRequiredFlags", "Command.Traverse"),
+		swap("command.go", "\tTraverseChildren bool\n", ""),
+		swap("command.go", "if c.TraverseChildren {\n\t\tcmd, flags, err = c.Traverse(args)\n\t} else {", "{"),
+		cut("completions.go", "completeRequireFlags"),
+		swap("completions.go", "finalCmd.enforceFlagGroupsForCompletion()", ""),
+		swap("completions.go", "completions = completeRequireFlags(finalCmd, toComplete)\n", ""),
+		swap("completions.go", "completions = append(completions, completeRequireFlags(finalCmd, toComplete)...)", ""),
+		swap("completions.go", "if c.Root().TraverseChildren {\n\t\tfinalCmd, finalArgs, err = c.Root().Traverse(trimmedArgs)\n\t} else {", "{"),
+		swap("completions.go", "if !finalCmd.Root().TraverseChildren {", "{"),
+		swap("bash_completions.go", " && !cmd.Root().TraverseChildren", ""),
+		cut("shell_completions.go", "MarkFlagRequired", "Command.MarkFlagRequired", "Command.MarkPersistentFlagRequired"),
 	}},
 
 	{"github.com/mattn/go-runewidth", []edit{

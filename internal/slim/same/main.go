@@ -70,7 +70,6 @@ func command(name string) tool {
 	do.Flags().Bool("dry", true, "only say what")
 	do.Flags().Duration("wait", 0, "before it")
 	do.Flags().String("name", "", "its name")
-	do.MarkFlagsMutuallyExclusive("dry", "wait")
 	root.AddCommand(do)
 	return tool{root}
 }
