@@ -162,12 +162,13 @@ func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
 		t.Fatalf("have %d bytes, want %d", len(have), len(want))
 	}
 
-	// Padding that nobody gave a source for is refused.
+	// What is gone is refused: padding that nobody gave a source for, and streams.
 	program := `package main
 
 import (
 	"bytes"
 	"fmt"
+	"io"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -177,16 +178,25 @@ func main() {
 	w := s2.NewWriter(&bytes.Buffer{}, s2.WriterPadding(4096))
 	w.Write([]byte("some bytes"))
 	fmt.Println(w.Close())
-	_, err := zstd.NewWriter(&bytes.Buffer{}, zstd.WithEncoderPadding(4096))
+	_, err := zstd.NewWriter(nil, zstd.WithEncoderPadding(4096))
 	fmt.Println(err)
+	_, err = zstd.NewWriter(&bytes.Buffer{})
+	fmt.Println(err)
+	r, err := zstd.NewReader(io.MultiReader(), zstd.WithDecoderConcurrency(2))
+	fmt.Println(err)
+	_, err = r.Read(make([]byte, 1))
+	fmt.Println(err)
+	r.Close()
 }
 `
-	if err := write(filepath.Join(root, "padding", "main.go"), program); err != nil {
+	if err := write(filepath.Join(root, "refused", "main.go"), program); err != nil {
 		t.Fatal(err)
 	}
-	refusals := "s2: padding needs WriterPaddingSrc: built without crypto/rand\npadding is not supported: built without crypto/rand\n"
-	if have := output(t, root, "run", "-modfile="+out+"/go.mod", "./padding"); string(have) != refusals {
-		t.Errorf("padding: have %q, want %q", have, refusals)
+	refusals := "s2: padding needs WriterPaddingSrc: built without crypto/rand\npadding is not supported: built without crypto/rand\n" +
+		"zstd: no streams in the encoder: built without\n" +
+		strings.Repeat("zstd: a stream needs WithDecoderConcurrency(1): built without others\n", 2)
+	if have := output(t, root, "run", "-modfile="+out+"/go.mod", "./refused"); string(have) != refusals {
+		t.Errorf("refused: have %q, want %q", have, refusals)
 	}
 }
 

@@ -98,6 +98,23 @@ func charsetOf(locale string) string {
 		swap("zstd/encoder_options.go", "\t\tif o.dict != nil {\n\t\t\treturn &doubleFastEncoderDict{fastEncoderDict: fastEncoderDict{fastEncoder: fastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}}}\n\t\t}\n", ""),
 		swap("zstd/encoder_options.go", "\tcase SpeedBetterCompression:\n\t\tif o.dict != nil {\n\t\t\treturn &betterFastEncoderDict{betterFastEncoder: betterFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}}\n\t\t}\n\t\treturn &betterFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}\n\tcase SpeedBestCompression:\n\t\treturn &bestFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}\n", ""),
 
+		// Streams that goroutines decode, streams that are encoded, dictionaries.
+		// Who asks for such a stream gets an error. Saved: SAVED2.
+		cut("zstd/decoder.go", "Decoder.startStreamDecoder"),
+		swap("zstd/decoder.go", "\tif o.concurrent == 1 {\n\t\treturn d.startSyncDecoder(r)\n\t}\n\n\td.current.output = make(chan decodeOutput, o.concurrent)\n\tctx, cancel := context.WithCancel(context.Background())\n\td.current.cancel = cancel\n\td.streamWg.Add(1)\n\tgo d.startStreamDecoder(ctx, r, d.current.output)\n\n\treturn nil\n",
+			"\tif o.concurrent != 1 {\n\t\td.current.err = errors.New(\"zstd: a stream needs WithDecoderConcurrency(1): built without others\")\n\t\td.current.flushed = true\n\t\treturn d.current.err\n\t}\n\treturn d.startSyncDecoder(r)\n"),
+		swap("zstd/decoder.go", "//ASYNC:\n", "d.current.err = io.ErrUnexpectedEOF; return false // there is no stream\n"),
+		cut("zstd/decoder_options.go", "WithDecoderDicts", "WithDecoderDictRaw"),
+		swap("zstd/decoder.go", "\tdict, ok := frame.o.dicts[frame.DictionaryID]\n\tif ok {\n\t\tif debugDecoder {\n\t\t\tprintln(\"setting dict\", frame.DictionaryID)\n\t\t}\n\t\tframe.history.setDict(dict)\n\t} else if", "\tif"),
+		swap("zstd/encoder.go", "e.Reset(w)\n\t}\n\treturn &e, nil", "return nil, errors.New(\"zstd: no streams in the encoder: built without\")\n\t}\n\treturn &e, nil"),
+		swap("zstd/enc_base.go", "\tif d != nil {\n\t\tlow := e.lowMem\n\t\tif singleBlock {\n\t\t\te.lowMem = true\n\t\t}\n\t\te.ensureHist(d.ContentSize() + maxCompressedBlockSize)\n\t\te.lowMem = low\n\t}\n", ""),
+		swap("zstd/enc_base.go", "\tif d != nil {\n\t\t// Set offsets (currently not used)\n\t\tfor i, off := range d.offsets {\n\t\t\te.blk.recentOffsets[i] = uint32(off)\n\t\t\te.blk.prevRecentOffsets[i] = e.blk.recentOffsets[i]\n\t\t}\n\t\t// Transfer litenc.\n\t\te.blk.dictLitEnc = d.litEnc\n\t\te.blk.coders.seedPrevFromDict(d)\n\t\te.hist = append(e.hist, d.content...)\n\t}\n", ""),
+
+		// One block by itself is encoded as if others could follow: the same
+		// bytes, and a second copy of the algorithm less. Saved: SAVED3.
+		swap("zstd/enc_dfast.go", "func (e *doubleFastEncoder) EncodeNoHist(blk *blockEnc, src []byte) {",
+			"func (e *doubleFastEncoder) EncodeNoHist(blk *blockEnc, src []byte) { e.Encode(blk, src) }; func (e *doubleFastEncoder) encodeNoHist(blk *blockEnc, src []byte) {"),
+
 		// The text of an index, and messages that only a constant turns on:
 		// without encoding/json and log. Saved: 24,576.
 		cut("s2/index.go", "Index.JSON"),

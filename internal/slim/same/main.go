@@ -110,14 +110,11 @@ func streams() {
 			w := s2.NewWriter(&b, s2.WriterConcurrency(1), s2.WriterAddIndex())
 			show("s2", data, &b, w, func() io.Reader { return s2.NewReader(&b) })
 
-			z, err := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1), zstd.WithEncoderPadding(1))
-			fmt.Println(err)
-			fmt.Printf("%x\n", sha256.Sum256(z.EncodeAll(data, nil)))
-			show("zstd", data, &b, z, func() io.Reader {
-				r, err := zstd.NewReader(&b)
+			for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault} {
+				z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithEncoderPadding(1))
 				fmt.Println(err)
-				return r
-			})
+				frames(z, data)
+			}
 
 			// Padding from the caller's own source is there with both.
 			w = s2.NewWriter(&b, s2.WriterPadding(4096), s2.WriterPaddingSrc(strings.NewReader(strings.Repeat("x", 8192))))
@@ -128,6 +125,36 @@ func streams() {
 	fmt.Println(err)
 	_, err = io.ReadAll(s2.NewReader(strings.NewReader("garbage")))
 	fmt.Println(err)
+}
+
+// frames prints what is made of one frame, and of several and what is wrong with
+// them, by each way to read them.
+func frames(z *zstd.Encoder, data []byte) {
+	packed := z.EncodeAll(data, nil)
+	fmt.Printf("%x\n", sha256.Sum256(packed))
+	for _, n := range []int{100, 10_000, 100_000, 128 << 10, 1 << 20} {
+		fmt.Printf("%d %x\n", n, sha256.Sum256(z.EncodeAll(data[:min(n, len(data))], nil)))
+	}
+	several := z.EncodeAll(data[:len(data)/2], bytes.Clone(packed))
+	flipped := bytes.Clone(several)
+	flipped[len(flipped)/3] ^= 1
+	// The header of a frame that needs dictionary 7.
+	dictionary := []byte("\x28\xb5\x2f\xfd\x21\x07\x01\x09\x00\x00x")
+	all, err := zstd.NewReader(nil)
+	fmt.Println(err)
+	for _, packed := range [][]byte{packed, several, several[:len(several)-1], flipped, dictionary, nil} {
+		back, err := all.DecodeAll(packed, nil)
+		fmt.Printf("%x %v\n", sha256.Sum256(back), err)
+
+		// A reader that is a bytes.Buffer is not read as a stream.
+		for _, r := range []io.Reader{bytes.NewBuffer(packed), io.MultiReader(bytes.NewReader(packed))} {
+			s, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+			fmt.Println(err)
+			back, err = io.ReadAll(s)
+			fmt.Printf("%x %v\n", sha256.Sum256(back), err)
+			s.Close()
+		}
+	}
 }
 
 func show(name string, data []byte, b *bytes.Buffer, w io.WriteCloser, reader func() io.Reader) {
