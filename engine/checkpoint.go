@@ -230,9 +230,9 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 // damaged node and a cancelled context leave everything as it was; anything
 // else ends writing.
 func (db *DB) checkpointFailed(err error) error {
-	var damage *pager.CorruptError
+	_, damaged := errors.AsType[*pager.CorruptError](err)
 	switch {
-	case db.failed() != nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.As(err, &damage):
+	case db.failed() != nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), damaged:
 		return err
 	case vfs.IsNoSpace(err) && db.version.Load().pager.Failed() == nil:
 		return err

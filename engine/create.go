@@ -224,12 +224,12 @@ func (db *DB) takeLock() error {
 	deadline := time.Now().Add(db.opts.LockWait)
 	for {
 		lock, err := db.fs.Lock(db.path(lockName), holder)
-		var locked *vfs.LockedError
+		locked, held := errors.AsType[*vfs.LockedError](err)
 		switch {
 		case err == nil:
 			db.lock = lock
 			return nil
-		case !errors.As(err, &locked):
+		case !held:
 			return err
 		case !time.Now().Before(deadline):
 			return &LockedError{Path: db.dir, Holder: locked.Holder}

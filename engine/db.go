@@ -171,7 +171,7 @@ func (db *DB) openForWriting() (err error) {
 		return err
 	}
 	p, err := pager.Open(db.fs, db.path(treeName), pager.Options{CacheBytes: db.opts.CacheBytes})
-	if errors.As(err, new(*vfs.LockedError)) { // somebody removed the file LOCK under its holder
+	if _, ok := errors.AsType[*vfs.LockedError](err); ok { // somebody removed the file LOCK under its holder
 		return &LockedError{Path: db.dir}
 	}
 	if err != nil {

@@ -94,12 +94,10 @@ func public(err error) error {
 	if err == nil {
 		return nil
 	}
-	var node *pager.CorruptError
-	if errors.As(err, &node) {
+	if node, ok := errors.AsType[*pager.CorruptError](err); ok {
 		return &CorruptError{Path: node.Path, Offset: int64(node.Offset), Kind: node.Kind.String(), Reason: node.Reason}
 	}
-	var log *wal.CorruptError
-	if errors.As(err, &log) {
+	if log, ok := errors.AsType[*wal.CorruptError](err); ok {
 		return &CorruptError{Path: log.Path, Offset: log.Offset, Kind: "log", Reason: log.Reason}
 	}
 	switch {

@@ -68,9 +68,9 @@ func (db *DB) reload() error {
 // overtaken reports whether an error may come from a writer that replaced what
 // was being read.
 func overtaken(err error) bool {
-	var damage *pager.CorruptError
+	_, damaged := errors.AsType[*pager.CorruptError](err)
 	return errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing) || errors.Is(err, errMoved) ||
-		errors.Is(err, fs.ErrNotExist) || errors.As(err, &damage)
+		errors.Is(err, fs.ErrNotExist) || damaged
 }
 
 var errMoved = errors.New("the writer made a checkpoint")

@@ -64,7 +64,7 @@ func (db *DB) takePlace(r readerPlace) (*place, error) {
 		name := db.path(fmt.Sprintf("%s%016x", readerName, rand.Uint64()))
 		lock, err := db.fs.Lock(name, r.text())
 		if err != nil {
-			if errors.As(err, new(*vfs.LockedError)) {
+			if _, ok := errors.AsType[*vfs.LockedError](err); ok {
 				continue // the writer looked just then
 			}
 			return nil, nil //nolint:nilerr // a directory that only can be read
@@ -132,8 +132,7 @@ func (db *DB) readers() []readerPlace {
 			continue
 		}
 		var r readerPlace
-		var locked *vfs.LockedError
-		if errors.As(err, &locked) {
+		if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
 			r = parsePlace(locked.Holder)
 		}
 		list = append(list, r)

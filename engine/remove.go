@@ -19,8 +19,8 @@ func Remove(fsys vfs.FS, dir string) error {
 
 func remove(fsys vfs.FS, dir string) error {
 	state, err := examine(fsys, dir)
-	var damage *CorruptError
-	if err = public(err); err != nil && !errors.As(err, &damage) {
+	err = public(err)
+	if _, damaged := errors.AsType[*CorruptError](err); err != nil && !damaged {
 		return err
 	}
 	if state == absent && err == nil {
@@ -28,8 +28,7 @@ func remove(fsys vfs.FS, dir string) error {
 	}
 	// A lock's file that is open cannot be removed everywhere.
 	lock, err := fsys.Lock(filepath.Join(dir, lockName), "remove")
-	var locked *vfs.LockedError
-	if errors.As(err, &locked) {
+	if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
 		return &LockedError{Path: dir, Holder: locked.Holder}
 	}
 	if err == nil {

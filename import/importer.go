@@ -121,8 +121,7 @@ func (j *job) read(ctx context.Context, r dump.Reader) error {
 		if err == nil {
 			err = j.add(record)
 		}
-		var bad *dump.RowError
-		if errors.As(err, &bad) {
+		if bad, ok := errors.AsType[*dump.RowError](err); ok {
 			j.result.Read++
 			err = j.reject(bad)
 		} else if err == nil {

@@ -101,10 +101,10 @@ func (e hintError) Unwrap() error { return e.error }
 // statusOf maps an error to its exit status. The order matters: an error may
 // carry several causes, and the one that says most comes first.
 func statusOf(err error) int {
-	var no noError
-	var usage usageError
-	var row *dump.RowError
-	var input *dump.InputError
+	_, no := errors.AsType[noError](err)
+	_, usage := errors.AsType[usageError](err)
+	_, row := errors.AsType[*dump.RowError](err)
+	_, input := errors.AsType[*dump.InputError](err)
 	is := func(targets ...error) bool {
 		for _, t := range targets {
 			if errors.Is(err, t) {
@@ -116,9 +116,9 @@ func statusOf(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &no):
+	case no:
 		return exitNo
-	case errors.As(err, &usage):
+	case usage:
 		return exitUsage
 	case is(errInternal):
 		return exitInternal
@@ -136,7 +136,7 @@ func statusOf(err error) int {
 		return exitNotFound
 	case is(engine.ErrExists, engine.ErrKeyspaceExists, fs.ErrExist):
 		return exitExists
-	case is(engine.ErrTooLarge), errors.As(err, &row), errors.As(err, &input), is(errData):
+	case is(engine.ErrTooLarge), row, input, is(errData):
 		return exitData
 	case is(engine.ErrReadOnly, fs.ErrPermission, syscall.EROFS):
 		return exitPermission
@@ -149,9 +149,9 @@ func statusOf(err error) int {
 }
 
 func isIO(err error) bool {
-	var path *fs.PathError
-	var call syscall.Errno
-	return errors.As(err, &path) || errors.As(err, &call)
+	_, path := errors.AsType[*fs.PathError](err)
+	_, call := errors.AsType[syscall.Errno](err)
+	return path || call
 }
 
 // finish flushes the output, says what went wrong, and returns the status.
@@ -159,16 +159,16 @@ func (a *app) finish(err error) int {
 	if flushErr := a.out.Flush(); err == nil {
 		err = flushErr
 	}
-	var by interrupted
-	var said saidError
+	said, silent := errors.AsType[saidError](err)
+	by, stopped := errors.AsType[interrupted](context.Cause(a.ctx))
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &said):
+	case silent:
 		return said.status
 	case errors.Is(err, syscall.EPIPE):
 		return exitPipe
-	case errors.Is(err, context.Canceled) && errors.As(context.Cause(a.ctx), &by):
+	case errors.Is(err, context.Canceled) && stopped:
 		return a.complain(128+int(by.signal), strings.ReplaceAll(err.Error(), context.Canceled.Error(), by.Error()))
 	}
 	if !a.started {
@@ -212,9 +212,9 @@ func (a *app) message(err error) string {
 }
 
 func hintFor(err error) string {
-	var hint hintError
+	hint, given := errors.AsType[hintError](err)
 	switch {
-	case errors.As(err, &hint):
+	case given:
 		return hint.hint
 	case errors.Is(err, engine.ErrLocked):
 		return "wait for it with --timeout 10s"

@@ -90,8 +90,7 @@ func (g *get) run(s *engine.Snapshot) error {
 	missing := false
 	for _, key := range g.keys {
 		value, err := g.value(s, key)
-		var no noError
-		if errors.As(err, &no) {
+		if no, ok := errors.AsType[noError](err); ok {
 			missing = true
 			g.complain(exitNo, no.message)
 			continue

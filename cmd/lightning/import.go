@@ -283,9 +283,9 @@ func records(n int64) string {
 // conclude says how many records are committed, however the import ended.
 func (i *importing) conclude(err error, bar *ui.Progress) error {
 	r := i.total
-	var usage usageError
+	_, usage := errors.AsType[usageError](err)
 	switch {
-	case errors.As(err, &usage) && r.Committed == 0:
+	case usage && r.Committed == 0:
 		return err
 	case err != nil:
 		return hintError{fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(err)}
@@ -313,8 +313,7 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 
 // importHint says how to go on behind a bad record.
 func importHint(err error) string {
-	var bad *dump.RowError
-	if errors.As(err, &bad) {
+	if _, bad := errors.AsType[*dump.RowError](err); bad {
 		return "--on-error skip or --rejects FILE goes on without bad records"
 	}
 	return hintFor(err)

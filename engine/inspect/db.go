@@ -42,9 +42,9 @@ type DB struct {
 // this is a database and has no valid meta; those of the file system.
 func Open(fsys vfs.FS, dir string) (*DB, error) {
 	pin, err := engine.NewPin(fsys, dir)
-	var damage *engine.CorruptError
+	damage, damaged := errors.AsType[*engine.CorruptError](err)
 	switch {
-	case errors.As(err, &damage):
+	case damaged:
 		return nil, &Damage{"M1", damage.Path, damage.Offset, damage.Kind, damage.Reason}
 	case errors.Is(err, engine.ErrFormat):
 		return nil, lostMetas(fsys, dir, err)

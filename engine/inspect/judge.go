@@ -31,8 +31,8 @@ func (r *Reader) judge(ref Ref, want pager.Expect, head []byte, sum uint64) (Hea
 
 // damageOf returns what is wrong by the engine's rules; nil if nothing is.
 func damageOf(err error) *Damage {
-	var c *pager.CorruptError
-	if !errors.As(err, &c) {
+	c, ok := errors.AsType[*pager.CorruptError](err)
+	if !ok {
 		return nil
 	}
 	return &Damage{c.Invariant, c.Path, int64(c.Offset), c.Kind.String(), c.Reason}

@@ -270,9 +270,6 @@ var zeros [Unit]byte
 
 // AsDamage returns err as the damage that it is, or nil.
 func AsDamage(err error) *Damage {
-	var d *Damage
-	if errors.As(err, &d) {
-		return d
-	}
-	return nil
+	d, _ := errors.AsType[*Damage](err)
+	return d
 }

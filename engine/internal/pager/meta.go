@@ -172,7 +172,10 @@ type slotError struct{ err error }
 func (e *slotError) Error() string { return e.err.Error() }
 func (e *slotError) Unwrap() error { return e.err }
 
-func passable(err error) bool { return !errors.As(err, new(*slotError)) }
+func passable(err error) bool {
+	_, ok := errors.AsType[*slotError](err)
+	return !ok
+}
 
 // readPlace reads the meta in a place: slot 0, its copy, slot 1, its copy.
 func readPlace(f vfs.File, place uint64) (Meta, error) {

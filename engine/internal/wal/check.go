@@ -28,8 +28,8 @@ type checker struct {
 //
 //go:noinline // called in many places, none of them hot
 func (c *checker) note(err error) error {
-	var damage *CorruptError
-	if !errors.As(err, &damage) {
+	damage, ok := errors.AsType[*CorruptError](err)
+	if !ok {
 		return err
 	}
 	c.damages = append(c.damages, damage)

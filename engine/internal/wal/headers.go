@@ -33,8 +33,7 @@ func Headers(o Options, from Start) ([]SegmentInfo, []*CorruptError, error) {
 			continue
 		}
 		s, err := o.openSegment(number)
-		var damage *CorruptError
-		if errors.As(err, &damage) {
+		if damage, ok := errors.AsType[*CorruptError](err); ok {
 			damages = append(damages, damage)
 			continue
 		} else if err != nil {
@@ -43,8 +42,7 @@ func Headers(o Options, from Start) ([]SegmentInfo, []*CorruptError, error) {
 		all = append(all, s)
 	}
 	alive, _, gap := link(all)
-	var damage *CorruptError
-	if errors.As(gap, &damage) {
+	if damage, ok := errors.AsType[*CorruptError](gap); ok {
 		damages = append(damages, damage)
 	}
 	if alive.find(from.LSN) < 0 {

@@ -87,10 +87,10 @@ func (t *Tail) Next() (Record, error) {
 	if err == nil {
 		return rec, nil
 	}
-	var damage *CorruptError
+	damage, damaged := errors.AsType[*CorruptError](err)
 	if err == errInvalid {
 		damage, err = t.suspect()
-	} else if errors.As(err, &damage) {
+	} else if damaged {
 		err = nil
 	}
 	if err != nil {

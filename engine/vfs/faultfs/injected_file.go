@@ -30,9 +30,9 @@ func (f *injectedFile) ReadAt(p []byte, off int64) (int, error) {
 
 func (f *injectedFile) WriteAt(p []byte, off int64) (int, error) {
 	err := f.before(OpWrite, off, int64(len(p)))
-	var short *ShortWrite
+	short, ok := errors.AsType[*ShortWrite](err)
 	switch {
-	case errors.As(err, &short):
+	case ok:
 		p = p[:min(max(short.Bytes, 0), len(p))]
 	case err != nil:
 		return 0, err

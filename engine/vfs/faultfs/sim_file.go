@@ -116,8 +116,7 @@ func (f *simFile) check(op string, off, n int64) error {
 
 // named puts the file's own name into an error of the file below.
 func (f *simFile) named(err error) error {
-	var inner *fs.PathError
-	if errors.As(err, &inner) {
+	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathError(inner.Op, f.name, inner.Err)
 	}
 	return err
