@@ -43,10 +43,11 @@ func (s *findings) count() int {
 
 // sorted returns the findings by file, offset and key.
 func (s *findings) sorted() []Finding {
-	sort.SliceStable(s.list, func(i, j int) bool {
+	sort.Slice(s.list, func(i, j int) bool {
 		a, b := &s.list[i], &s.list[j]
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Offset, b.Offset),
-			cmp.Compare(a.Keyspace, b.Keyspace), bytes.Compare(a.Start, b.Start), cmp.Compare(a.Reason, b.Reason)) < 0
+			cmp.Compare(a.Keyspace, b.Keyspace), bytes.Compare(a.Start, b.Start), bytes.Compare(a.End, b.End),
+			cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Invariant, b.Invariant)) < 0
 	})
 	return s.list
 }
