@@ -2,6 +2,7 @@ package merge_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sort"
@@ -99,5 +100,75 @@ func TestCursor_TooManySources(t *testing.T) {
 	c.Reset(append(sources, table.NewCursor(0, kv.MaxSeq)), nil, false)
 	if c.First() || c.Err() == nil {
 		t.Errorf("%d sources: key %q, error %v", len(sources)+1, c.Key(), c.Err())
+	}
+}
+
+// failing is a source whose moves fail after so many.
+type failing struct {
+	*memtable.Cursor
+	left int
+	err  error
+}
+
+var errBroken = errors.New("broken")
+
+func (s *failing) move(move func() bool) bool {
+	if s.left--; s.left < 0 {
+		s.err = errBroken
+	}
+	return s.err == nil && move()
+}
+
+func (s *failing) First() bool            { return s.move(s.Cursor.First) }
+func (s *failing) Last() bool             { return s.move(s.Cursor.Last) }
+func (s *failing) Next() bool             { return s.move(s.Cursor.Next) }
+func (s *failing) Prev() bool             { return s.move(s.Cursor.Prev) }
+func (s *failing) SeekGE(key []byte) bool { return s.move(func() bool { return s.Cursor.SeekGE(key) }) }
+func (s *failing) SeekLT(key []byte) bool { return s.move(func() bool { return s.Cursor.SeekLT(key) }) }
+func (s *failing) Err() error             { return s.err }
+
+// Whichever of the sources fails, at whichever move: what was shown is where the
+// walk began, and the failure is not taken for the end.
+func TestCursor_FailsWithASource(t *testing.T) {
+	const each, count = 5, 3
+	for _, backward := range []bool{false, true} {
+		for bad := range count {
+			for after := range each + 2 {
+				var sources []merge.Source
+				for i := range count {
+					table := memtable.New()
+					for j := range each {
+						key := fmt.Appendf(nil, "%02d", j*count+i)
+						table.Put(0, key, kv.Hash(key), key, kv.Set, kv.Seq(j+1))
+					}
+					s := &failing{Cursor: table.NewCursor(0, kv.MaxSeq), left: 100}
+					if i == bad {
+						s.left = after
+					}
+					sources = append(sources, s)
+				}
+				var c merge.Cursor
+				c.Reset(sources, nil, false)
+				start, step := c.First, c.Next
+				if backward {
+					start, step = c.Last, c.Prev
+				}
+				shown := 0
+				for ok := start(); ok; ok = step() {
+					want := shown
+					if backward {
+						want = each*count - 1 - shown
+					}
+					if string(c.Key()) != fmt.Sprintf("%02d", want) {
+						t.Fatalf("backward %v, source %d fails after %d moves: entry %d is %s", backward, bad, after, shown, c.Key())
+					}
+					shown++
+				}
+				whole := after > each // First and each Next, the last of which meets the end
+				if whole && (c.Err() != nil || shown != each*count) || !whole && (!errors.Is(c.Err(), errBroken) || step()) {
+					t.Errorf("backward %v, source %d fails after %d moves: %d entries, then %v", backward, bad, after, shown, c.Err())
+				}
+			}
+		}
 	}
 }

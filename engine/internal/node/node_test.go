@@ -452,3 +452,19 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// A key with another prefix than the leaf's is not there, also where its end
+// and its fingerprint are those of one that is.
+func TestLeaf_Find_OtherPrefix(t *testing.T) {
+	keys := [][]byte{[]byte("key-a"), []byte("key-b"), []byte("key-c")}
+	n := leafOf(keys)
+	for i, k := range keys {
+		for at := range n.PrefixLen() {
+			other := bytes.Clone(k)
+			other[at]++
+			if _, _, _, found := n.Find(other, n.Fingerprint(i)); found {
+				t.Errorf("Find(%q) finds %q", other, k)
+			}
+		}
+	}
+}
