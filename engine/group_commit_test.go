@@ -1,8 +1,11 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -98,4 +101,66 @@ func TestGroupCommit_FailureEndsTheWait(t *testing.T) {
 			t.Errorf("close: %v", err)
 		}
 	})
+}
+
+// A keyspace shows when its creation is durable.
+func TestKeyspace_ShowsWhenItIsDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newSlowDisk()
+		db := openOn(t, disk)
+		disk.stopAtSync()
+		created := make(chan error, 1)
+		go func() {
+			_, err := db.CreateKeyspace("users", nil)
+			created <- err
+		}()
+		synctest.Wait()
+		if _, err := db.Keyspace("users"); !errors.Is(err, engine.ErrNoKeyspace) || len(created) > 0 {
+			t.Errorf("while it is not durable: %v, and %d returned", err, len(created))
+		}
+		close(disk.release)
+		if err := <-created; err != nil {
+			t.Error(err)
+		}
+		if _, err := db.Keyspace("users"); err != nil {
+			t.Errorf("once it is durable: %v", err)
+		}
+		closeDB(t, db)
+	})
+}
+
+// What is frozen while a checkpoint writes stays where it is read.
+func TestCheckpoint_LeavesWhatIsFrozenMeanwhile(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	o := small(off)
+	o.FS, o.MemtableBytes = in, 1<<10
+	db := open(t, dbDir, o)
+	mustPut(t, db, "a", valueOf("a", 1, 100))
+	reached, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	in.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpSync && strings.Contains(op.Name, "btree") {
+			once.Do(func() {
+				close(reached)
+				<-release
+			})
+		}
+		return nil
+	})
+	done := make(chan error, 1)
+	go func() {
+		_, err := db.Checkpoint(context.Background())
+		done <- err
+	}()
+	<-reached
+	mustPut(t, db, "b", valueOf("b", 1, 2000)) // fills the memtable
+	mustPut(t, db, "c", "freezes it")
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	wantValue(t, db, []byte("a"), []byte(valueOf("a", 1, 100)))
+	wantValue(t, db, []byte("b"), []byte(valueOf("b", 1, 2000)))
+	wantValue(t, db, []byte("c"), []byte("freezes it"))
+	closeDB(t, db)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -99,5 +100,35 @@ func TestRecovery_OfManyKeyspaces(t *testing.T) {
 				t.Errorf("keyspace %d: %q, %v", i, v, err)
 			}
 		}
+	}
+}
+
+// A recovery that made several memtables is killed when they are in the tree:
+// what the next one replays begins where they end, no sooner and no later.
+func TestRecovery_KilledAfterItsCheckpoint(t *testing.T) {
+	warmUp()
+	const n = 300
+	disk := killed(t, engine.Options{}, func(db *engine.DB) {
+		for i := range n {
+			if err := db.Put([]byte(keyOf("k", i)), []byte(valueOf("k", i, 100))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for round := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			db := open(t, dbDir, engine.Options{FS: disk, MemtableBytes: 4 << 10, Sync: engine.SyncOff})
+			synctest.Wait()
+			if s := db.Stats(); round == 0 && s.Checkpoints == 0 {
+				t.Error("no checkpoint")
+			}
+			for i := range n + round {
+				wantValue(t, db, []byte(keyOf("k", i)), []byte(valueOf("k", i, 100)))
+			}
+			mustPut(t, db, keyOf("k", n+round), valueOf("k", n+round, 100))
+			left := disk.Clone()
+			closeDB(t, db)
+			disk = left
+		})
 	}
 }

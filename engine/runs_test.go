@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -553,6 +555,54 @@ func TestRuns_DamagedRunIsLeftAlone(t *testing.T) {
 		}
 		if n := db.Stats().Runs; n != 2 {
 			t.Errorf("%d runs, want the 2 that cannot be merged", n)
+		}
+	})
+}
+
+// A run that cannot be read is an error to whoever asks for what may be in it:
+// what the tree has of the key is older.
+func TestRuns_DamagedRunIsNotPassedOver(t *testing.T) {
+	runSession(t, runOptions, func(s *session, disk *vfs.Mem) {
+		withRuns(2)(s)
+		s.close()
+		tree := treeBytes(t, disk)
+		generation := func(e extent) uint64 { return binary.LittleEndian.Uint64(tree[e.off+32:]) }
+		first, damaged := uint64(math.MaxUint64), 0 // first: the tree's
+		leaves := slices.DeleteFunc(extents(tree), func(e extent) bool { return e.kind != leafKind || e.keyspace != 0 })
+		for _, e := range leaves {
+			first = min(first, generation(e))
+		}
+		for _, e := range leaves {
+			if generation(e) > first {
+				tree[e.off+e.size-1] ^= 1
+				damaged++
+			}
+		}
+		if damaged == 0 || damaged == len(leaves) {
+			t.Fatalf("%d of %d leaves are those of runs", damaged, len(leaves))
+		}
+		setTreeBytes(t, disk, tree)
+		o := small(runOptions)
+		o.FS = disk
+		db, err := engine.Open(dbDir, &o)
+		s.check("open", err)
+		defer db.Close()
+		now, failed := s.hist.last().contents[""], 0
+		for _, key := range s.hist.used[""] {
+			want, there := now[key]
+			value, err := db.Get([]byte(key))
+			has, hasErr := db.Has([]byte(key))
+			switch {
+			case errors.Is(err, engine.ErrCorrupt) && errors.Is(hasErr, engine.ErrCorrupt):
+				failed++
+			case there && (err != nil || string(value) != want || !has || hasErr != nil):
+				t.Errorf("%q is %.20q, %v, and there: %v, %v; want %.20q", key, value, err, has, hasErr, want)
+			case !there && (!errors.Is(err, engine.ErrNotFound) || has || hasErr != nil):
+				t.Errorf("%q, which was deleted, is %.20q, %v, and there: %v, %v", key, value, err, has, hasErr)
+			}
+		}
+		if failed == 0 {
+			t.Error("no key is behind the damage")
 		}
 	})
 }

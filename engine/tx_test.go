@@ -138,6 +138,8 @@ func TestTx_Conflicts(t *testing.T) {
 		{"phantom delete", do(del("b")), do(scan("a", "e", -1), put("z")), true, false},
 		{"write past a scan that stopped", do(put("e")), do(scan("a", "z", 2), put("z")), false, false},
 		{"write inside a scan that stopped", do(put("c")), do(scan("a", "z", 2), put("z")), true, false},
+		{"write to the last entry that a scan saw", do(put("d")), do(scan("a", "z", 2), put("z")), true, false},
+		{"write to what a seek found", do(put("b")), do(scan("a", "z", 1), put("z")), true, false},
 		{"write after the last entry of a scan", do(put("y")), do(scan("a", "z", -1), put("zz")), true, false},
 		{"write before what a backward scan saw", do(put("c")), do(scanBack("a", "e"), put("z")), false, false},
 		{"write behind what a backward scan saw", do(put("dd")), do(scanBack("a", "e"), put("z")), true, false},
