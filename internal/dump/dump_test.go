@@ -99,7 +99,7 @@ func checkRoundTrip(t *testing.T, entries []entry) {
 func TestWriter_GivesBackEveryByte(t *testing.T) {
 	var entries []entry
 	for _, s := range []string{
-		"", " ", "a", "\x00", "\r", "\n", "\r\n", "a\r\nb", "\t", `"`, `""`, `\`, `\t`, `\\t`, ",", "a,b", ` a `, "\xef\xbb\xbf", "\xff\xfe",
+		"", " ", "a", "\x00", "\r", "\n", "\r\n", "a\r\nb", "a\nb", "a\rb", "\t", `"`, `""`, `\`, `\t`, `\\t`, ",", "a,b", ` a `, "\xef\xbb\xbf", "\xff\xfe",
 		"Łódź", "北京", "القاهرة", "👩‍👩‍👧", "\u2028", "\u0085", "\x7f", "\x1b[31m", `{"a":1}`, `{ "a": "\u00e9" }`, "[1,\n2]", `"text"`, "null", "-1.50", "1e400", "{", `{"a":"\ud800"}`,
 	} {
 		entries = append(entries, entry{[]byte(s), []byte(s)})
