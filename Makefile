@@ -21,7 +21,7 @@ LDFLAGS := -s -w -funcalign=16
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
 
-.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross scripts bench bench-peers bench-check clean check
+.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross scripts bench bench-peers bench-check coverage clean check
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +113,15 @@ bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BEN
 
 bench-check: ## vet and test bench/, with the peers that need no C
 	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test -short ./...
+
+# A statement counts as covered by whichever test runs it. COVERED are the
+# packages that are looked at, TESTED those whose tests are run.
+COVERED := ./engine ./engine/internal/...
+TESTED  := ./engine/... ./verify/...
+coverage: ## which part of the storage's statements the tests run, by package (LEAST=95 fails below)
+	@mkdir -p bin
+	$(GO) test -coverpkg=$$($(GO) list $(COVERED) | paste -s -d , -) -coverprofile=bin/cover.out $(TESTED) >bin/cover.txt || { cat bin/cover.txt; exit 1; }
+	@awk -v least=$(or $(LEAST),0) -f tools/coverage.awk bin/cover.out
 
 clean: ## remove what was built
 	rm -rf bin
