@@ -57,7 +57,9 @@ func (db *DB) checkpointAll(ctx context.Context, closing bool) (CheckpointInfo, 
 		return CheckpointInfo{}, ErrClosed
 	}
 	if len(v.frozen) >= maxFrozen { // no more of them, should it fail
-		if info, err := db.checkpoint(ctx, false); err != nil {
+		info, err := db.checkpoint(ctx, false)
+		// On a full disk what was deleted since can make the difference.
+		if err != nil && (!isFull(err) || len(v.frozen) >= maxReplayed) {
 			return info, err
 		}
 	}
@@ -175,8 +177,21 @@ func (db *DB) dropLog() error {
 	return nil
 }
 
-// checkpoint merges the frozen memtables. The caller holds checkpointMu.
+// checkpoint merges the frozen memtables, also on a full disk, if what can be
+// given back there is enough. The caller holds checkpointMu.
 func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, error) {
+	info, err := db.tryCheckpoint(ctx, closing)
+	if isFull(err) && db.makeRoom() {
+		info, err = db.tryCheckpoint(ctx, closing)
+	}
+	if !db.ballast.Load() && (err == nil || isFull(err)) {
+		db.log.DropSpares()
+		db.takeBallast()
+	}
+	return info, err
+}
+
+func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, error) {
 	began := time.Now()
 	frozen := db.version.Load().frozen
 	if meta := db.version.Load().pager.Meta(); len(frozen) == 0 && closing && meta.LogEnd != meta.LogStart {

@@ -27,7 +27,7 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 		return err
 	}
 	hash := kv.Hash(key)
-	if err := db.beginCommit(); err != nil {
+	if err := db.beginCommit(false); err != nil {
 		return err
 	}
 	v := db.version.Load()
@@ -65,15 +65,25 @@ func (o *ops) add(ks kv.Keyspace) {
 }
 
 // commitOps is the commit of a batch, a transaction or a range delete. check,
-// when not nil, is called under commitMu and may refuse it or complete it.
+// when not nil, is called under commitMu and may refuse it or complete it; it
+// may be called again.
 func (db *DB) commitOps(o *ops, check func(*version) error) error {
+	err := db.commitOnce(o, check, false)
+	if isFull(err) && o.onlyDeletes() {
+		err = db.commitOnFullDisk(o, check)
+	}
+	return err
+}
+
+// commitOnce is commitOps; with anyway it does not wait for room in memory.
+func (db *DB) commitOnce(o *ops, check func(*version) error, anyway bool) error {
 	if o.count == 0 {
 		return db.checkWritable()
 	}
 	if len(o.payload) > MaxCommitSize {
 		return errorf("commit of %d bytes, the limit is %d: %w", len(o.payload), int64(MaxCommitSize), ErrTooLarge)
 	}
-	if err := db.beginCommit(); err != nil {
+	if err := db.beginCommit(anyway); err != nil {
 		return err
 	}
 	v := db.version.Load()
@@ -168,8 +178,9 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 	return nil
 }
 
-// beginCommit takes commitMu for a commit that the memtables have room for.
-func (db *DB) beginCommit() error {
+// beginCommit takes commitMu for a commit that the memtables have room for, or
+// anyway.
+func (db *DB) beginCommit(anyway bool) error {
 	for {
 		db.lockCommit()
 		if err := db.checkWritable(); err != nil {
@@ -182,6 +193,9 @@ func (db *DB) beginCommit() error {
 		}
 		if len(v.frozen) < maxFrozen {
 			db.freeze(v)
+			return nil
+		}
+		if anyway {
 			return nil
 		}
 		db.commitMu.Unlock()
@@ -268,9 +282,13 @@ func (v *version) frozenOrNil() []*mem {
 	return v.frozen
 }
 
-// appendFailed ends a commit that the log did not take. The caller holds
+// appendFailed ends a commit that the log did not take. Where the disk is full a
+// checkpoint may make room, by the log that it lets go. The caller holds
 // commitMu.
 func (db *DB) appendFailed(err error) error {
+	if v := db.version.Load(); isFull(err) && len(v.frozen) < maxFrozen && db.log.End() > v.active.start {
+		db.freeze(v)
+	}
 	db.commitMu.Unlock()
 	if errors.Is(err, wal.ErrFailed) {
 		return errorf("%w: %w", ErrCommitUnknown, db.fail(err))

@@ -84,7 +84,7 @@ func isTree(fsys vfs.FS, name string) error {
 }
 
 func ours(name string) bool {
-	return name == walName || name == lockName || name == treeName+newSuffix || strings.HasPrefix(name, readerName)
+	return name == walName || name == lockName || name == ballastName || name == treeName+newSuffix || strings.HasPrefix(name, readerName)
 }
 
 // makeDir makes the directory of the database.

@@ -66,6 +66,7 @@ type DB struct {
 	marks   []mark              // guarded by mu: where commits stand in the log
 
 	failure atomic.Pointer[error] // set once: no more writes
+	ballast atomic.Bool           // it is there
 	lock    vfs.Lock
 
 	wake    chan struct{}    // there is something to checkpoint
@@ -177,10 +178,15 @@ func (db *DB) openForWriting() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := db.recover(p); err != nil {
+	err = db.recover(p)
+	if isFull(err) && db.releaseBallast() {
+		err = db.recover(p)
+	}
+	if err != nil {
 		p.Close()
 		return err
 	}
+	db.takeBallast()
 	db.start()
 	return nil
 }

@@ -601,7 +601,7 @@ func TestCheckpoint_FailsAgainAndAgain(t *testing.T) {
 			t.Fatalf("checkpoint on a full disk: %v", err)
 		}
 	}
-	if n := db.Stats().Frozen; n > 3 {
+	if n := db.Stats().Frozen; n > 24 { // as many as a recovery makes
 		t.Errorf("%d frozen memtables", n)
 	}
 	in.SetHook(nil)

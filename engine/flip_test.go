@@ -53,6 +53,15 @@ type specimen struct {
 	lastOff, lastEnd int64
 }
 
+// withoutBallast removes the file that means nothing.
+func withoutBallast(t testing.TB, disk *vfs.Mem) *vfs.Mem {
+	t.Helper()
+	if err := disk.Remove(dbDir + "/ballast"); err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
 // settledSpecimen is a closed database: trees of several levels, values of
 // their own extents, both codecs, a free list.
 func settledSpecimen(t testing.TB) *specimen {
@@ -66,7 +75,7 @@ func settledSpecimen(t testing.TB) *specimen {
 	s.checkpoint()
 	s.apply(put("overflow", valueOf("v", 2, 900)), delRange("gg", "h"), put("", "empty"), put("empty", ""))
 	s.close()
-	return &specimen{name: "settled", disk: disk, hist: s.hist}
+	return &specimen{name: "settled", disk: withoutBallast(t, disk), hist: s.hist}
 }
 
 // specimenEdits make a tree of three levels with few entries: the keys of a
@@ -100,7 +109,7 @@ func uncleanSpecimen(t testing.TB) *specimen {
 	s.apply(put("a", "1").in("late"), del("k00003"), delRange("k00010", "k00013"))
 	s.put("last", valueOf("v", 1, 300))
 	s.kill(sim)
-	sp := &specimen{name: "unclean", disk: sim.Image(sim.Ops(), faultfs.None), hist: s.hist}
+	sp := &specimen{name: "unclean", disk: withoutBallast(t, sim.Image(sim.Ops(), faultfs.None)), hist: s.hist}
 	for _, op := range sim.Trace() {
 		var name string
 		var off, n int64
@@ -134,7 +143,7 @@ func runsSpecimen(t testing.TB) *specimen {
 		runs := s.db.Stats().Runs
 		s.close()
 		if runs == 2 {
-			return &specimen{name: "runs", disk: disk, hist: s.hist}
+			return &specimen{name: "runs", disk: withoutBallast(t, disk), hist: s.hist}
 		}
 	}
 	t.Fatal("no database with two runs")

@@ -303,7 +303,7 @@ func TestReader_WhereALockedFileStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, err := mem.List("db")
-	if err != nil || !slices.Equal(names, []string{"LOCK", "btree.db", "wal"}) {
+	if err != nil || !slices.Equal(names, []string{"LOCK", "ballast", "btree.db", "wal"}) {
 		t.Errorf("left are %v, %v", names, err)
 	}
 	if err := w.Close(); err != nil {

@@ -272,7 +272,11 @@ func (ks *Keyspace) Put(key, value []byte) error {
 
 // Delete removes key, if it is there. Errors as Put.
 func (ks *Keyspace) Delete(key []byte) error {
-	return ks.db.commitOne(ks.id, kv.Delete, key, nil)
+	err := ks.db.commitOne(ks.id, kv.Delete, key, nil)
+	if isFull(err) {
+		return ks.db.commitOps(&ops{payload: wal.AppendDelete(nil, ks.id, key), count: 1, named: true}, nil)
+	}
+	return err
 }
 
 // DeleteRange removes the keys from start (inclusive) to end (exclusive); a

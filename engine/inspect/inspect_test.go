@@ -108,7 +108,7 @@ func TestDB_ShowsMetasAndSegments(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, err := fs.List("db")
-	if err != nil || !slices.Equal(names, []string{"LOCK", "btree.db", "wal"}) {
+	if err != nil || !slices.Equal(names, []string{"LOCK", "ballast", "btree.db", "wal"}) {
 		t.Fatalf("have the files %v, %v", names, err)
 	}
 }

@@ -258,7 +258,7 @@ func (l *Log) wipe(lsn LSN) error {
 
 // rotate makes a segment with room for size bytes the active one.
 func (l *Log) rotate(size int64) error {
-	if err := l.prepare(size); err != nil {
+	if err := l.prepare(size, maxCapacity); err != nil {
 		return err
 	}
 	if l.rest() >= recordSize {
@@ -280,12 +280,19 @@ func (l *Log) rotate(size int64) error {
 // Prepare makes the next segment, unless it is there, so that an Append that
 // needs it need not wait. An error leaves the log as it was, unless it wraps
 // ErrFailed.
-func (l *Log) Prepare() error { return l.prepare(0) }
+func (l *Log) Prepare() error { return l.prepare(0, maxCapacity) }
 
-// prepare makes sure that the next segment has room for size bytes. One that
-// is too small is replaced by one with a larger number and the same start,
-// which makes it dead by W1.
-func (l *Log) prepare(size int64) error {
+// PrepareSmall is Prepare for a full disk: the segment is as small as one can be
+// that takes a record with a payload of so many bytes.
+func (l *Log) PrepareSmall(bytes int) error {
+	size := align(recordSize + int64(bytes))
+	return l.prepare(size, l.o.smallCapacity(size))
+}
+
+// prepare makes sure that the next segment has room for size bytes, and makes
+// none that holds more than most. One that is too small is replaced by one with
+// a larger number and the same start, which makes it dead by W1.
+func (l *Log) prepare(size, most int64) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	if err := l.failure(); err != nil {
@@ -297,7 +304,7 @@ func (l *Log) prepare(size int64) error {
 		l.mu.Unlock()
 		return nil
 	}
-	h := header{uuid: l.o.UUID, start: last.end, capacity: l.o.capacityAfter(last), synced: l.Synced()}
+	h := header{uuid: l.o.UUID, start: last.end, capacity: min(l.o.capacityAfter(last), most), synced: l.Synced()}
 	if size > h.capacity {
 		h.capacity = (size + dataOffset - 1) &^ (dataOffset - 1)
 	}

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"math"
 	"path/filepath"
 
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -30,6 +31,7 @@ type Options struct {
 const (
 	defaultSegmentSize = 16 << 20
 	minSegmentSize     = 2 * dataOffset
+	smallSegmentSize   = 8 * dataOffset
 	defaultSpares      = 2
 	defaultMaxHeld     = 1 << 30
 )
@@ -55,6 +57,15 @@ func (o *Options) capacity() int64 {
 	}
 	return max(size, minSegmentSize)&^(alignment-1) - dataOffset
 }
+
+// smallCapacity is the number of LSNs that a segment holds where the disk has no
+// room for an ordinary one, and a record of size bytes has to go in.
+func (o *Options) smallCapacity(size int64) int64 {
+	return max(min(o.capacity(), smallSegmentSize-dataOffset), (size+dataOffset-1)&^(dataOffset-1))
+}
+
+// maxCapacity stands for any capacity.
+const maxCapacity = math.MaxInt64
 
 func (o *Options) spares() int {
 	if o.Spares == 0 {

@@ -315,7 +315,7 @@ func (r *recovery) copy() (made []*segment, err error) {
 	if len(made) > 0 {
 		return made, nil
 	}
-	s, err := r.make(header{start: r.end, capacity: r.o.capacity(), synced: r.end, firstSeq: r.seq})
+	s, err := r.make(header{start: r.end, capacity: r.o.capacity(), synced: r.end, firstSeq: r.seq}, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -337,11 +337,18 @@ func (r *recovery) boundary() LSN {
 	return r.synced
 }
 
-// make builds the file of a new segment.
-func (r *recovery) make(h header) (*segment, error) {
+// make builds the file of a new segment, a small one if the disk has no room for
+// more, to hold size bytes at first.
+func (r *recovery) make(h header, size int64) (*segment, error) {
 	r.l.number++
 	h.uuid, h.number = r.o.UUID, r.l.number
-	return r.o.build(h, r.l.takeSpareLocked(h.capacity))
+	s, err := r.o.build(h, r.l.takeSpareLocked(h.capacity))
+	if small := r.o.smallCapacity(size); vfs.IsNoSpace(err) && small < h.capacity {
+		r.l.number++
+		h.number, h.capacity = r.l.number, small
+		s, err = r.o.build(h, "")
+	}
+	return s, err
 }
 
 // copySegment makes a new segment from the part of old from start to end. Only
@@ -358,7 +365,7 @@ func (r *recovery) copySegment(old *segment, start, end LSN, first bool) (*segme
 	if rec, _, err := w.read(); err == nil {
 		h.firstSeq = rec.seq
 	}
-	s, err := r.make(h)
+	s, err := r.make(h, int64(end-start))
 	if err != nil {
 		return nil, err
 	}

@@ -106,21 +106,23 @@ func (l *Log) takeSpareLocked(capacity int64) string {
 	return spare
 }
 
-// DropSpares removes the segments that wait to be used again. One that cannot be
-// removed goes on waiting.
-func (l *Log) DropSpares() {
+// DropSpares removes the segments that wait to be used again, and returns how
+// many it has removed. One that cannot be removed goes on waiting.
+func (l *Log) DropSpares() int {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
 	spares := l.spares
 	l.spares = nil
 	l.mu.Unlock()
+	n := len(spares)
 	kept := slices.DeleteFunc(spares, func(spare string) bool {
 		return l.o.FS.Remove(l.o.path(spare)) == nil
 	})
 	l.mu.Lock()
 	l.spares = kept
 	l.mu.Unlock()
+	return n - len(kept)
 }
 
 // Hold keeps the log from a position on from being released.

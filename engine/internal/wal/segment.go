@@ -141,7 +141,7 @@ func (o *Options) fill(s *segment, spare string) (err error) {
 		return err
 	}
 	if err := s.file.Allocate(0, dataOffset+s.capacity); err != nil {
-		return err
+		return errorf("%d bytes are wanted: %w", dataOffset+s.capacity, err)
 	}
 	b := make([]byte, dataOffset+min(recordSize, s.capacity))
 	s.put(b)
