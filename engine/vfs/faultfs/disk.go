@@ -38,8 +38,8 @@ type node struct {
 	seen, durable map[string]inum // of a directory; nil in a file
 
 	changes []change // of a file: since its last sync, in the order made
-	// astray is set when a sync failed: the changes of then are visible and
-	// marked clean, and no later sync writes them.
+	// astray is set when a sync failed that keeps: the changes of then are visible
+	// and marked clean, and no later sync writes them.
 	astray bool
 }
 
@@ -209,12 +209,15 @@ func (d *disk) size(id inum) int64 {
 	return info.Size
 }
 
-// sync makes a file's changes durable. A failed one leaves them visible,
-// marks them clean, and forgets them.
-func (d *disk) sync(id inum, failed bool) {
+// sync makes a file's changes durable. A failed one marks them clean and forgets
+// them; whether they stay visible the failure says.
+func (d *disk) sync(id inum, failed SyncFailure) {
 	n := d.nodes[id]
 	switch {
-	case failed:
+	case failed == SyncDrops:
+		must(d.seen.CopyFile(id.file(), d.durable, id.file()))
+		n.astray = false
+	case failed > 0:
 		n.astray = true
 	case !n.astray:
 		must(d.durable.CopyFile(id.file(), d.seen, id.file()))

@@ -38,6 +38,8 @@ type Sim struct {
 	locks      map[inum]bool
 	stopAt     int // 0: never
 	failSyncIn int // 0: not
+	failSyncAs SyncFailure
+	late       map[inum]bool // a sync of the file has failed and nobody was told
 
 	history history
 }
@@ -49,8 +51,24 @@ type record struct {
 	at     place // the name made, removed or renamed to
 	moved  place // the name renamed from
 	data   []byte
-	failed bool // a sync that failed
+	failed SyncFailure // of a sync
 }
+
+// SyncFailure is what becomes of data whose sync fails. The file systems of
+// Linux differ in it (Rebello et al., "Can Applications Recover from fsync
+// Failures?", 2020).
+type SyncFailure uint8
+
+const (
+	// SyncKeeps leaves what was unsynced readable and marks it clean: no later
+	// sync makes it durable, although it returns nil.
+	SyncKeeps SyncFailure = iota + 1
+	// SyncDrops takes it out of the cache: the file reads as it is on the disk.
+	SyncDrops
+	// SyncLate is SyncKeeps, but the sync returns nil, and the next sync of the
+	// file the error: until then the disk lies, and point 3 of Sim does not hold.
+	SyncLate
+)
 
 // NewSim returns an empty disk.
 func NewSim() *Sim { return newSim(newDisk()) }
@@ -60,7 +78,7 @@ func NewSim() *Sim { return newSim(newDisk()) }
 func NewSimFrom(m *vfs.Mem) *Sim { return newSim(diskFrom(m)) }
 
 func newSim(base *disk) *Sim {
-	return &Sim{live: base.clone(), locks: make(map[inum]bool), history: history{marks: []*disk{base}}}
+	return &Sim{live: base.clone(), locks: make(map[inum]bool), late: make(map[inum]bool), history: history{marks: []*disk{base}}}
 }
 
 // Ops returns how many operations have changed the disk.
@@ -79,13 +97,15 @@ func (s *Sim) StopAt(n int) {
 	s.stopAt = n
 }
 
-// FailSync makes the n-th call of File.Sync from now, counted from 1, fail
-// with ErrIO as Linux fails it: what the file had unsynced stays readable but
-// is marked clean. No later sync makes it durable, although it returns nil.
-func (s *Sim) FailSync(n int) {
+// FailSync is FailSyncAs with SyncKeeps.
+func (s *Sim) FailSync(n int) { s.FailSyncAs(n, SyncKeeps) }
+
+// FailSyncAs makes the n-th call of File.Sync from now, counted from 1, fail
+// with ErrIO. 0 takes it back.
+func (s *Sim) FailSyncAs(n int, how SyncFailure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failSyncIn = n
+	s.failSyncIn, s.failSyncAs = n, how
 }
 
 // Image returns what the disk holds after a crash that comes when n
@@ -104,7 +124,7 @@ func (s *Sim) Trace() []string {
 	lines := make([]string, len(s.journal))
 	for i, r := range s.journal {
 		lines[i] = r.String()
-		if r.failed {
+		if r.failed > 0 {
 			lines[i] += " failed"
 		}
 	}
@@ -254,13 +274,15 @@ func (s *Sim) do(r record) error {
 	return nil
 }
 
-// syncFails counts a sync, and reports whether it is the one to fail.
-func (s *Sim) syncFails() bool {
+// syncFails counts a sync, and tells how it is to fail, if it is.
+func (s *Sim) syncFails() SyncFailure {
 	if s.failSyncIn == 0 {
-		return false
+		return 0
 	}
-	s.failSyncIn--
-	return s.failSyncIn == 0
+	if s.failSyncIn--; s.failSyncIn > 0 {
+		return 0
+	}
+	return s.failSyncAs
 }
 
 func pathError(op, name string, err error) error {

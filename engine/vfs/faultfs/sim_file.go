@@ -72,7 +72,9 @@ func (f *simFile) syncLocked() error {
 	if err := f.sim.do(r); err != nil {
 		return err
 	}
-	if r.failed {
+	told := f.sim.late[f.id]
+	f.sim.late[f.id] = r.failed == SyncLate
+	if told || r.failed > 0 && r.failed != SyncLate {
 		return ErrIO
 	}
 	return nil

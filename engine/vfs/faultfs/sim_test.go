@@ -307,3 +307,33 @@ func ok(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// The other two ways of the same paper: the data is gone from the cache (XFS,
+// Btrfs), and the error is told at the next sync (ext4 with data in its journal).
+func TestSim_FailSyncAs(t *testing.T) {
+	s, f := syncedFile(t, "0123456789")
+	s.FailSyncAs(1, SyncDrops)
+	write(t, f, 0, "A")
+	write(t, f, 10, "end")
+	if err := f.Sync(); !errors.Is(err, ErrIO) {
+		t.Fatalf("Sync = %v, want ErrIO", err)
+	}
+	if have := read(t, f); have != "0123456789" {
+		t.Errorf("programs see %q", have)
+	}
+	write(t, f, 1, "B")
+	ok(t, f.Sync())
+	want(t, s, s.Ops(), All, "/f=0B23456789")
+
+	s, f = syncedFile(t, "0123456789")
+	s.FailSyncAs(1, SyncLate)
+	write(t, f, 0, "A")
+	ok(t, f.Sync())
+	want(t, s, s.Ops(), All, "/f=0123456789")
+	want(t, s, s.Ops(), None, "/f=A123456789")
+	write(t, f, 1, "B")
+	if err := f.Sync(); !errors.Is(err, ErrIO) {
+		t.Errorf("the next Sync = %v, want ErrIO", err)
+	}
+	ok(t, f.Sync())
+}
