@@ -191,8 +191,21 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 	return info, err
 }
 
+// checkPlace ends writing when the directory has been moved, removed or replaced.
+// Files that are open would go on, but new ones be made at the old place, where
+// another database may be now.
+func (db *DB) checkPlace() error {
+	if db.version.Load().pager.InPlace() {
+		return nil
+	}
+	return db.fail(errorf("%s was moved, removed or replaced", db.dir))
+}
+
 func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, error) {
 	began := time.Now()
+	if err := db.checkPlace(); err != nil {
+		return CheckpointInfo{}, err
+	}
 	frozen := db.version.Load().frozen
 	if meta := db.version.Load().pager.Meta(); len(frozen) == 0 && closing && meta.LogEnd != meta.LogStart {
 		_, err := db.writeTrees(generation{ // to say that it was closed

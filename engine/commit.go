@@ -467,6 +467,9 @@ func (db *DB) preparer() {
 			return
 		case <-db.prepare:
 		}
+		if db.checkPlace() != nil {
+			return
+		}
 		err := db.log.Prepare()
 		if errors.Is(err, wal.ErrFailed) {
 			db.fail(errorf("next log segment: %w", err))

@@ -108,6 +108,19 @@ func (f *osFile) shrinkTo(size int64) error {
 	return f.file.Truncate(size)
 }
 
+// InPlace implements Placer.
+func (f *osFile) InPlace() (bool, error) {
+	named, err := os.Lstat(f.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	open, err := f.file.Stat()
+	return os.SameFile(open, named), err
+}
+
 // Exclude implements Excluder.
 func (f *osFile) Exclude() error {
 	err := excludeHandle(f.file)

@@ -104,6 +104,12 @@ type Excluder interface {
 	Exclude() error
 }
 
+// Placer is a File that can tell whether its name still leads to it: the file,
+// or a directory above it, may have been moved, removed or replaced.
+type Placer interface {
+	InPlace() (bool, error)
+}
+
 // Mapper is a File that can take writes through a shared memory mapping,
 // which spares a system call for each. After Map has returned nil, a WriteAt
 // within the first n bytes may store into the file's pages through a window

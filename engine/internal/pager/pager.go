@@ -186,6 +186,17 @@ func (p *Pager) Failed() error {
 // Close closes the file. No call may be under way or follow.
 func (p *Pager) Close() error { return p.file.Close() }
 
+// InPlace reports whether the file's name still leads to it, as far as that can
+// be told.
+func (p *Pager) InPlace() bool {
+	f, ok := p.file.(vfs.Placer)
+	if !ok {
+		return true
+	}
+	there, err := f.InPlace()
+	return there || err != nil
+}
+
 // Frame returns a frame for the root ref of a tree in keyspace ks. A level of
 // -1 means that it is not known.
 func (p *Pager) Frame(ref node.Ref, ks kv.Keyspace, level int) *Frame {
