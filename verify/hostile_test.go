@@ -22,7 +22,7 @@ import (
 
 // A branch that is its own child, with checksums that all hold: the checksum
 // is not made to resist this, so the walk must.
-func TestRun_Cycle(t *testing.T) {
+func TestF27_Cycle(t *testing.T) {
 	m := usual.build(t, 1)
 	list := m.extents()
 	e := root(list, 0)
@@ -159,7 +159,7 @@ func TestRun_BoundsItsReport(t *testing.T) {
 }
 
 // A few bytes that unpack to many are not unpacked.
-func TestRun_Bombs(t *testing.T) {
+func TestF27_Bombs(t *testing.T) {
 	s := shape{rounds: 1, keys: 300, longest: 60_000}
 	base := s.build(t, 1)
 	list := base.extents()
@@ -203,7 +203,7 @@ func TestRun_Bombs(t *testing.T) {
 }
 
 // A file of holes does not make it take memory for what is not there.
-func TestRun_SparseFile(t *testing.T) {
+func TestF27_SparseFile(t *testing.T) {
 	m := usual.build(t, 1)
 	list := m.extents()
 	at := m.meta()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/lightning-db/lightning/engine"
 )
 
 // An importProcess is an import that reads from a pipe that the test writes.
@@ -92,9 +95,9 @@ func count(t *testing.T, db string) int {
 	return n
 }
 
-// Ctrl-C while the import waits for input: what was read is committed, the
+// F18: Ctrl-C while the import waits for input: what was read is committed, the
 // message says how many records that is, and the status is 130.
-func TestImport_Interrupted(t *testing.T) {
+func TestF18_Interrupted(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "my.db")
 	p := startImport(t, db)
 	p.feed(t, 0, 20_500)
@@ -112,9 +115,93 @@ func TestImport_Interrupted(t *testing.T) {
 	}
 }
 
-// A killed import: every record that was reported committed is there, in every
+// F18: the other signals that ask a program to end do the same, with their own
+// statuses, and the database is closed in order.
+func TestF18_Signals(t *testing.T) {
+	for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
+		db := filepath.Join(t.TempDir(), "my.db")
+		p := startImport(t, db)
+		p.feed(t, 0, 20_500)
+		p.waitCommitted(t, 20_000)
+		if err := p.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		if text, status := p.rest(); status != want {
+			t.Errorf("%v: status %d, want %d; standard error:\n%s", sig, status, want, text)
+		}
+		opened, err := engine.Open(db, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := opened.OpenReport(); !r.Clean {
+			t.Errorf("%v: not closed in order: %+v", sig, r)
+		}
+		if err := opened.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// F22: a backup that is killed leaves nothing of its name, or all of it; the
+// database is as it was; and the next backup is made.
+func TestF22_BackupKilled(t *testing.T) {
+	dir := t.TempDir()
+	db, file := filepath.Join(dir, "my.db"), filepath.Join(dir, "my.backup")
+	p := startImport(t, db)
+	p.feed(t, 0, 100_000)
+	if err := p.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, status := p.rest(); status != 0 {
+		t.Fatalf("import: status %d\n%s", status, text)
+	}
+	tree := filepath.Join(db, "btree.db")
+	before, err := os.ReadFile(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		cmd := exec.Command("lightning", "backup", db, file, "--verify")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			_ = cmd.Wait()
+			close(ended)
+		}()
+		for begun := false; !begun; { // until its file is there
+			names, err := filepath.Glob(file + "*")
+			select {
+			case <-ended:
+				begun = true
+			default:
+				begun = err != nil || len(names) > 0
+			}
+		}
+		_ = cmd.Process.Kill() // it may have ended
+		<-ended
+		if _, err := os.Stat(file); err != nil {
+			continue
+		}
+		if out, err := exec.Command("lightning", "verify", file).CombinedOutput(); err != nil {
+			t.Errorf("what is there is not a whole backup: %v\n%s", err, out)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("lightning", "backup", db, file, "--verify").CombinedOutput(); err != nil {
+		t.Errorf("the next backup: %v\n%s", err, out)
+	}
+	if after, err := os.ReadFile(tree); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the database was changed, %v", err)
+	}
+}
+
+// F24: a killed import: every record that was reported committed is there, in every
 // sync mode, and what is there is a prefix of the input.
-func TestImport_Killed(t *testing.T) {
+func TestF24_ImportKilled(t *testing.T) {
 	for _, mode := range []string{"full", "normal", "off"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -134,6 +221,19 @@ func TestImport_Killed(t *testing.T) {
 			}
 			p.rest()
 			n := count(t, db)
+			defer func() { // the same again
+				p := startImport(t, db, "--sync", mode)
+				p.feed(t, 0, 5_000)
+				if err := p.in.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if text, status := p.rest(); status != 0 {
+					t.Errorf("the next import: status %d\n%s", status, text)
+				}
+				if again := count(t, db); again != max(n, 5_000) {
+					t.Errorf("%d records after the next import, %d before", again, n)
+				}
+			}()
 			if n < committed || n%1000 != 0 {
 				t.Fatalf("the database has %d records, %d were reported committed in batches of 1000", n, committed)
 			}

@@ -718,3 +718,47 @@ func TestRun_NewestOfWhatIsFound(t *testing.T) {
 		t.Error("no loss is told")
 	}
 }
+
+// F25: the source is not opened for writing, and a kill in any step leaves no
+// destination of that name or a whole one, and no change in the source.
+func TestF25_SourceIsNotWritten(t *testing.T) {
+	f := build(t, shapes["small"])
+	in := faultfs.Inject(f.fs)
+	in.SetHook(func(op faultfs.Op) error {
+		switch op.Kind {
+		case faultfs.OpOpen, faultfs.OpRead, faultfs.OpSize, faultfs.OpClose, faultfs.OpStat, faultfs.OpList:
+			return nil
+		}
+		if name := strings.TrimPrefix(op.Name, "/"); name == src || strings.HasPrefix(name, src+"/") {
+			return fmt.Errorf("%v of the source", op)
+		}
+		return nil
+	})
+	before, base := files(t, f.fs, src), f.fs.Clone()
+	if _, err := salvage.Run(context.Background(), src, dst, salvage.Options{FS: in}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.EqualFunc(before, files(t, f.fs, src), bytes.Equal) {
+		t.Error("the source was changed")
+	}
+
+	sim := faultfs.NewSimFrom(base)
+	if _, err := salvage.Run(context.Background(), src, dst, salvage.Options{FS: sim}); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n <= sim.Ops(); n += 1 + n/20 {
+		for _, d := range faultfs.Damages(3, int64(n)) {
+			g := f.clone()
+			g.fs = sim.Image(n, d)
+			if !slices.EqualFunc(before, files(t, g.fs, src), bytes.Equal) {
+				t.Fatalf("a crash after operation %d, %v: the source was changed", n, d)
+			}
+			if _, err := g.fs.Stat(dst); err != nil {
+				g.repair(t)
+			}
+			if d := diff(f.want, contentOf(t, g.fs, dst)); d != "" {
+				t.Fatalf("a crash after operation %d of %d:\n%s", n, sim.Ops(), d)
+			}
+		}
+	}
+}
