@@ -45,6 +45,10 @@ func examine(fsys vfs.FS, dir string) (dirState, error) {
 	if err != nil {
 		return 0, err
 	}
+	// Through a symbolic link the log would be written somewhere else.
+	if info, err := fsys.Stat(filepath.Join(dir, walName)); err == nil && !info.IsDir {
+		return 0, errorf("%w: %s in it is no directory", ErrFormat, walName)
+	}
 	foreign := ""
 	for _, name := range names {
 		if name == treeName {

@@ -375,3 +375,28 @@ func TestRecovery_KeyspaceThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// A backup stream names no files: whatever its keyspaces are called, a restore
+// makes the files of a database in its directory and no others.
+func TestRestore_NamesNoFiles(t *testing.T) {
+	for _, name := range []string{"../../evil", "/etc/evil", "..", "wal/0000000000000001.log", "C:\\evil", "LOCK", strings.Repeat("x", 200)} {
+		disk := vfs.NewMem()
+		s := newStream(1).space(0, "").space(1, name).finish(0, 2)
+		if _, err := engine.Restore(context.Background(), s, "dir/db", &engine.RestoreOptions{FS: disk}); err != nil && !errors.Is(err, engine.ErrCorrupt) {
+			if err := disk.Mkdir("dir"); err != nil {
+				t.Fatal(err)
+			}
+			s = newStream(1).space(0, "").space(1, name).finish(0, 2)
+			if _, err := engine.Restore(context.Background(), s, "dir/db", &engine.RestoreOptions{FS: disk}); err != nil && !errors.Is(err, engine.ErrCorrupt) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		for _, file := range disk.Names() {
+			switch rest := strings.TrimPrefix(file, "/dir/db/"); rest {
+			case "btree.db", "wal/0000000000000001.log":
+			default:
+				t.Errorf("%q: made %s", name, file)
+			}
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -92,6 +93,7 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfPlace(path)
 	report := db.OpenReport()
 	if report.Created {
 		a.Note("created %s", path)
@@ -101,6 +103,17 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 			ui.Plural(report.Commits, "commit"), ui.Bytes(report.TornBytes))
 	}
 	return db, nil
+}
+
+// warnOfPlace says what about the place of a database is not safe.
+func (a *app) warnOfPlace(path string) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode()&0o022 != 0 && runtime.GOOS != "windows" {
+		a.Note("warning: others can write to %s: chmod go-w", path)
+	}
+	if onNetwork(path) {
+		a.Note("warning: %s is on a network file system, where locks and syncs may not hold", path)
+	}
 }
 
 // use calls fn and closes the database, whatever happens.

@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 )
@@ -11,6 +12,8 @@ import (
 const maxRecord = 1<<31 - 1
 
 var errLongRecord = inputError("the record is longer than %d bytes", maxRecord)
+
+var errZeros = inputError("the file holds zeros, no text")
 
 // lines reads a file line by line and counts them.
 type lines struct {
@@ -31,6 +34,9 @@ func (l *lines) next() ([]byte, error) {
 		return l.first(b), nil
 	}
 	l.long = l.long[:0]
+	if errors.Is(err, bufio.ErrBufferFull) && len(bytes.TrimLeft(b, "\x00")) == 0 {
+		return nil, errZeros // what a bomb holds that was packed a thousand to one
+	}
 	for errors.Is(err, bufio.ErrBufferFull) {
 		l.long = append(l.long, b...)
 		if len(l.long) > maxRecord {

@@ -57,7 +57,9 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 		}
 		return decompressor{z}, nil
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1))
+		// What a frame asks for is bounded before it is given: by its window, of
+		// which zstd -19 makes none that is larger.
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
 		if err != nil {
 			return nil, inputError("zstd: %w", err)
 		}

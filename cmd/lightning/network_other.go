@@ -1,0 +1,5 @@
+//go:build !linux
+
+package main
+
+func onNetwork(string) bool { return false }
