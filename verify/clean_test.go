@@ -65,7 +65,7 @@ func TestRun_FindsNothingInSoundDatabases(t *testing.T) {
 				}
 			}
 			names, err := fs.List(dbDir)
-			if err != nil || fmt.Sprint(names) != "[LOCK btree.db wal]" {
+			if err != nil || fmt.Sprint(names) != "[LOCK ballast btree.db wal]" {
 				t.Fatalf("have the files %v, %v", names, err)
 			}
 		})
