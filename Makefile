@@ -21,7 +21,7 @@ LDFLAGS := -s -w -funcalign=16
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
 
-.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross scripts bench bench-peers bench-check canaries coverage clean check
+.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross scripts bench bench-peers bench-check coverage clean check
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,10 +113,6 @@ bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BEN
 
 bench-check: ## vet and test bench/, with the peers that need no C
 	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test -short ./...
-
-# Those whose names match CANARY=regexp; all take about ten minutes.
-canaries: ## plant bugs, one at a time, each of which a test must notice (CANARY=regexp)
-	$(GO) run ./internal/canary -run '$(CANARY)'
 
 # A statement counts as covered by whichever test runs it. COVERED are the
 # packages that are looked at, TESTED those whose tests are run.

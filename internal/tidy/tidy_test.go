@@ -38,7 +38,7 @@ var strata = [][]string{
 	{"import", "export", "stress"},
 	{"stress/crash"},
 	{"shell"},
-	{"internal/gendocs", "internal/tidy", "internal/canary", "internal/slim", "internal/slim/same"},
+	{"internal/gendocs", "internal/tidy", "internal/slim", "internal/slim/same"},
 	{"cmd/*"},
 }
 
