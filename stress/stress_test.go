@@ -170,9 +170,18 @@ func TestMatch(t *testing.T) {
 		expr, name string
 		want       bool
 	}{
-		{"", "mixed", true}, {"mix", "mixed", true}, {"ix", "mixed", true}, {"^ix", "mixed", false}, {"^mixed$", "mixed", true},
-		{"mixed$", "mixed-up", false}, {"m.*d", "mixed", true}, {"x*y", "y", true}, {"a|m", "mixed", true}, {"a|b", "mixed", false},
-		{"^m.xed$|^b", "mixed", true}, {".", "", false},
+		{"", "mixed", true},
+		{"mix", "mixed", true},
+		{"ix", "mixed", true},
+		{"^ix", "mixed", false},
+		{"^mixed$", "mixed", true},
+		{"mixed$", "mixed-up", false},
+		{"m.*d", "mixed", true},
+		{"x*y", "y", true},
+		{"a|m", "mixed", true},
+		{"a|b", "mixed", false},
+		{"^m.xed$|^b", "mixed", true},
+		{".", "", false},
 	} {
 		if have := stress.Match(c.expr, c.name); have != c.want {
 			t.Errorf("Match(%q, %q) = %v", c.expr, c.name, have)

@@ -323,7 +323,14 @@ func edgeCases(ctx context.Context, e *Env) (string, error) {
 		return "", err
 	}
 	keys := [][]byte{
-		{}, {0}, {0, 0}, {0, 0xff}, {'a'}, []byte("a\x00"), []byte("a\x00b"), []byte("ab"), []byte("é"), {0xff}, {0xff, 0xff},
+		{},
+		{0},
+		{0, 0},
+		{0, 0xff},
+		{'a'},
+		[]byte("a\x00"), []byte("a\x00b"), []byte("ab"), []byte("é"),
+		{0xff},
+		{0xff, 0xff},
 		bytes.Repeat([]byte{'k'}, engine.MaxKeySize-1), bytes.Repeat([]byte{'k'}, engine.MaxKeySize), bytes.Repeat([]byte{0xff}, engine.MaxKeySize),
 	}
 	values := [][]byte{{}, {0}, bytes.Repeat([]byte{0}, 4096), bytes.Repeat([]byte("v"), 100_000)}

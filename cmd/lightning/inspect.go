@@ -122,8 +122,11 @@ func (i *inspector) damage(err error) error {
 		return err
 	}
 	return i.thing("damage", ui.Object{
-		{Name: "invariant", Value: d.Invariant}, {Name: "path", Value: d.Path}, {Name: "offset", Value: d.Offset},
-		{Name: "kind", Value: d.Kind}, {Name: "reason", Value: d.Reason},
+		{Name: "invariant", Value: d.Invariant},
+		{Name: "path", Value: d.Path},
+		{Name: "offset", Value: d.Offset},
+		{Name: "kind", Value: d.Kind},
+		{Name: "reason", Value: d.Reason},
 	})
 }
 
@@ -157,10 +160,17 @@ func (i *inspector) slot(s *inspect.Slot) error {
 	m := &s.Meta
 	o = append(o, ui.Object{
 		{Name: "newest", Value: m.Generation == i.db.Meta.Generation},
-		{Name: "generation", Value: m.Generation}, {Name: "uuid", Value: fmt.Sprintf("%x", m.UUID)},
-		{Name: "seq", Value: m.Seq}, {Name: "file_size", Value: m.FileSize}, {Name: "bytes_used", Value: m.BytesUsed},
-		{Name: "page_size", Value: m.PageSize}, {Name: "log_start", Value: m.LogStart}, {Name: "log_segment", Value: m.LogSegment},
-		{Name: "log_end", Value: m.LogEnd}, {Name: "next_keyspace", Value: m.NextKeyspace}, {Name: "created", Value: m.Created},
+		{Name: "generation", Value: m.Generation},
+		{Name: "uuid", Value: fmt.Sprintf("%x", m.UUID)},
+		{Name: "seq", Value: m.Seq},
+		{Name: "file_size", Value: m.FileSize},
+		{Name: "bytes_used", Value: m.BytesUsed},
+		{Name: "page_size", Value: m.PageSize},
+		{Name: "log_start", Value: m.LogStart},
+		{Name: "log_segment", Value: m.LogSegment},
+		{Name: "log_end", Value: m.LogEnd},
+		{Name: "next_keyspace", Value: m.NextKeyspace},
+		{Name: "created", Value: m.Created},
 	}...)
 	return i.thing("meta", append(append(o, refFields("catalog", m.Catalog)...), refFields("free_list", m.FreeList)...))
 }
@@ -171,8 +181,10 @@ func refFields(name string, r inspect.Ref) ui.Object {
 		return nil
 	}
 	return ui.Object{
-		{Name: name + "_offset", Value: r.Offset}, {Name: name + "_length", Value: r.Length},
-		{Name: name + "_count", Value: r.Count}, {Name: name + "_checksum", Value: fmt.Sprintf("%016x", r.Checksum)},
+		{Name: name + "_offset", Value: r.Offset},
+		{Name: name + "_length", Value: r.Length},
+		{Name: name + "_count", Value: r.Count},
+		{Name: name + "_checksum", Value: fmt.Sprintf("%016x", r.Checksum)},
 	}
 }
 
@@ -199,11 +211,17 @@ func (i *inspector) node(off uint64) error {
 	ref, h, err := i.reader.At(off)
 	if h.Length > 0 {
 		printErr := i.thing(kindNames[h.Kind], ui.Object{
-			{Name: "offset", Value: off}, {Name: "length", Value: h.Length}, {Name: "plain_length", Value: h.PlainLength},
-			{Name: "codec", Value: engine.Compression(h.Codec).String()}, {Name: "level", Value: h.Level},
-			{Name: "keyspace", Value: h.Keyspace}, {Name: "generation", Value: h.Generation},
-			{Name: "database", Value: fmt.Sprintf("%016x", h.DatabaseID)}, {Name: "checksum", Value: fmt.Sprintf("%016x", h.Checksum)},
-			{Name: "count", Value: h.Count}, {Name: "prefix_length", Value: h.Prefix},
+			{Name: "offset", Value: off},
+			{Name: "length", Value: h.Length},
+			{Name: "plain_length", Value: h.PlainLength},
+			{Name: "codec", Value: engine.Compression(h.Codec).String()},
+			{Name: "level", Value: h.Level},
+			{Name: "keyspace", Value: h.Keyspace},
+			{Name: "generation", Value: h.Generation},
+			{Name: "database", Value: fmt.Sprintf("%016x", h.DatabaseID)},
+			{Name: "checksum", Value: fmt.Sprintf("%016x", h.Checksum)},
+			{Name: "count", Value: h.Count},
+			{Name: "prefix_length", Value: h.Prefix},
 		})
 		if printErr != nil {
 			return printErr
@@ -254,8 +272,12 @@ func (i *inspector) catalogEntry(key, value []byte) error {
 		return err
 	}
 	return i.thing("keyspace", append(ui.Object{
-		{Name: "id", Value: k.ID}, {Name: "name", Value: []byte(k.Name)}, {Name: "page_size", Value: k.PageSize},
-		{Name: "codec", Value: engine.Compression(k.Codec).String()}, {Name: "bytes", Value: k.Bytes}, {Name: "runs", Value: len(k.Runs)},
+		{Name: "id", Value: k.ID},
+		{Name: "name", Value: []byte(k.Name)},
+		{Name: "page_size", Value: k.PageSize},
+		{Name: "codec", Value: engine.Compression(k.Codec).String()},
+		{Name: "bytes", Value: k.Bytes},
+		{Name: "runs", Value: len(k.Runs)},
 	}, refFields("root", k.Root)...))
 }
 
@@ -404,8 +426,12 @@ func (i *inspector) wal(operations bool) error {
 	}
 	for _, s := range segments {
 		err := i.thing("segment", ui.Object{
-			{Name: "number", Value: s.Number}, {Name: "start", Value: s.Start}, {Name: "end", Value: s.End},
-			{Name: "capacity", Value: s.Capacity}, {Name: "synced", Value: s.Synced}, {Name: "path", Value: s.Path},
+			{Name: "number", Value: s.Number},
+			{Name: "start", Value: s.Start},
+			{Name: "end", Value: s.End},
+			{Name: "capacity", Value: s.Capacity},
+			{Name: "synced", Value: s.Synced},
+			{Name: "path", Value: s.Path},
 		})
 		if err != nil {
 			return err
@@ -413,8 +439,11 @@ func (i *inspector) wal(operations bool) error {
 	}
 	report, damages, err := i.db.Log(func(r inspect.Record) error {
 		err := i.thing("record", ui.Object{
-			{Name: "lsn", Value: r.Start}, {Name: "end", Value: r.End}, {Name: "segment", Value: r.Segment},
-			{Name: "seq", Value: r.Seq}, {Name: "operations", Value: r.Operations},
+			{Name: "lsn", Value: r.Start},
+			{Name: "end", Value: r.End},
+			{Name: "segment", Value: r.Segment},
+			{Name: "seq", Value: r.Seq},
+			{Name: "operations", Value: r.Operations},
 		})
 		if err != nil || !operations {
 			return err
@@ -437,8 +466,11 @@ func (i *inspector) wal(operations bool) error {
 		}
 	}
 	return i.thing("end", ui.Object{
-		{Name: "lsn", Value: report.End}, {Name: "records", Value: report.Records}, {Name: "operations", Value: report.Operations},
-		{Name: "seq", Value: report.Seq}, {Name: "torn_bytes", Value: report.TornBytes},
+		{Name: "lsn", Value: report.End},
+		{Name: "records", Value: report.Records},
+		{Name: "operations", Value: report.Operations},
+		{Name: "seq", Value: report.Seq},
+		{Name: "torn_bytes", Value: report.TornBytes},
 	})
 }
 
@@ -526,8 +558,11 @@ func (i *inspector) descend(ref inspect.Ref, keyspace uint32, key []byte) error 
 			return i.damage(err)
 		}
 		err = i.thing(kindNames[n.Kind], ui.Object{
-			{Name: "offset", Value: ref.Offset}, {Name: "level", Value: n.Level}, {Name: "count", Value: n.Len()},
-			{Name: "generation", Value: n.Generation}, {Name: "length", Value: n.Length},
+			{Name: "offset", Value: ref.Offset},
+			{Name: "level", Value: n.Level},
+			{Name: "count", Value: n.Len()},
+			{Name: "generation", Value: n.Generation},
+			{Name: "length", Value: n.Length},
 		})
 		if err != nil {
 			return err

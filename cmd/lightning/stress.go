@@ -201,8 +201,12 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 			failed, verdict, wrong = true, "FAIL", r.Err.Error()
 		}
 		err := s.say(ui.Object{
-			{Name: "test", Value: r.Name}, {Name: "ok", Value: r.Err == nil}, {Name: "figure", Value: r.Figure},
-			{Name: "seconds", Value: r.Duration.Seconds()}, {Name: "error", Value: wrong}, {Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
+			{Name: "test", Value: r.Name},
+			{Name: "ok", Value: r.Err == nil},
+			{Name: "figure", Value: r.Figure},
+			{Name: "seconds", Value: r.Duration.Seconds()},
+			{Name: "error", Value: wrong},
+			{Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
 		}, "%-18s %-4s %8s  %s", r.Name, verdict, ui.Duration(r.Duration), r.Figure)
 		if err != nil {
 			return failed, err
@@ -267,10 +271,18 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		verdict, wrong = "FAIL", err.Error()
 	}
 	sayErr := s.say(ui.Object{
-		{Name: "workload", Value: s.workload}, {Name: "ok", Value: err == nil}, {Name: "operations", Value: t.Ops},
-		{Name: "operations_per_second", Value: t.Rate}, {Name: "checks", Value: t.Checks}, {Name: "reopens", Value: t.Reopens},
-		{Name: "faults", Value: t.Faults}, {Name: "memory_bytes", Value: t.Memory}, {Name: "file_bytes", Value: t.Disk},
-		{Name: "seconds", Value: t.Elapsed.Seconds()}, {Name: "error", Value: wrong}, {Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
+		{Name: "workload", Value: s.workload},
+		{Name: "ok", Value: err == nil},
+		{Name: "operations", Value: t.Ops},
+		{Name: "operations_per_second", Value: t.Rate},
+		{Name: "checks", Value: t.Checks},
+		{Name: "reopens", Value: t.Reopens},
+		{Name: "faults", Value: t.Faults},
+		{Name: "memory_bytes", Value: t.Memory},
+		{Name: "file_bytes", Value: t.Disk},
+		{Name: "seconds", Value: t.Elapsed.Seconds()},
+		{Name: "error", Value: wrong},
+		{Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
 	}, "%s %s: %s", s.workload, verdict, tickText(&t))
 	if err != nil {
 		s.Note("%s", err)
