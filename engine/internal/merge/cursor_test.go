@@ -119,10 +119,10 @@ func (s *failing) move(move func() bool) bool {
 	return s.err == nil && move()
 }
 
-func (s *failing) First() bool { return s.move(s.Cursor.First) }
-func (s *failing) Last() bool  { return s.move(s.Cursor.Last) }
-func (s *failing) Next() bool  { return s.move(s.Cursor.Next) }
-func (s *failing) Prev() bool  { return s.move(s.Cursor.Prev) }
+func (s *failing) First() bool            { return s.move(s.Cursor.First) }
+func (s *failing) Last() bool             { return s.move(s.Cursor.Last) }
+func (s *failing) Next() bool             { return s.move(s.Cursor.Next) }
+func (s *failing) Prev() bool             { return s.move(s.Cursor.Prev) }
 func (s *failing) SeekGE(key []byte) bool { return s.move(func() bool { return s.Cursor.SeekGE(key) }) }
 
 func (s *failing) SeekLT(key []byte) bool { return s.move(func() bool { return s.Cursor.SeekLT(key) }) }
