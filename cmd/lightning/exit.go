@@ -27,7 +27,7 @@ const (
 	exitDatabase   = 8  // any other error of the database
 	exitConflict   = 9  // transaction conflict
 	exitDamage     = 10 // damage found
-	exitTest       = 11 // a test of stress or crashtest failed
+	exitTest       = 11 // a test of stress failed
 	exitLocked     = 12 // locked by another process
 	exitRejected   = 13 // finished, but some records were rejected
 	exitVersion    = 14 // file format too new or too old
@@ -48,7 +48,7 @@ const exitTopic = `Exit statuses:
       8  other database error
       9  transaction conflict
      10  damage found
-     11  a test of stress or crashtest failed
+     11  a test of stress failed
      12  locked by another process
      13  finished, but some records were rejected
      14  file format too new or too old

@@ -18,7 +18,7 @@ import (
 	"github.com/lightning-db/lightning/stress"
 )
 
-// errTest says that a test of stress or crashtest failed.
+// errTest says that a test of stress failed.
 var errTest = errors.New("a test failed")
 
 type stressRun struct {
@@ -307,12 +307,12 @@ func tickText(t *stress.Tick) string {
 		ui.Duration(t.Elapsed), ui.Count(t.Ops), ui.Count(int64(t.Rate)), t.Checks, t.Reopens, t.Faults, ui.Bytes(t.Memory), ui.Bytes(t.Disk))
 }
 
-// The writer that stress and crashtest kill is this program, by a command that
+// The writer that stress kills is this program, by a command that
 // help does not list.
 func (a *app) writerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "stress-writer DB EXPECTED SEED ROUND KEYS THREADS SYNC MEMTABLE",
-		Short:  "Write until killed (for stress and crashtest)",
+		Short:  "Write until killed (for stress)",
 		Hidden: true,
 		Args:   arguments(8, 8),
 		RunE: func(cmd *cobra.Command, args []string) error {
