@@ -13,7 +13,7 @@ MAXSIZE := 5000000
 # callers (fmt.Errorf alone was 23,000). A plain go build does without.
 OURS    := github.com/lightning-db/lightning
 COLD    := fmt strings time $(addprefix $(OURS)/,cmd/lightning stress stress/expect verify/salvage internal/ui engine/vfs/faultfs)
-# Dependencies without what we never call, another 640,000: CONTRIBUTING.md.
+# Dependencies without what we never call, another 690,000: CONTRIBUTING.md.
 SLIM    := bin/slim/go.mod
 BUILD   := GOWORK=off CGO_ENABLED=0 $(GO) build -modfile=$(SLIM) -trimpath $(COLD:%=-gcflags=%=-l)
 LDFLAGS := -s -w -funcalign=16

@@ -25,7 +25,7 @@ var table = []module{
 			`strings.Map(func(r rune) rune { if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' { return r }; return '_' }, v)`),
 
 		// Groups of flags, required flags, and flags of parents before a command:
-		// none of our commands has any. Saved: SAVED1.
+		// none of our commands has any. Saved: 17,133.
 		drop("flag_groups.go"),
 		swap("command.go", "\tif err := c.ValidateRequiredFlags(); err != nil {\n\t\treturn err\n\t}\n\tif err := c.ValidateFlagGroups(); err != nil {\n\t\treturn err\n\t}\n", ""),
 		cut("command.go", "Command.ValidateRequiredFlags", "Command.Traverse"),
@@ -99,7 +99,7 @@ func charsetOf(locale string) string {
 		swap("zstd/encoder_options.go", "\tcase SpeedBetterCompression:\n\t\tif o.dict != nil {\n\t\t\treturn &betterFastEncoderDict{betterFastEncoder: betterFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}}\n\t\t}\n\t\treturn &betterFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}\n\tcase SpeedBestCompression:\n\t\treturn &bestFastEncoder{fastBase: fastBase{maxMatchOff: int32(o.windowSize), bufferReset: math.MaxInt32 - int32(o.windowSize*2), lowMem: o.lowMem}}\n", ""),
 
 		// Streams that goroutines decode, streams that are encoded, dictionaries.
-		// Who asks for such a stream gets an error. Saved: SAVED2.
+		// Who asks for such a stream gets an error. Saved: 24,544.
 		cut("zstd/decoder.go", "Decoder.startStreamDecoder"),
 		swap("zstd/decoder.go", "\tif o.concurrent == 1 {\n\t\treturn d.startSyncDecoder(r)\n\t}\n\n\td.current.output = make(chan decodeOutput, o.concurrent)\n\tctx, cancel := context.WithCancel(context.Background())\n\td.current.cancel = cancel\n\td.streamWg.Add(1)\n\tgo d.startStreamDecoder(ctx, r, d.current.output)\n\n\treturn nil\n",
 			"\tif o.concurrent != 1 {\n\t\td.current.err = errors.New(\"zstd: a stream needs WithDecoderConcurrency(1): built without others\")\n\t\td.current.flushed = true\n\t\treturn d.current.err\n\t}\n\treturn d.startSyncDecoder(r)\n"),
@@ -111,7 +111,7 @@ func charsetOf(locale string) string {
 		swap("zstd/enc_base.go", "\tif d != nil {\n\t\t// Set offsets (currently not used)\n\t\tfor i, off := range d.offsets {\n\t\t\te.blk.recentOffsets[i] = uint32(off)\n\t\t\te.blk.prevRecentOffsets[i] = e.blk.recentOffsets[i]\n\t\t}\n\t\t// Transfer litenc.\n\t\te.blk.dictLitEnc = d.litEnc\n\t\te.blk.coders.seedPrevFromDict(d)\n\t\te.hist = append(e.hist, d.content...)\n\t}\n", ""),
 
 		// One block by itself is encoded as if others could follow: the same
-		// bytes, and a second copy of the algorithm less. Saved: SAVED3.
+		// bytes, and a second copy of the algorithm less. Saved: 5,524.
 		swap("zstd/enc_dfast.go", "func (e *doubleFastEncoder) EncodeNoHist(blk *blockEnc, src []byte) {",
 			"func (e *doubleFastEncoder) EncodeNoHist(blk *blockEnc, src []byte) { e.Encode(blk, src) }; func (e *doubleFastEncoder) encodeNoHist(blk *blockEnc, src []byte) {"),
 
