@@ -3,7 +3,7 @@
 # Only Go and make are needed; `make race` also needs a C compiler.
 
 GO      ?= go
-BINARY  := bin/lightning
+BINARY  := $(if $(LINES),bin/lines/lightning,bin/lightning)
 # The stripped program stays below this many bytes: a promise of the product.
 MAXSIZE := 5000000
 
@@ -11,27 +11,60 @@ MAXSIZE := 5000000
 # begin at multiples of 16 bytes, not 32, and the small ones of these packages,
 # which no read or write of the database waits for, are not copied into their
 # callers (fmt.Errorf alone was 23,000). A plain go build does without.
-OURS    := github.com/lightning-db/lightning
-COLD    := fmt strings time $(addprefix $(OURS)/,cmd/lightning stress stress/expect verify/salvage internal/ui engine/vfs/faultfs)
-# Dependencies without what we never call, another 690,000: CONTRIBUTING.md.
-SLIM    := bin/slim/go.mod
-BUILD   := GOWORK=off CGO_ENABLED=0 $(GO) build -modfile=$(SLIM) -trimpath $(COLD:%=-gcflags=%=-l)
-LDFLAGS := -s -w -funcalign=16
+COLD    := fmt strings time $(addprefix l/,cmd/lightning shell stress stress/crash stress/expect stress/history verify/salvage engine/inspect internal/ui engine/vfs/faultfs) x/cobra x/pflag x/readline
+# What is built are copies, of dependencies without what we never call, by a linker
+# that leaves names and lines out (LINES=1: by that of Go): CONTRIBUTING.md.
+COPIES  := bin/slim/src/go.mod
+LINKER   = $(if $(LINES),,$(patsubst %,-toolexec=$(CURDIR)/%,$(shell ls bin/link.exe 2>/dev/null)))
+BUILD    = GOWORK=off CGO_ENABLED=0 $(GO) build -C bin/slim/src $(LINKER) -trimpath $(COLD:%=-gcflags=%=-l)
+LDFLAGS := $(if $(LINES),,-s -w) -funcalign=16 -X main.revision=$(shell git describe --always --dirty --exclude '*' 2>/dev/null)
+TOOLCHAIN := bin/toolchain-$(firstword $(shell $(GO) env GOVERSION GOROOT | cksum))
 
 TOOL := $(GO) tool -modfile=tools/go.mod
+# What the copies are made of. A folder changes when a file comes or goes.
+SOURCES = $(shell find $(filter-out bench bin docs man tools testdata,$(patsubst %/,%,$(wildcard */))) -name testdata -prune -o -name '*_test.go' -o \( -name '*.go' -o -name '*.s' -o -name '*.h' -o -type d \) -print)
 GOFILES = $(shell find . -name '*.go' -not -path './bin/*')
 
-.PHONY: help build demo test race lint vet fmt fmt-check generate generate-check fuzz size deps cross scripts bench bench-peers bench-check coverage clean check
+.PHONY: help build install uninstall trace demo test race lint vet fmt fmt-check generate generate-check fuzz torture size deps cross scripts bench bench-peers bench-check canaries coverage clean check
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: $(SLIM) ## build bin/lightning
-	$(BUILD) -ldflags "$(LDFLAGS)" -o $(BINARY) ./cmd/lightning
+# Where the copies do not compile, a plain build says why, in the sources.
+build: $(COPIES) ## build bin/lightning (LINES=1: bin/lines/lightning, unstripped)
+	@echo "build $(BINARY)"; \
+	$(BUILD) -ldflags "$(LDFLAGS)" -o $(CURDIR)/$(BINARY) ./cmd/lightning 2>bin/errors || { \
+		$(GO) build -o /dev/null ./cmd/lightning && cat bin/errors >&2; exit 1; }
 
-# It runs here, whatever the platform that is built for.
-$(SLIM): go.mod go.sum $(filter-out %_test.go,$(wildcard internal/slim/*.go))
+# It runs here, whatever the platform that is built for, as the linker does.
+$(COPIES): go.mod go.sum $(SOURCES) $(filter-out %_test.go,$(wildcard internal/slim/*.go)) $(TOOLCHAIN)
 	GOOS= GOARCH= GOWORK=off $(GO) run ./internal/slim
+
+# What was built is not built anew: root may have no Go. The folders are those in
+# which man and the shells look where PREFIX is /usr/local or /usr; ~/.local is
+# one, too, for all of them but zsh. PowerShell looks in none.
+PREFIX ?= /usr/local
+PLACE   = $(DESTDIR)$(PREFIX)
+install: ## install the program, its manual pages and completions (PREFIX=/usr/local, DESTDIR=)
+	@test -x "$(BINARY)" || $(MAKE) build
+	@for dir in bin share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d; do \
+		install -d "$(PLACE)/$$dir" || exit 1; done
+	install -m 755 "$(BINARY)" "$(PLACE)/bin/lightning"
+	install -m 644 man/*.1 "$(PLACE)/share/man/man1/"
+	install -m 644 completions/lightning.bash "$(PLACE)/share/bash-completion/completions/lightning"
+	install -m 644 completions/_lightning "$(PLACE)/share/zsh/site-functions/"
+	install -m 644 completions/lightning.fish "$(PLACE)/share/fish/vendor_completions.d/"
+
+uninstall: ## remove what make install puts there, with the same PREFIX and DESTDIR
+	cd "$(PLACE)" && rm -f bin/lightning $(addprefix share/,$(patsubst man/%,man/man1/%,$(wildcard man/*.1)) \
+		bash-completion/completions/lightning zsh/site-functions/_lightning fish/vendor_completions.d/lightning.fish)
+
+trace: ## put names and lines into the stack trace of a bin/lightning of these sources (make trace <FILE)
+	@$(MAKE) -s build LINES=1 >/dev/null && GOOS= GOARCH= $(GO) run ./internal/slim -trace bin/lines/lightning
+
+# Another Go has another linker.
+$(TOOLCHAIN):
+	@mkdir -p bin && rm -f bin/toolchain-* && touch $@
 
 demo: build ## build, and do the main job on real data: import, scan, verify, export, compare
 	@sh testdata/demo.sh $(BINARY)
@@ -42,9 +75,10 @@ test: ## run all tests
 scripts: build ## run the scripts of cmd/lightning with bin/lightning
 	LIGHTNING_BINARY=$(CURDIR)/$(BINARY) $(GO) test ./cmd/lightning -count=1 -run '^TestScripts$$'
 
-race: ## run all tests, the long ones shortened, under the race detector (needs a C compiler)
+# Without those that run the program command after command, which is its slow way.
+race: ## run the tests, the long ones shortened, under the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null || { echo "make race: the race detector needs a C compiler (gcc, or CC=...)" >&2; exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '^(TestScripts|TestGuides_CommandsRun|TestHardships)$$' ./...
 
 vet: ## go vet
 	$(GO) vet ./...
@@ -73,6 +107,9 @@ fuzz: ## run every fuzz test for a while (FUZZTIME=10s each)
 		done; \
 	done
 
+torture: build ## the test programme of docs/RELIABILITY.md, an hour on two cores (TORTURE="-run '^T6$$' -scale 0.02")
+	$(GO) run ./internal/torture $(TORTURE)
+
 size: build deps ## fail when the stripped binary has 5,000,000 bytes or more
 	@size=$$(wc -c < $(BINARY)); \
 	echo "$(BINARY): $$size bytes, $$(($(MAXSIZE) - size)) below the limit"; \
@@ -84,16 +121,16 @@ size: build deps ## fail when the stripped binary has 5,000,000 bytes or more
 # Go repeats what the linker said about a main package that it compiled the same
 # way, in make build, too: so here it is compiled in another.
 ABSENT := crypto/rand encoding/json flag log net regexp text/template
-deps: $(SLIM)
+deps: $(COPIES)
 	@for os in linux darwin; do \
-		packages=$$(GOWORK=off CGO_ENABLED=0 GOOS=$$os $(GO) list -modfile=$(SLIM) -deps ./cmd/lightning) || exit 1; \
+		packages=$$(GOWORK=off CGO_ENABLED=0 GOOS=$$os $(GO) list -C bin/slim/src -deps ./cmd/lightning) || exit 1; \
 		if echo "$$packages" | grep -xF $(ABSENT:%=-e %); then echo "make size: $$os: the packages above are back; see internal/slim/table.go" >&2; exit 1; fi; \
 	done
-	@$(BUILD) -gcflags=./cmd/lightning=-dwarf=false -ldflags=-dumpdep -o $(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
+	@$(BUILD) -gcflags=./cmd/lightning=-dwarf=false -ldflags=-dumpdep -o $(CURDIR)/$(BINARY).deps ./cmd/lightning 2>$(BINARY).dumpdep || { cat $(BINARY).dumpdep; exit 1; }
 	@if grep ReflectMethod $(BINARY).dumpdep; then echo "make size: the functions above call reflect methods by name" >&2; exit 1; fi
 	@rm -f $(BINARY).deps $(BINARY).dumpdep
 
-cross: $(SLIM) ## build for linux, darwin and windows, amd64 and arm64
+cross: $(COPIES) ## build for linux, darwin and windows, amd64 and arm64
 	@for os in linux darwin windows; do for arch in amd64 arm64; do \
 		echo "$$os/$$arch"; \
 		GOOS=$$os GOARCH=$$arch $(BUILD) -o /dev/null ./... || exit 1; \
@@ -113,6 +150,10 @@ bench-peers: ## compare with other databases, and write docs/PERFORMANCE.md (BEN
 
 bench-check: ## vet and test bench/, with the peers that need no C
 	cd bench && CGO_ENABLED=0 $(GO) vet ./... && CGO_ENABLED=0 $(GO) test -short ./...
+
+# Those whose names match CANARY=regexp; all take about five minutes.
+canaries: ## plant bugs, each of which a test must notice (CANARY=regexp)
+	$(GO) run ./internal/canary -run '$(CANARY)'
 
 # A statement counts as covered by whichever test runs it. COVERED are the
 # packages that are looked at, TESTED those whose tests are run.

@@ -93,7 +93,7 @@ func (db *DB) checkpointer() {
 		<-db.done
 		cancel()
 	}()
-	quiet := time.NewTicker(quietTime)
+	quiet := time.NewTicker(max(quietTime, db.opts.SyncInterval))
 	defer quiet.Stop()
 	var logged wal.LSN // at the last tick
 	var stuck uint64   // generation with which nothing more can be done
@@ -311,7 +311,9 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv
 	meta := p.Meta()
 	disk := make(map[kv.Keyspace]*space, len(g.wanted.byID))
 	var changed []*space
-	for id, sp := range g.wanted.byID {
+	// In their order: the same commits make the same file.
+	for _, sp := range g.wanted.list() {
+		id := sp.id
 		old := db.disk[id]
 		if old != nil {
 			sp = old
@@ -326,14 +328,14 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv
 		disk[id] = next
 	}
 	var dropped []kv.Keyspace
-	for id, sp := range db.disk {
-		if g.wanted.byID[id] != nil {
+	for _, sp := range (&spaces{byID: db.disk}).list() {
+		if g.wanted.byID[sp.id] != nil {
 			continue
 		}
 		if err := freeSpace(w, sp); err != nil {
 			return nil, meta, err
 		}
-		dropped = append(dropped, id)
+		dropped = append(dropped, sp.id)
 	}
 	catalog, err := writeCatalog(w, openCatalog(p, meta), changed, dropped)
 	if err == nil && g.ceiling > 0 {

@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -17,7 +15,7 @@ import (
 // memtable: so the order of sequence numbers, of the log and of the memtable
 // is one order. Under SyncNormal and SyncOff it is then visible. Under
 // SyncFull it leaves commitMu and waits until the log is durable past it; one
-// of those that wait syncs for all (group commit), and only then are they
+// of those that wait syncs for all (group.go), and only then are they
 // visible. A commit that failed before its record was written leaves nothing
 // behind; a failure after that ends writing (DB.fail).
 
@@ -25,6 +23,9 @@ import (
 func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 	if err := checkSizes(key, value); err != nil {
 		return err
+	}
+	if db.opts.Sync == SyncFull && len(key)+len(value) <= maxGrouped {
+		return db.commitInGroup(ks, kind, key, value)
 	}
 	hash := kv.Hash(key)
 	if err := db.beginCommit(false); err != nil {
@@ -45,6 +46,7 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 		end, err = db.log.Append(db.lastSeq+1, 1, db.scratch)
 	}
 	if err != nil {
+		defer db.commitMu.Unlock()
 		return db.appendFailed(err)
 	}
 	v.active.table.Put(ks, key, hash, value, kind, db.lastSeq+1)
@@ -98,6 +100,7 @@ func (db *DB) commitOnce(o *ops, check func(*version) error, anyway bool) error 
 	first := db.lastSeq + 1
 	end, err := db.log.Append(first, o.count, o.payload)
 	if err != nil {
+		defer db.commitMu.Unlock()
 		return db.appendFailed(err)
 	}
 	if err := db.apply(v, o, first); err != nil {
@@ -187,15 +190,8 @@ func (db *DB) beginCommit(anyway bool) error {
 			db.commitMu.Unlock()
 			return err
 		}
-		v := db.version.Load()
-		if !db.full(v) {
-			return nil
-		}
-		if len(v.frozen) < maxFrozen {
-			db.freeze(v)
-			return nil
-		}
-		if anyway {
+		if anyway || db.hasRoom(db.version.Load()) {
+			db.freezeFull()
 			return nil
 		}
 		db.commitMu.Unlock()
@@ -224,6 +220,17 @@ func (db *DB) lockCommit() {
 func (db *DB) full(v *version) bool {
 	return v.active.table.Bytes() >= db.opts.MemtableBytes ||
 		int64(db.log.End()-v.active.start) >= db.opts.MaxWALBytes/maxFrozen
+}
+
+// hasRoom reports whether a commit need not wait for a checkpoint.
+func (db *DB) hasRoom(v *version) bool { return len(v.frozen) < maxFrozen || !db.full(v) }
+
+// freezeFull freezes the active memtable if it is due and not too many are
+// frozen. The caller holds commitMu.
+func (db *DB) freezeFull() {
+	if v := db.version.Load(); db.full(v) && len(v.frozen) < maxFrozen {
+		db.freeze(v)
+	}
 }
 
 // freeze gives the version a new active memtable. The caller holds commitMu.
@@ -282,14 +289,13 @@ func (v *version) frozenOrNil() []*mem {
 	return v.frozen
 }
 
-// appendFailed ends a commit that the log did not take. Where the disk is full a
-// checkpoint may make room, by the log that it lets go. The caller holds
-// commitMu.
+// appendFailed is the error of a commit that the log did not take. Where the disk
+// is full a checkpoint may make room, by the log that it lets go. The caller
+// holds commitMu.
 func (db *DB) appendFailed(err error) error {
 	if v := db.version.Load(); isFull(err) && len(v.frozen) < maxFrozen && db.log.End() > v.active.start {
 		db.freeze(v)
 	}
-	db.commitMu.Unlock()
 	if errors.Is(err, wal.ErrFailed) {
 		return errorf("%w: %w", ErrCommitUnknown, db.fail(err))
 	}
@@ -320,109 +326,6 @@ func (db *DB) endCommit(count kv.Seq, end wal.LSN) error {
 	}
 	if err := db.waitDurable(end); err != nil {
 		return errorf("%w: %w", ErrCommitUnknown, err)
-	}
-	return nil
-}
-
-// durable is group commit. Of all that wait for the log to be durable one, the
-// leader, syncs for as many as it can: while it does, others gather for the
-// next sync, whose leader is one of them. When a sync ends, those it was for
-// are woken, and of the others only one.
-type durable struct {
-	mu      sync.Mutex
-	syncing bool
-	target  wal.LSN    // of the sync under way
-	riders  *sync.Cond // those that it is for
-	next    *sync.Cond // those that came too late for it
-	waiting int        // how many wait
-	company bool       // somebody waited when the last sync ended
-	synced  wal.LSN
-}
-
-func (d *durable) init() { d.riders, d.next = sync.NewCond(&d.mu), sync.NewCond(&d.mu) }
-
-// settle returns when nobody syncs. Nobody begins to where all is durable, or
-// the database has failed.
-func (d *durable) settle() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for d.syncing {
-		d.wait(d.next)
-	}
-	d.next.Signal() // the one who was woken in its place
-}
-
-// waitDurable returns when the log is durable up to end.
-func (db *DB) waitDurable(end wal.LSN) error {
-	d := &db.durable
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for d.synced < end {
-		if err := db.failed(); err != nil {
-			d.next.Broadcast() // nobody leads them any more
-			return err
-		}
-		switch {
-		case !d.syncing:
-			db.lead()
-		case end <= d.target:
-			d.wait(d.riders)
-		default:
-			d.wait(d.next)
-		}
-	}
-	return nil
-}
-
-func (d *durable) wait(c *sync.Cond) {
-	d.waiting++
-	c.Wait()
-	d.waiting--
-}
-
-// lead syncs the log for all whose records are in it. The caller holds
-// durable.mu, which is free meanwhile.
-func (db *DB) lead() {
-	d := &db.durable
-	company := d.company
-	d.syncing = true
-	d.mu.Unlock()
-	if company {
-		// Those that the last sync was for are about to commit again. They take
-		// microseconds to get here; without them they, and those that came
-		// during the last sync, would take turns for ever.
-		runtime.Gosched()
-	}
-	seq, spaces, lsn := db.logged()
-	d.mu.Lock()
-	d.target = lsn
-	d.riders, d.next = d.next, d.riders
-	d.mu.Unlock()
-	err := db.syncLog(seq, spaces)
-	d.mu.Lock()
-	d.syncing, d.target, d.company = false, 0, d.waiting > 0
-	if err == nil {
-		d.synced = max(d.synced, lsn)
-	}
-	d.riders.Broadcast()
-	d.next.Signal()
-}
-
-// logged is how far the log goes, and what will be visible when it is durable.
-func (db *DB) logged() (kv.Seq, *spaces, wal.LSN) {
-	db.commitMu.Lock()
-	defer db.commitMu.Unlock()
-	return db.lastSeq, db.spaces, db.log.End()
-}
-
-// syncLog makes durable all that is logged, and visible the operations up to
-// seq, which were logged before. One caller at a time: the leader.
-func (db *DB) syncLog(seq kv.Seq, spaces *spaces) error {
-	if _, err := db.log.Sync(); err != nil {
-		return db.fail(errorf("sync of the log: %w", err))
-	}
-	if db.opts.Sync == SyncFull {
-		db.show(seq, spaces)
 	}
 	return nil
 }

@@ -361,6 +361,7 @@ var scenarios = append([]scenario{
 	{name: "changes are held", setup: filled(10, 20), play: playChanges},
 	{name: "snapshots held over checkpoints", opts: engine.Options{CacheBytes: 1}, setup: filled(60, 40), play: playSnapshots},
 	{name: "group commit", setup: filled(5, 20), play: playGroup, crashOnly: true},
+	{name: "groups of puts", setup: filled(5, 20), play: playPuts, crashOnly: true},
 	{name: "conflicts", setup: filled(5, 20), play: playConflict},
 }, runScenarios...)
 
@@ -580,37 +581,77 @@ func playSnapshots(s *session) {
 	s.checkpoint()
 }
 
-// playGroup commits from several goroutines at once; the log tells afterwards
-// in which order.
+// playGroup commits from several goroutines at once.
 func playGroup(s *session) {
 	s.open()
 	if s.db == nil {
 		return
 	}
+	var work sync.WaitGroup
+	s.inAnyOrder(func(commit func(...edit)) {
+		for w := range 4 {
+			work.Go(func() {
+				for i := range 3 {
+					commit(put(keyOf(fmt.Sprint("w", w), i), valueOf("w", i, 200)), put(fmt.Sprint("writer ", w), fmt.Sprint(i)))
+				}
+			})
+		}
+		work.Wait()
+	})
+}
+
+// playPuts puts and deletes from eight goroutines while a sync is under way, so
+// that the next leader writes what all of them ask for.
+func playPuts(s *session) {
+	disk := &slowDisk{Injector: faultfs.Inject(s.fs)}
+	s.fs = disk
+	s.open()
+	if s.db == nil {
+		return
+	}
+	var work sync.WaitGroup
+	s.inAnyOrder(func(commit func(...edit)) {
+		for round := range 3 {
+			disk.syncs.Store(0)
+			disk.stopAtSync()
+			work.Go(func() { commit(put(fmt.Sprint("first ", round), "1")) })
+			s.settle()
+			for w := range 8 {
+				work.Go(func() {
+					if w == 7 {
+						commit(del(keyOf("k", round)))
+					} else {
+						commit(put(keyOf(fmt.Sprint("w", w), round), valueOf("w", round, 30*w)))
+					}
+				})
+			}
+			s.settle()
+			close(disk.release)
+			work.Wait()
+		}
+	})
+}
+
+// inAnyOrder lets play commit from several goroutines at once, with edits the
+// first of which is of a key of its own; the log tells afterwards in which order.
+func (s *session) inAnyOrder(play func(commit func(edits ...edit))) {
 	var mu sync.Mutex
 	outcomes := map[string]func(){}
-	var work sync.WaitGroup
 	db, first := s.db, s.hist.last().seq+1
 	changes, err := db.Changes(first)
 	s.check("changes", err)
-	for w := range 4 {
-		work.Go(func() {
-			for i := range 3 {
-				edits := []edit{put(fmt.Sprint("writer ", w), fmt.Sprint(i)), put(keyOf(fmt.Sprint("w", w), i), valueOf("w", i, 200))}
-				begun := s.now0()
-				err := applyEdits(db, edits)
-				s.check("commit", err)
-				acked := s.now0()
-				if err != nil {
-					acked = never
-				}
-				mu.Lock()
-				outcomes[edits[1].key] = func() { s.hist.add(edits, begun, acked) }
-				mu.Unlock()
-			}
-		})
-	}
-	work.Wait()
+	play(func(edits ...edit) {
+		begun := s.now0()
+		err := applyEdits(db, edits)
+		s.check("commit", err)
+		acked := s.now0()
+		if err != nil {
+			acked = never
+		}
+		mu.Lock()
+		outcomes[edits[0].key] = func() { s.hist.add(edits, begun, acked) }
+		mu.Unlock()
+	})
 	s.settle()
 	for {
 		c, err := changes.Next()
@@ -618,7 +659,7 @@ func playGroup(s *session) {
 			break
 		}
 		s.check("next change", err)
-		outcomes[string(c.Ops[1].Key)]()
+		outcomes[string(c.Ops[0].Key)]()
 	}
 	s.check("close changes", changes.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+	"github.com/lightning-db/lightning/internal/figure"
 )
 
 const (
@@ -16,6 +17,7 @@ const (
 	leastCrashes = 20_000 // states in one run of TestCrash
 	leastSecond  = 2_000  // in one run of TestCrash_InRecovery
 	leastKills   = 1_500  // in one run of TestCrash_KillThenPowerCut
+	crashLevels  = 2      // recoveries of recoveries that are crashed, at a larger scale
 )
 
 // Crash every scenario at every file operation, with several damages to what
@@ -26,7 +28,7 @@ const (
 //  2. What is there is what whole commits made, in their order, without holes.
 //  3. The database takes writes again and keeps them.
 func TestCrash(t *testing.T) {
-	crashEach(t, "crash states", leastCrashes, everyScenario, func(c *crashRun) {
+	crashEach(t, "states", "crash states", leastCrashes, everyScenario, func(c *crashRun) {
 		for n := c.first; n <= c.sim.Ops(); n++ {
 			for i, d := range faultfs.Damages(crashDamages, *faultSeed) {
 				if testing.Short() && i >= 3 {
@@ -42,12 +44,13 @@ func TestCrash(t *testing.T) {
 // Crash the recovery from a crash at each of its operations, and recover from
 // that. What the first recovery showed must be there for ever after.
 func TestCrash_InRecovery(t *testing.T) {
-	crashEach(t, "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
+	crashEach(t, "states", "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
 		step := max(1, (c.sim.Ops()-c.first)/3)
 		for n := c.first + 1; n <= c.sim.Ops(); n += step {
 			for _, d := range []faultfs.Damage{faultfs.None, faultfs.Random(*faultSeed + int64(n))} {
 				c.moment, c.damage = n, d
-				c.crashRecovery(c.sim.Image(n, d))
+				least, most := c.bounds()
+				c.crashRecovery(c.sim.Image(n, d), least, most, 1)
 			}
 		}
 	})
@@ -57,7 +60,7 @@ func TestCrash_InRecovery(t *testing.T) {
 // still has everything, and cut the power then: what the second shows and what
 // it acknowledges must be there, although the first had left it unsynced.
 func TestCrash_KillThenPowerCut(t *testing.T) {
-	crashEach(t, "kills before a power cut", leastKills, tellsOrder, func(c *crashRun) {
+	crashEach(t, "kills", "kills before a power cut", leastKills, tellsOrder, func(c *crashRun) {
 		for n := c.first; n < c.sim.Ops(); n++ {
 			c.states++
 			c.killThenCut(n)
@@ -66,8 +69,8 @@ func TestCrash_KillThenPowerCut(t *testing.T) {
 }
 
 // crashEach plays the scenarios and has each crashed by crash.
-func crashEach(t *testing.T, what string, least int, wanted func(*scenario) bool, crash func(*crashRun)) {
-	eachScenario(t, what, least, wanted, func(t *testing.T, sc *scenario) int {
+func crashEach(t *testing.T, figureName, what string, least int, wanted func(*scenario) bool, crash func(*crashRun)) {
+	eachScenario(t, figureName, what, least, wanted, func(t *testing.T, sc *scenario) int {
 		c := playForCrash(t, sc)
 		crash(c)
 		return c.states
@@ -135,8 +138,8 @@ func (c *crashRun) fail(doing string, err error) {
 	c.t.Helper()
 	trace := c.sim.Trace()
 	from := max(0, c.moment-12)
-	c.t.Fatalf("crash after operation %d with %v%s: %s: %v\nthe operations before it:\n  %s\nrepeat: go test ./engine -run '^%s$' -fault.seed=%d",
-		c.moment, c.damage, c.inside, doing, err, strings.Join(trace[from:c.moment], "\n  "), c.t.Name(), *faultSeed)
+	c.t.Fatalf("crash after operation %d with %v%s: %s: %v\nthe operations before it:\n  %s\nrepeat: %s",
+		c.moment, c.damage, c.inside, doing, err, strings.Join(trace[from:c.moment], "\n  "), again(c.t))
 }
 
 // opts are those of the scenario, on the disk.
@@ -196,19 +199,20 @@ func (c *crashRun) reopen(disk *vfs.Mem, kill bool) {
 }
 
 // crashRecovery opens what the crash left on a disk of its own, and crashes
-// that at every operation.
-func (c *crashRun) crashRecovery(disk *vfs.Mem) {
+// that at every operation. At a larger scale it goes on from one of those
+// crashes, in the middle, to crash the recovery from it too: the second level.
+func (c *crashRun) crashRecovery(disk *vfs.Mem, least, most, level int) {
 	c.t.Helper()
 	sim := faultfs.NewSimFrom(disk)
-	least, most := c.bounds()
 	db, shown := c.open(sim, least, most)
 	ops := sim.Ops()
 	sim.StopAt(ops + 1)
 	_ = db.Close()
+	before := c.inside
 	for m := range ops + 1 {
 		for _, d := range []faultfs.Damage{faultfs.All, faultfs.Random(*faultSeed + int64(m))} {
 			c.states++
-			c.inside = fmt.Sprintf(", and its recovery after operation %d with %v", m, d)
+			c.inside = fmt.Sprintf("%s, and its recovery after operation %d with %v", before, m, d)
 			least, most := least, most
 			if m == ops {
 				least, most = shown, shown
@@ -217,7 +221,10 @@ func (c *crashRun) crashRecovery(disk *vfs.Mem) {
 			if err := again.Close(); err != nil {
 				c.fail("close", err)
 			}
+			if figure.Scale() > 1 && level < crashLevels && m == ops/2 {
+				c.crashRecovery(sim.Image(m, d), least, most, level+1)
+			}
 		}
 	}
-	c.inside = ""
+	c.inside = before
 }

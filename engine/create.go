@@ -221,10 +221,7 @@ func (db *DB) removeLeftovers() error {
 // takeLock takes the place of the one writing process, waiting for it as long
 // as the options say.
 func (db *DB) takeLock() error {
-	holder := fmt.Sprintf("pid %d", os.Getpid())
-	if db.opts.Holder != "" {
-		holder += " (" + db.opts.Holder + ")"
-	}
+	holder := holderText(db.opts.Holder)
 	deadline := time.Now().Add(db.opts.LockWait)
 	for {
 		lock, err := db.fs.Lock(db.path(lockName), holder)
@@ -240,4 +237,13 @@ func (db *DB) takeLock() error {
 		}
 		time.Sleep(min(20*time.Millisecond, time.Until(deadline)))
 	}
+}
+
+// holderText is what a lock says of this process.
+func holderText(name string) string {
+	text := fmt.Sprintf("pid %d", os.Getpid())
+	if name != "" {
+		text += " (" + name + ")"
+	}
+	return text
 }

@@ -247,3 +247,132 @@ func ExampleDB_Changes() {
 	fmt.Printf("%d %s=%s\n", c.Seq, c.Ops[0].Key, c.Ops[0].Value)
 	// Output: 1 k=v
 }
+
+func ExampleDB_Begin() {
+	dir, remove := tempDir()
+	defer remove()
+	ctx := context.Background()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	key := []byte("k")
+	tx, err := db.Begin(engine.TxOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback() // does nothing after Commit
+	if _, err := tx.Has(key); err != nil {
+		log.Fatal(err)
+	}
+	if err := db.Put(key, []byte("from elsewhere")); err != nil {
+		log.Fatal(err)
+	}
+	if err := tx.Put(key, []byte("from here")); err != nil {
+		log.Fatal(err)
+	}
+	// It has read what another commit has changed since: begin anew. Update
+	// does so by itself.
+	fmt.Println(errors.Is(tx.Commit(ctx), engine.ErrConflict))
+	// Output: true
+}
+
+func ExampleDB_MultiGet() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Put([]byte("a"), []byte("1")); err != nil {
+		log.Fatal(err)
+	}
+	values, err := db.MultiGet([]byte("a"), []byte("b"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%q %v\n", values[0], values[1] == nil)
+	// Output: "1" true
+}
+
+func ExampleDB_AppendValue() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	for _, key := range []string{"a", "b"} {
+		if err := db.Put([]byte(key), []byte("value of "+key)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	var buffer []byte // one for all reads
+	for _, key := range []string{"a", "b"} {
+		buffer, err = db.AppendValue(buffer[:0], []byte(key))
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s\n", buffer)
+	}
+	// Output:
+	// value of a
+	// value of b
+}
+
+func ExampleDB_Refresh() {
+	dir, remove := tempDir()
+	defer remove()
+	path := filepath.Join(dir, "my.db")
+	writer, err := engine.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer writer.Close()
+
+	// Mostly in another process.
+	reader, err := engine.Open(path, &engine.Options{ReadOnly: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer reader.Close()
+
+	if err := writer.Put([]byte("k"), []byte("v")); err != nil {
+		log.Fatal(err)
+	}
+	before, err := reader.Has([]byte("k"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := reader.Refresh(); err != nil {
+		log.Fatal(err)
+	}
+	after, err := reader.Has([]byte("k"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(before, after)
+	// Output: false true
+}
+
+func ExampleLockedError() {
+	dir, remove := tempDir()
+	defer remove()
+	path := filepath.Join(dir, "my.db")
+	db, err := engine.Open(path, &engine.Options{Holder: "the example"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	// At once, or after Options.LockWait.
+	_, err = engine.Open(path, nil)
+	if locked, ok := errors.AsType[*engine.LockedError](err); ok {
+		fmt.Println(locked.Holder == fmt.Sprintf("pid %d (the example)", os.Getpid()))
+	}
+	// Output: true
+}

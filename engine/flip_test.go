@@ -98,13 +98,20 @@ func specimenEdits() []edit {
 
 // uncleanSpecimen is a database that was killed, with commits in its log.
 func uncleanSpecimen(t testing.TB) *specimen {
+	sp, _ := uncleanOf(t, 30, 6)
+	return sp
+}
+
+// uncleanOf is one with so many entries in its tree, and so many commits and
+// some more in its log, and the disk that it was made on.
+func uncleanOf(t testing.TB, entries, commits int) (*specimen, *faultfs.Sim) {
 	t.Helper()
 	sim := faultfs.NewSim()
 	s := &session{t: t, fs: sim, opts: small(full), hist: newHistory(), still: true}
 	s.open()
-	s.apply(entriesOf("k", 30, 40)...)
+	s.apply(entriesOf("k", entries, 40)...)
 	s.checkpoint()
-	s.fill("u", 6, 50)
+	s.fill("u", commits, 50)
 	s.create("late", nil)
 	s.apply(put("a", "1").in("late"), del("k00003"), delRange("k00010", "k00013"))
 	s.put("last", valueOf("v", 1, 300))
@@ -117,12 +124,15 @@ func uncleanSpecimen(t testing.TB) *specimen {
 			sp.lastLog, sp.lastOff, sp.lastEnd = name, off, off+n
 		}
 	}
-	return sp
+	return sp, sim
 }
 
 // runsSpecimen is a closed database with two sorted runs in front of its tree,
 // with tombstones and a value of an extent of its own.
-func runsSpecimen(t testing.TB) *specimen {
+func runsSpecimen(t testing.TB) *specimen { return runsOf(t, 40) }
+
+// runsOf is one with so many entries in its tree.
+func runsOf(t testing.TB, entries int) *specimen {
 	t.Helper()
 	o := runOptions
 	o.MemtableBytes = 2 << 10
@@ -130,7 +140,7 @@ func runsSpecimen(t testing.TB) *specimen {
 		disk := vfs.NewMem()
 		s := &session{t: t, fs: disk, opts: small(o), hist: newHistory(), still: true}
 		s.open()
-		s.apply(entriesOf("k", 40, 100)...)
+		s.apply(entriesOf("k", entries, 100)...)
 		s.checkpoint()
 		for round := range 2 {
 			var edits []edit

@@ -17,6 +17,7 @@ import (
 	"github.com/lightning-db/lightning/engine/internal/wal"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+	"github.com/lightning-db/lightning/verify"
 )
 
 type stream struct {
@@ -334,6 +335,8 @@ func TestRecovery_KeyspaceThatCannotBe(t *testing.T) {
 		"a page size of 0":        {create(7, "x", 0, 0), false},
 		"a page size of 2^31":     {create(7, "x", 0, 1<<31), false},
 		"a page size of 5000":     {create(7, "x", 0, 5000), false},
+		"a control character":     {create(7, "a\nb", 0, 4096), false},
+		"a name that is no text":  {create(7, "a\xff", 0, 4096), false},
 		"a long name":             {create(7, strings.Repeat("n", 256), 0, 4096), false},
 		"the default one's name":  {create(7, "", 0, 4096), false},
 		"a name that is taken":    {create(7, "there", 0, 4096), false},
@@ -357,6 +360,10 @@ func TestRecovery_KeyspaceThatCannotBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		appendToLog(t, fs, c.ops...)
+		report, err := verify.Run(context.Background(), dbDir, verify.Options{FS: fs})
+		if err != nil || report.OK != c.fits || !c.fits && (len(report.Findings) != 1 || report.Findings[0].Invariant != "W6") {
+			t.Errorf("%s: verify: %v, %+v", what, err, report.Findings)
+		}
 		db, err = open()
 		if !c.fits {
 			if !errors.Is(err, engine.ErrCorrupt) {
@@ -393,7 +400,7 @@ func TestRestore_NamesNoFiles(t *testing.T) {
 		}
 		for _, file := range disk.Names() {
 			switch rest := strings.TrimPrefix(file, "/dir/db/"); rest {
-			case "btree.db", "wal/0000000000000001.log":
+			case "btree.db", "wal/0000000000000001.log", "LOCK":
 			default:
 				t.Errorf("%q: made %s", name, file)
 			}

@@ -224,6 +224,15 @@ func (it *Iterator) value() []byte {
 	return value
 }
 
+// ValueSize returns the size of the current value in bytes, 0 nowhere. A value
+// that is stored outside its leaf is not read for it.
+func (it *Iterator) ValueSize() int {
+	if it.entry.Overflow {
+		return it.src.ValueLen()
+	}
+	return len(it.entry.Value)
+}
+
 // nowhere is where an iterator stands that stands on no entry.
 var nowhere kv.Entry
 

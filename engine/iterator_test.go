@@ -120,7 +120,7 @@ func randomMoves(rnd *rand.Rand, db *engine.DB, now *commit) error {
 			if !here {
 				break
 			}
-			if string(it.Key()) != keys[at] || string(it.Value()) != contents[keys[at]] {
+			if it.ValueSize() != len(contents[keys[at]]) || string(it.Key()) != keys[at] || string(it.Value()) != contents[keys[at]] {
 				return fmt.Errorf("in [%q, %q) with %v: %q = %.40q, want %q = %.40q", o.Start, o.End, own, it.Key(), it.Value(), keys[at], contents[keys[at]])
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/internal/figure"
 )
 
 var (
@@ -36,8 +37,10 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		*modelOps /= 10
 	}
-	t.Logf("%d runs of %d operations", modelRuns, *modelOps)
-	for i := range modelRuns {
+	runs := figure.Times(modelRuns)
+	t.Logf("%d runs of %d operations", runs, *modelOps)
+	figure.Log(t, "operations", runs**modelOps)
+	for i := range runs {
 		seed := uint64(i + 1)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
@@ -486,7 +489,7 @@ func (m *modelRun) wander(it *engine.Iterator, keys []string, c content) {
 		if ok != (want >= 0) {
 			m.fail("iterator: moved: %v, %v; want entry %d of %d", ok, it.Err(), want, len(keys))
 		}
-		if ok && (string(it.Key()) != keys[want] || string(it.Value()) != c[keys[want]]) {
+		if ok && (it.ValueSize() != len(c[keys[want]]) || string(it.Key()) != keys[want] || string(it.Value()) != c[keys[want]]) {
 			m.fail("iterator: at %q, want %q", it.Key(), keys[want])
 		}
 	}

@@ -375,7 +375,7 @@ func TestRestore_NeverOverwrites(t *testing.T) {
 func TestOpen_ReplaysIntoMemtablesOfTheirSize(t *testing.T) {
 	const memtable = 1 << 20
 	disk := vfs.NewMem()
-	db := open(t, "db", engine.Options{FS: disk, Sync: engine.SyncOff, SegmentBytes: 1 << 20})
+	db := open(t, "db", engine.Options{FS: disk, Sync: engine.SyncOff, SegmentBytes: 1 << 20, MemtableBytes: 64 << 20})
 	want := map[string]string{}
 	put := func(ks *engine.Keyspace, i, round int) {
 		key, value := fmt.Sprintf("%s/%06d", ks.Name(), i*7919%20_000), fmt.Sprintf("%0200d", round)

@@ -98,7 +98,9 @@ type Options struct {
 	// Sync is what a commit waits for. Default: SyncFull.
 	Sync SyncMode
 	// SyncInterval is the longest time that SyncNormal leaves a commit
-	// unsynced. Default: 100 ms.
+	// unsynced. What is done while little is written, to settle and to shrink
+	// the file, begins after as long, and after a second at least. Default:
+	// 100 ms.
 	SyncInterval time.Duration
 	// CacheBytes is the limit of the cache of nodes and large values, and of
 	// copies of the entries that are read often, which take up to a
@@ -110,9 +112,11 @@ type Options struct {
 	// before writers do, so memtables take up to three times this, and what the
 	// last commit made them larger. Recovery, and a read-only database, hold in
 	// memtables all of the log that is not in the tree: what those of the process
-	// that wrote it held, whatever this says here. Default: an eighth of CacheBytes, from 8 to 32 MiB, so that
-	// the memory of the whole process follows CacheBytes: with 64 MiB it stays
-	// below 256 MiB. Larger ones make random writes into a large database faster.
+	// that wrote it held, whatever this says here. Default: an eighth of
+	// CacheBytes, from 8 to 32 MiB, so that the memory of the whole process
+	// follows CacheBytes: with 64 MiB, putting and reading 10,000,000 keys took
+	// from 250 to 340 MiB. Larger ones make random writes into a large database
+	// faster.
 	MemtableBytes int64
 	// MaxWALBytes is how much log may gather before a checkpoint. It bounds
 	// the time that recovery takes. Default: 256 MiB.

@@ -43,22 +43,36 @@ func remove(fsys vfs.FS, dir string) error {
 // removeDatabase removes a database that was being made: only files that are
 // ours.
 func removeDatabase(fsys vfs.FS, dir string) error {
-	names, err := fsys.List(dir)
+	_, err := clearDatabase(fsys, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if err == nil {
+		err = fsys.Remove(filepath.Join(dir, lockName))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	return fsys.Remove(dir)
+}
+
+// clearDatabase removes what is ours but for the lock, and returns the names of
+// what is not.
+func clearDatabase(fsys vfs.FS, dir string) (foreign []string, err error) {
+	names, err := fsys.List(dir)
 	for _, name := range names {
 		if name == walName {
 			err = removeLog(fsys, filepath.Join(dir, name))
+		} else if name == lockName {
+			continue
 		} else if name == treeName || ours(name) {
 			err = fsys.Remove(filepath.Join(dir, name))
+		} else {
+			foreign = append(foreign, name)
 		}
 		if err != nil {
-			return err
+			break
 		}
 	}
-	return fsys.Remove(dir)
+	return foreign, err
 }

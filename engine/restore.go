@@ -29,44 +29,74 @@ const restoreSuffix = ".restoring"
 // ErrExists. The database is made beside it, under another name, checked
 // against the stream's checksums to its end, made durable, and only then gets
 // its name: a restore that fails or is killed leaves no database there. What
-// such a restore left behind is replaced by the next one.
+// such a restore left behind is replaced by the next one; while one is under way
+// another of the same dir gets ErrLocked.
 func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (BackupInfo, error) {
-	fsys := vfs.FS(nil)
-	if o != nil {
-		fsys = o.FS
-	}
-	if fsys == nil {
-		fsys = vfs.OS()
-	}
-	info, err := restore(orBackground(ctx), fsys, r, filepath.Clean(dir))
+	info, err := restore(orBackground(ctx), o.fs(), r, filepath.Clean(dir))
 	return info, wrap("restore "+dir, err)
 }
 
-func restore(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupInfo, error) {
-	if _, err := fsys.Stat(dir); err == nil {
-		return BackupInfo{}, ErrExists
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return BackupInfo{}, err
+func (o *RestoreOptions) fs() vfs.FS {
+	if o == nil || o.FS == nil {
+		return vfs.OS()
 	}
-	tmp := dir + restoreSuffix
-	if err := removeDatabase(fsys, tmp); err != nil {
-		return BackupInfo{}, err
-	}
-	if err := fsys.Mkdir(tmp); err != nil {
-		return BackupInfo{}, err
-	}
-	info, err := restoreInto(ctx, fsys, r, tmp)
-	if err == nil {
-		err = fsys.Rename(tmp, dir)
-	}
-	if err != nil {
-		_ = removeDatabase(fsys, tmp)
-		return info, err
-	}
-	return info, fsys.SyncDir(filepath.Dir(dir))
+	return o.FS
 }
 
-func restoreInto(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupInfo, error) {
+func restore(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupInfo, error) {
+	var info BackupInfo
+	err := assemble(fsys, dir, func(p *pager.Pager) (err error) {
+		info, err = restoreTrees(ctx, p, r)
+		return err
+	})
+	return info, err
+}
+
+// assemble makes the database dir, which must not exist, of the generation that
+// fill commits. It has another name until it is whole and durable, and is locked
+// so long: of two who make the same one the second gets a *LockedError.
+func assemble(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
+	if _, err := fsys.Stat(dir); err == nil {
+		return ErrExists
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	tmp := dir + restoreSuffix
+	if err := fsys.Mkdir(tmp); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	lock, err := fsys.Lock(filepath.Join(tmp, lockName), holderText(""))
+	if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
+		return &LockedError{Path: tmp, Holder: locked.Holder}
+	}
+	if err != nil {
+		return err
+	}
+	foreign, err := clearDatabase(fsys, tmp)
+	if err == nil && len(foreign) > 0 {
+		err = &fs.PathError{Op: "replace", Path: filepath.Join(tmp, foreign[0]), Err: fs.ErrExist}
+	}
+	if err == nil {
+		err = assembleIn(fsys, tmp, fill)
+	}
+	if err == nil {
+		if err = fsys.Rename(tmp, dir); errors.Is(err, fs.ErrPermission) {
+			_ = lock.Close() // Windows renames no directory in which a file is open
+			err = fsys.Rename(tmp, dir)
+		}
+	}
+	if err != nil {
+		_, _ = clearDatabase(fsys, tmp)
+	}
+	_ = lock.Close()
+	if err != nil {
+		_ = removeDatabase(fsys, tmp)
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(dir))
+}
+
+func assembleIn(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
 	meta := pager.Meta{
 		UUID:         newUUID(),
 		PageSize:     4096,
@@ -78,38 +108,46 @@ func restoreInto(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (Bac
 	}
 	p, err := pager.Create(fsys, filepath.Join(dir, treeName), meta, pager.Options{CacheBytes: 1 << 20})
 	if err != nil {
-		return BackupInfo{}, err
+		return err
 	}
-	info, err := restoreTrees(ctx, p, r)
+	err = fill(p)
 	if e := p.Close(); err == nil {
 		err = e
 	}
 	if err != nil {
-		return info, err
+		return err
 	}
 	log, err := wal.Create(wal.Options{FS: fsys, Dir: filepath.Join(dir, walName), UUID: meta.UUID}, firstLSN)
 	if err != nil {
-		return info, err
+		return err
 	}
 	if err := log.Close(true); err != nil {
-		return info, err
+		return err
 	}
-	return info, fsys.SyncDir(dir)
+	return fsys.SyncDir(dir)
 }
 
 // restoreTrees writes the keyspaces of a stream as one generation.
-func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (BackupInfo, error) {
+func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (info BackupInfo, err error) {
+	return info, buildTrees(ctx, p, func(meta *pager.Meta, add func(*space, *entryReader) error) error {
+		info, err = readStream(ctx, r, func(h streamHeader) error {
+			meta.Seq = kv.Seq(h.seq)
+			return nil
+		}, add)
+		return err
+	})
+}
+
+// buildTrees writes the keyspaces that fill adds as one generation.
+func buildTrees(ctx context.Context, p *pager.Pager, fill func(meta *pager.Meta, add func(*space, *entryReader) error) error) error {
 	w, err := p.Begin(p.Meta().Gen)
 	if err != nil {
-		return BackupInfo{}, err
+		return err
 	}
 	meta := p.Meta()
 	meta.Gen = w.Gen()
 	var list []*space
-	info, err := readStream(ctx, r, func(h streamHeader) error {
-		meta.Seq = kv.Seq(h.seq)
-		return nil
-	}, func(sp *space, entries *entryReader) error {
+	err = fill(&meta, func(sp *space, entries *entryReader) error {
 		tree, stats, err := btree.Merge(ctx.Err, w, btree.Open(p, node.Ref{}, sp.config), entries, nil)
 		if err != nil {
 			return err
@@ -125,17 +163,18 @@ func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (BackupInfo,
 	}
 	if err != nil {
 		w.Abort()
-		return info, err
+		return err
 	}
 	meta.Catalog = catalog.Root()
-	return info, w.Commit(meta, false)
+	return w.Commit(meta, false)
 }
 
-// entryReader is the cursor over the entries of one keyspace in a stream. It
-// only goes forward. It checks that keys increase.
+// entryReader is the cursor over the entries of one keyspace in a stream, or
+// those that source returns. It only goes forward. It checks that keys increase.
 type entryReader struct {
 	ctx    context.Context
 	stream *streamReader
+	source func() (key, value []byte, err error) // instead of a stream
 	count  uint64
 
 	rest       []byte // of the current block
@@ -161,6 +200,9 @@ func (c *entryReader) Next() bool {
 		return c.fail(c.ctx.Err())
 	}
 	c.last = append(c.last[:0], c.key...)
+	if c.source != nil {
+		return c.load()
+	}
 	if len(c.rest) == 0 && !c.nextBlock() {
 		return false
 	}

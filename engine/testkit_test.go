@@ -16,6 +16,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+	"github.com/lightning-db/lightning/internal/figure"
 	"github.com/lightning-db/lightning/verify"
 )
 
@@ -40,6 +41,7 @@ type session struct {
 
 	db      *engine.DB // nil while it is closed, or could not be opened
 	faulty  bool       // calls may fail
+	drops   bool       // a sync that fails takes what was not synced with it
 	still   bool       // it is not in a bubble, where settle could wait
 	lied    error      // the first thing that no error excuses
 	unknown int        // commits whose outcome is not known
@@ -77,15 +79,23 @@ func (s *session) open() {
 	}
 	s.db = db
 	n := len(s.hist.commits) - 1
-	if s.unknown > 0 { // it shows now what became of them
-		k, err := s.hist.find(db, n-s.unknown, n)
+	if least := s.least(); least < n { // it shows now what became of the others
+		k, err := s.hist.find(db, least, n)
 		if errors.Is(err, errWrong) {
 			s.lie("reopened: %w", err)
 		}
-		s.hist.commits = s.hist.commits[:max(k, n-s.unknown)+1]
+		s.hist.commits = s.hist.commits[:max(k, least)+1]
 		s.unknown, n = 0, len(s.hist.commits)-1
 	}
 	s.hist.durable = append(s.hist.durable, mark{s.now0(), n}) // F6: what was shown stays
+}
+
+// least is how many commits the next process must find.
+func (s *session) least() int {
+	if s.drops {
+		return s.hist.durableBy(s.now0(), s.opts.Sync)
+	}
+	return len(s.hist.commits) - 1 - s.unknown
 }
 
 // close closes the database, after which all that was acknowledged is durable.
@@ -326,14 +336,16 @@ func everyScenario(*scenario) bool { return true }
 func tellsOrder(sc *scenario) bool { return !sc.crashOnly }
 
 // eachScenario runs the wanted scenarios, each in a test of its own, and counts
-// the cases that try came to. There must be least of them when all have run.
-func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) bool, try func(*testing.T, *scenario) int) {
+// the cases that try came to. There must be least of them, times the scale, when
+// all have run.
+func eachScenario(t *testing.T, figureName, what string, least int, wanted func(*scenario) bool, try func(*testing.T, *scenario) int) {
 	warmUp()
+	least = figure.Times(least)
 	var cases, done atomic.Int64
 	all := 0
 	t.Run("in", func(t *testing.T) {
-		for i := range scenarios {
-			sc := &scenarios[i]
+		for _, sc := range allScenarios() {
+			sc := &sc
 			if !wanted(sc) {
 				continue
 			}
@@ -349,9 +361,16 @@ func eachScenario(t *testing.T, what string, least int, wanted func(*scenario) b
 	})
 	n := int(cases.Load())
 	t.Logf("%d %s (seed %d)", n, what, *faultSeed)
+	figure.Log(t, "scenarios", int(done.Load()))
+	figure.Log(t, figureName, n)
 	if int(done.Load()) == all && n < least && !testing.Short() {
 		t.Errorf("%d %s, want at least %d", n, what, least)
 	}
+}
+
+// again is the line that repeats a test.
+func again(t testing.TB) string {
+	return fmt.Sprintf("%sgo test ./engine -run '^%s$' -fault.seed=%d", figure.Env(), t.Name(), *faultSeed)
 }
 
 // prepare runs a scenario's setup and returns the disk that it leaves.

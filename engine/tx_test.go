@@ -227,7 +227,8 @@ func TestTx_ConflictAcrossAFreeze(t *testing.T) {
 	put := func(key string, size int) {
 		n := db.Stats().Commits
 		wg.Go(func() {
-			if err := db.Put([]byte(key), make([]byte, size)); err != nil {
+			b := db.NewBatch() // which is logged at once, when a Put waits for a leader
+			if err := errors.Join(b.Put([]byte(key), make([]byte, size)), db.Apply(context.Background(), b)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -439,6 +440,26 @@ func TestTx_SeesItsOwnWrites(t *testing.T) {
 		tx.Rollback()
 	}
 	closeDB(t, db)
+}
+
+// Of several writes on one key the last one shows, also while there are few.
+func TestTx_SeesItsLastWrite(t *testing.T) {
+	db := openMem(t, engine.Options{})
+	tx := begin(t, db, engine.Serializable)
+	defer tx.Rollback()
+	for _, value := range []string{"1", "2", "", "3"} { // "": deleted
+		err := tx.Put([]byte("k"), []byte(value))
+		if value == "" {
+			err = tx.Delete([]byte("k"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := tx.Get([]byte("k"))
+		if string(have) != value || (err == nil) != (value != "") {
+			t.Errorf("%q, %v; want %q", have, err, value)
+		}
+	}
 }
 
 // No commit writes to a keyspace that is gone, whatever the operation and

@@ -13,6 +13,10 @@ import (
 // Options bound an export.
 type Options struct {
 	Start, End []byte // half-open; nil is no bound
+	// Match chooses entries; nil takes all.
+	Match func(key, value []byte) (bool, error)
+	// Before is the result of what was exported before, which this one is added to.
+	Before Result
 	// Report is called with the result so far now and then.
 	Report func(Result)
 }
@@ -30,9 +34,18 @@ const interval = 1024
 // Run writes the entries of a snapshot in the order of their keys, and closes
 // the writer when all of them are written.
 func Run(ctx context.Context, s engine.Reader, w dump.Writer, o Options) (Result, error) {
-	var res Result
+	res := o.Before
 	var err error
 	for key, value := range s.Scan(o.Start, o.End) {
+		if o.Match != nil {
+			ok, matchErr := o.Match(key, value)
+			if err = matchErr; err != nil {
+				break
+			}
+			if !ok {
+				continue
+			}
+		}
 		if err = w.Write(key, value); err != nil {
 			break
 		}

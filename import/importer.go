@@ -26,6 +26,15 @@ type Options struct {
 	// a JSON object, or the field value of a file without Key.
 	Value string
 
+	// Conflict says what becomes of a record whose key has a value already, by an
+	// earlier record of the file too: skip passes it over, error makes it a bad
+	// one, and anything else replaces the value. A dry run does not look.
+	Conflict string
+
+	// Resume, where not nil, goes on behind the records that an earlier import of
+	// the same file committed, and keeps what makes that possible until Forget.
+	Resume *Resume
+
 	// BatchRecords is how many records are committed together. Default: 10,000.
 	BatchRecords int
 	// Rejected is called with each bad record, and the import goes on unless
@@ -45,6 +54,8 @@ type Result struct {
 	Read      int64 // good and bad
 	Committed int64
 	Rejected  int64
+	Skipped   int64 // good, but their keys were there
+	Resumed   int64 // not in Read: an earlier import dealt with them
 	Bytes     int64 // of keys and values committed
 }
 
@@ -58,9 +69,11 @@ const syncInterval = time.Second
 // A Target is where records go. Open is called once the first good record has
 // been read, or the input has ended without an error and a bad record: an import
 // that comes to nothing creates no database and takes no lock. It is called
-// again for the next file, and returns the same.
+// again for the next file, and returns the same. Space returns the keyspace for
+// the records of a file that are in one of that name.
 type Target interface {
 	Open() (*engine.DB, *engine.Keyspace, error)
+	Space(name string) (*engine.Keyspace, error)
 }
 
 // Check says what is wrong with the options where no record of the file can be
@@ -82,7 +95,13 @@ func Run(ctx context.Context, target Target, r dump.Reader, o Options) (Result, 
 		o.BatchRecords = 10_000
 	}
 	j := &job{ctx: context.WithoutCancel(ctx), target: target, o: o, synced: time.Now()}
-	err := j.read(ctx, r)
+	var err error
+	if o.Resume != nil {
+		err = j.load()
+	}
+	if err == nil {
+		err = j.read(ctx, r)
+	}
 	if err == nil && j.result.Rejected == 0 {
 		err = j.open()
 	}
@@ -99,12 +118,19 @@ type job struct {
 	o      Options
 	db     *engine.DB
 	batch  *engine.Batch // nil until the target is open, and in a dry run
-	failed bool          // a commit has failed; its error is the one to return
+	main   *engine.Keyspace
+	places map[string]*place // by the keyspace that the file names
+	failed bool              // a commit has failed; its error is the one to return
 
 	result  Result
 	pending int64 // records in the batch
 	loose   int64 // records committed, but not counted until a Sync
 	synced  time.Time
+
+	// With Resume: how far the reader is, how far what is read is good, how far
+	// an earlier import came, and the batch for it.
+	at, good, until progress
+	progress        *engine.Batch
 
 	key, value []byte
 }
@@ -116,7 +142,27 @@ func (j *job) read(ctx context.Context, r dump.Reader) error {
 		}
 		record, err := r.Read()
 		if err == io.EOF {
+			if j.at.records < j.until.records {
+				return errChanged
+			}
 			return nil
+		}
+		bad, ok := errors.AsType[*dump.RowError](err)
+		if j.o.Resume != nil && (ok || err == nil) {
+			var source []byte
+			space := ""
+			if ok {
+				source = bad.Source
+			} else {
+				source, space = record.Source, record.Space
+			}
+			done, err := j.passed(source, space)
+			if err != nil {
+				return err
+			}
+			if done {
+				continue
+			}
 		}
 		if err == nil {
 			err = j.add(record)
@@ -130,6 +176,7 @@ func (j *job) read(ctx context.Context, r dump.Reader) error {
 		if err != nil {
 			return err
 		}
+		j.good = j.at
 		if j.pending >= int64(j.o.BatchRecords) || j.batch != nil && j.batch.Bytes() >= batchBytes {
 			if err := j.commit(); err != nil {
 				j.failed = true
@@ -150,11 +197,56 @@ func (j *job) add(r *dump.Record) error {
 	if err := j.open(); err != nil {
 		return err
 	}
-	j.pending++
-	if j.batch == nil {
-		return nil
+	if j.batch != nil {
+		if put, err := j.put(r); !put || err != nil {
+			return err
+		}
 	}
-	return j.batch.Put(j.key, j.value)
+	j.pending++
+	return nil
+}
+
+// A place is where records of a keyspace go.
+type place struct {
+	ks    *engine.Keyspace
+	batch *engine.Batch       // for it
+	keys  map[string]struct{} // in the batch, where they may not be replaced
+}
+
+var errThere = errors.New("it is there already")
+
+// put puts the entry into the batch, unless it is to be passed over.
+func (j *job) put(r *dump.Record) (bool, error) {
+	p := j.places[r.Space]
+	if p == nil {
+		ks := j.main
+		if r.Space != "" {
+			var err error
+			if ks, err = j.target.Space(r.Space); err != nil {
+				return false, err
+			}
+		}
+		p = &place{ks, j.batch.In(ks), map[string]struct{}{}}
+		j.places[r.Space] = p
+	}
+	if j.o.Conflict == "skip" || j.o.Conflict == "error" {
+		_, there := p.keys[string(j.key)]
+		if !there {
+			var err error
+			if there, err = p.ks.Has(j.key); err != nil {
+				return false, err
+			}
+		}
+		switch {
+		case there && j.o.Conflict == "skip":
+			j.result.Skipped++
+			return false, nil
+		case there:
+			return false, r.Bad(fmt.Errorf("key %s: %w", dump.Printable(j.key), errThere))
+		}
+		p.keys[string(j.key)] = struct{}{}
+	}
+	return true, p.batch.Put(j.key, j.value)
 }
 
 func (j *job) open() error {
@@ -165,7 +257,8 @@ func (j *job) open() error {
 	if err != nil {
 		return err
 	}
-	j.db, j.batch = db, db.NewBatch().In(ks)
+	j.db, j.batch, j.main = db, db.NewBatch().In(ks), ks
+	j.places = map[string]*place{}
 	return nil
 }
 
@@ -220,10 +313,18 @@ func (j *job) commit() error {
 	j.pending = 0
 	if j.batch != nil {
 		size := j.batch.Bytes()
+		if j.progress != nil {
+			if err := j.mark(); err != nil {
+				return err
+			}
+		}
 		if err := j.db.Apply(j.ctx, j.batch); err != nil {
 			return err
 		}
 		j.batch.Reset()
+		for _, p := range j.places {
+			clear(p.keys)
+		}
 		j.result.Bytes += int64(size)
 		j.loose += n
 	}

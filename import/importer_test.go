@@ -38,6 +38,8 @@ func (d *target) Open() (*engine.DB, *engine.Keyspace, error) {
 	return d.db, ks, err
 }
 
+func (d *target) Space(name string) (*engine.Keyspace, error) { return d.db.CreateKeyspace(name, nil) }
+
 func run(ctx context.Context, t *testing.T, d *target, f dump.Format, file string, o importer.Options) (importer.Result, error) {
 	t.Helper()
 	r, err := dump.NewReader(strings.NewReader(file), f, dump.ReaderOptions{})
@@ -134,7 +136,7 @@ func FuzzExport_GivesBackEveryByte(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		for _, format := range []dump.Format{dump.CSV, dump.TSV, dump.JSON, dump.JSONL} {
+		for _, format := range []dump.Format{dump.CSV, dump.TSV, dump.JSON, dump.JSONL, dump.DBDump, dump.Pairs} {
 			var file bytes.Buffer
 			w, err := dump.NewWriter(&file, format, dump.WriterOptions{})
 			if err != nil {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/stress/expect"
 )
 
@@ -24,9 +28,32 @@ type Child struct {
 	Options  engine.Options
 }
 
-// RunChild is what the process does. It returns only with an error, or when ctx
-// is done.
+// leash is a pipe to the children, which end when ours does: with this process.
+var leash struct {
+	sync.Once
+	theirs, ours *os.File
+	err          error
+}
+
+// Leash returns what a child must have for its standard input, so that it does
+// not live on when this process has gone.
+func Leash() (*os.File, error) {
+	leash.Do(func() { leash.theirs, leash.ours, leash.err = os.Pipe() })
+	return leash.theirs, leash.err
+}
+
+// EndWithParent ends this process, with status 0, when its standard input ends.
+func EndWithParent() {
+	go func() {
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		os.Exit(0)
+	}()
+}
+
+// RunChild is what the process does, until its standard input ends (Leash). It
+// returns only with an error, or when ctx is done.
 func RunChild(ctx context.Context, c Child) error {
+	EndWithParent()
 	states, err := expect.Open(c.Expected, c.Keys)
 	if err != nil {
 		return err
@@ -59,25 +86,30 @@ func (c *Child) workload(states *expect.States) *KV {
 }
 
 // Judge opens the database that a killed child leaves, as c says, and holds it
-// against what is expected. It returns how many bytes were compared and what
-// recovery did.
-func (c *Child) Judge(ctx context.Context) (checked int64, report engine.OpenReport, err error) {
+// against what is expected. It returns how many keys children have been told to
+// be written, how many bytes were compared, and what recovery did.
+func (c *Child) Judge(ctx context.Context) (known int, checked int64, report engine.OpenReport, err error) {
 	states, err := expect.Open(c.Expected, c.Keys)
 	if err != nil {
-		return 0, report, err
+		return 0, 0, report, err
 	}
 	defer states.Close()
+	for key := range c.Keys {
+		if states.Newest(key).Generation > 0 {
+			known++
+		}
+	}
 	db, err := engine.Open(c.DB, &c.Options)
 	if err != nil {
-		return 0, report, wrong(fmt.Errorf("it does not open: %w", err))
+		return 0, 0, report, wrong(fmt.Errorf("it does not open: %w", err))
 	}
 	w := c.workload(states)
 	err = w.VerifyAll(db)
 	report = db.OpenReport()
 	if err = errors.Join(err, db.Close()); err != nil {
-		return 0, report, err
+		return 0, 0, report, err
 	}
-	return w.Checked.Load(), report, Verify(ctx, c.DB)
+	return known, w.Checked.Load(), report, Verify(ctx, c.DB)
 }
 
 // recovery kills a writer a few times.
@@ -96,15 +128,15 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 	var longest time.Duration
 	for range kills {
 		c.Round = rng.Uint64()
-		p, err := e.Start(c)
+		p, err := e.Start(c, os.Stderr)
 		if err != nil {
 			return "", err
 		}
 		time.Sleep(300*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond)
-		if err := kill(p); err != nil {
+		if err := Kill(p); err != nil {
 			return "", err
 		}
-		n, report, err := c.Judge(ctx)
+		_, n, report, err := c.Judge(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -115,14 +147,35 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 	return fmt.Sprintf("killed %d times, %d commits recovered, %d MB compared, longest recovery %d ms", kills, commits, checked>>20, longest.Milliseconds()), nil
 }
 
-// kill kills a child that must still be running.
-func kill(p *os.Process) error {
+// Kill kills a child that must still be running.
+func Kill(p *os.Process) error {
 	if err := p.Kill(); err != nil {
 		return fmt.Errorf("the writer ended by itself: %w", err)
 	}
 	state, err := p.Wait()
-	if err == nil && state.Exited() {
+	if err == nil && state.Exited() && runtime.GOOS != "windows" { // where who is killed exits
 		err = fmt.Errorf("the writer ended by itself: %s", state)
 	}
 	return err
+}
+
+// RemoveTree removes a directory of ours, if it is there, and what is in it.
+// (os.RemoveAll would be 30 kB of the program.)
+func RemoveTree(dir string) error {
+	names, err := vfs.OS().List(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	for _, name := range names {
+		path := filepath.Join(dir, name)
+		if info, statErr := os.Lstat(path); statErr == nil && info.IsDir() {
+			err = errors.Join(err, RemoveTree(path))
+		} else {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return errors.Join(err, os.Remove(dir))
 }

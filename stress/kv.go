@@ -227,7 +227,7 @@ func (w *KV) change(ctx context.Context, rng *rand.Rand, keys []int, deletion bo
 	var err error
 	switch {
 	case len(keys) > 1 && rng.IntN(2) == 0:
-		err = w.transact(ctx, db, keys, values)
+		return w.transact(ctx, db, keys, values)
 	case len(keys) > 1:
 		b := db.NewBatch()
 		for i, key := range keys {
@@ -243,7 +243,7 @@ func (w *KV) change(ctx context.Context, rng *rand.Rand, keys []int, deletion bo
 	default:
 		err = db.Put(appendKey(nil, keys[0]), values[0])
 	}
-	return w.ended(keys, err)
+	return w.ended(keys, err, refused(err))
 }
 
 // setter is a batch or a transaction.
@@ -260,9 +260,10 @@ func set(s setter, key, value []byte) error {
 }
 
 func (w *KV) transact(ctx context.Context, db *engine.DB, keys []int, values [][]byte) error {
-	tries := int64(-1)
-	err := db.Update(ctx, func(tx *engine.Tx) error {
+	tries, left := int64(-1), false // left before it came to a commit
+	err := db.Update(ctx, func(tx *engine.Tx) (err error) {
 		tries++
+		defer func() { left = err != nil }()
 		for i, key := range keys {
 			k := appendKey(nil, key)
 			value, err := tx.Get(k)
@@ -287,7 +288,7 @@ func (w *KV) transact(ctx context.Context, db *engine.DB, keys []int, values [][
 		return nil
 	})
 	w.Conflicts.Add(max(tries, 0))
-	return err
+	return w.ended(keys, err, left || refused(err))
 }
 
 func (w *KV) deleteRange(ctx context.Context, from, n int) error {
@@ -307,18 +308,18 @@ func (w *KV) deleteRange(ctx context.Context, from, n int) error {
 	if err == nil {
 		err = w.db.Load().Apply(ctx, b)
 	}
-	return w.ended(keys, err)
+	return w.ended(keys, err, refused(err))
 }
 
 // ended notes what became of the writes that were begun: with an error that
-// says that nothing was written, nothing; with any other they stay pending.
-func (w *KV) ended(keys []int, err error) error {
+// left nothing written, nothing; with any other they stay pending.
+func (w *KV) ended(keys []int, err error, nothing bool) error {
 	for _, key := range keys {
 		var noteErr error
 		switch {
 		case err == nil:
 			noteErr = w.States.End(key)
-		case refused(err):
+		case nothing:
 			noteErr = w.States.Undo(key)
 		}
 		if noteErr != nil {

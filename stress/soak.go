@@ -61,6 +61,7 @@ type Soak struct {
 	// Tick is called once a second.
 	Tick func(Tick)
 
+	armed                        atomic.Bool // the file system fails
 	ops, faults, reopens, checks atomic.Int64
 	usage                        []usage
 }
@@ -101,26 +102,25 @@ func (s *Soak) Run(ctx context.Context) (Tick, error) {
 		if until.After(deadline) {
 			until = deadline
 		}
-		failed := s.work(ctx, until, uint64(round))
-		if err = failed; err != nil && !s.injected(err) {
+		s.armed.Store(true)
+		err = s.work(ctx, until, uint64(round))
+		s.armed.Store(false)
+		if err != nil && !s.injected(err) {
 			break
 		}
 		if err != nil || round%2 == 1 {
-			s.reopens.Add(1)
-			closeErr := db.Close() // of a failed database, the failure
-			if err == nil && closeErr != nil {
-				err = fmt.Errorf("close: %w", closeErr)
-				break
-			}
-			if db, err = s.open(); err != nil {
-				err = wrong(fmt.Errorf("it does not open again: %w", err))
+			if db, err = s.reopen(db, err); err != nil {
 				break
 			}
 		}
-		if err = s.Workload.Check(db); err == nil {
+		if err = s.Workload.Check(db); err != nil && s.injected(err) {
+			// The database had failed, and nobody had noticed.
+			if db, err = s.reopen(db, err); err == nil {
+				err = s.Workload.Check(db)
+			}
+		}
+		if err == nil {
 			s.checks.Add(1)
-		} else if s.injected(err) {
-			err = nil // a read that failed said nothing wrong
 		}
 	}
 	ticks := stop()
@@ -141,16 +141,29 @@ func (s *Soak) Run(ctx context.Context) (Tick, error) {
 
 func (s *Soak) db() string { return filepath.Join(s.Dir, "db") }
 
-// open opens the database, on a file system that fails as it is told once the
-// database is open: a failure in an open only says that it must be tried again.
+// reopen closes the database, which has failed with failed unless that is nil,
+// and opens it again. It returns no database with an error.
+func (s *Soak) reopen(db *engine.DB, failed error) (*engine.DB, error) {
+	s.reopens.Add(1)
+	err := db.Close() // of a failed database, the failure
+	if failed == nil && err != nil && !s.injected(err) {
+		return nil, fmt.Errorf("close: %w", err)
+	}
+	if db, err = s.open(); err != nil {
+		return nil, wrong(fmt.Errorf("it does not open again: %w", err))
+	}
+	return db, nil
+}
+
+// open opens the database, on a file system that fails as it is told while the
+// threads work: a failure in an open, or in a check, says nothing.
 func (s *Soak) open() (*engine.DB, error) {
 	o := s.Options
 	o.Holder = "lightning stress"
-	var armed atomic.Bool
 	if s.Faults.any() {
 		fs := faultfs.Inject(vfs.OS())
 		fs.SetHook(func(op faultfs.Op) error {
-			if !armed.Load() || !s.draw(op.Kind) {
+			if !s.armed.Load() || !s.draw(op.Kind) {
 				return nil
 			}
 			s.faults.Add(1)
@@ -161,7 +174,6 @@ func (s *Soak) open() (*engine.DB, error) {
 	db, err := engine.Open(s.db(), &o)
 	if err == nil {
 		s.Workload.Use(db)
-		armed.Store(true)
 	}
 	return db, err
 }
@@ -182,7 +194,7 @@ func (s *Soak) draw(kind faultfs.Kind) bool {
 // injected reports whether an error is one that was asked for.
 func (s *Soak) injected(err error) bool {
 	return s.Faults.any() && !errors.Is(err, ErrWrong) && (errors.Is(err, faultfs.ErrIO) || errors.Is(err, engine.ErrFailed) ||
-		errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrCommitUnknown))
+		errors.Is(err, engine.ErrCommitUnknown))
 }
 
 // work lets the threads work until a time, or until the database has failed. It

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // start starts this test program as a writer.
-func start(c stress.Child) (*os.Process, error) {
+func start(c stress.Child, stderr *os.File) (*os.Process, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -40,8 +42,12 @@ func start(c stress.Child) (*os.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	leash, err := stress.Leash()
+	if err != nil {
+		return nil, err
+	}
 	return os.StartProcess(self, []string{self}, &os.ProcAttr{
-		Env: append(os.Environ(), childEnv+"="+string(text)), Files: []*os.File{nil, nil, os.Stderr},
+		Env: append(os.Environ(), childEnv+"="+string(text)), Files: []*os.File{leash, nil, stderr},
 	})
 }
 
@@ -142,7 +148,17 @@ func TestSoak(t *testing.T) {
 	for name, s := range map[string]*stress.Soak{
 		"kv":            {Options: engine.Options{Sync: engine.SyncNormal}},
 		"kv with fault": {Options: engine.Options{Sync: engine.SyncFull}, Faults: stress.Faults{Read: 0.001, Write: 0.0003, Sync: 0.001}},
-		"bank":          {Workload: &stress.Bank{Accounts: 50, Each: 100}},
+		"kv with read faults": {
+			Options: engine.Options{Sync: engine.SyncNormal, MemtableBytes: 64 << 10, CacheBytes: 64 << 10},
+			Faults:  stress.Faults{Read: 0.02},
+		},
+		"bank":        {Workload: &stress.Bank{Accounts: 50, Each: 100}},
+		"list-append": {Workload: &stress.ListAppend{Lists: 8, Length: 32, MostOps: 100_000}},
+		"list-append with fault": {
+			Workload: &stress.ListAppend{Lists: 8, Length: 32, MostOps: 100_000},
+			Options:  engine.Options{Sync: engine.SyncFull, MemtableBytes: 256 << 10, CacheBytes: 1 << 20},
+			Faults:   stress.Faults{Read: 0.01, Write: 0.0003, Sync: 0.001},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Dir, s.Threads, s.Seed = t.TempDir(), 4, 1
@@ -186,5 +202,31 @@ func TestMatch(t *testing.T) {
 		if have := stress.Match(c.expr, c.name); have != c.want {
 			t.Errorf("Match(%q, %q) = %v", c.expr, c.name, have)
 		}
+	}
+}
+
+// A writer does not go on when who started it is gone.
+func TestRunChild_EndsWithItsParent(t *testing.T) {
+	dir := t.TempDir()
+	text, err := json.Marshal(stress.Child{DB: filepath.Join(dir, "db"), Expected: filepath.Join(dir, "expected"), Keys: 100, Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	pipe, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		err = pipe.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -32,7 +32,7 @@ type Env struct {
 	Threads int // goroutines of the tests that say "threads"; 0: what each is for
 	// Start starts this program as a writer that goes on until it is killed
 	// (RunChild); nil where it cannot.
-	Start func(c Child) (*os.Process, error)
+	Start func(c Child, stderr *os.File) (*os.Process, error)
 }
 
 // Test is a test of the standard suite.

@@ -9,8 +9,9 @@
 //     walk goes on elsewhere.
 //  2. Each finding cites the number of the promise that is broken.
 //  3. What a crash may leave is not damage: an unfinished end of the log is
-//     counted (Report.TornBytes), and a meta slot without a valid meta is a
-//     note, since the other slot and the log together hold every commit.
+//     counted (Report.TornBytes), and whole commits behind it are a note; so
+//     is a meta slot without a valid meta, since the other slot and the log
+//     together hold every commit.
 //  4. Whatever the bytes are, it ends, in time about linear in the length of
 //     the files as they unpack, and with bounded memory: a bit for each unit
 //     of the trees, a few nodes for each worker, and at most maxFindings

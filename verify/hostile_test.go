@@ -7,9 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/bits"
 	"runtime"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -320,6 +323,42 @@ func TestRun_OnAReadOnlyDirectory(t *testing.T) {
 	}
 }
 
+// deniedFS gives nobody the files whose names end in what it says, for a reason.
+type deniedFS struct {
+	vfs.FS
+	suffix string
+	why    error
+}
+
+func (f deniedFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	if strings.HasSuffix(name, f.suffix) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: f.why}
+	}
+	return f.FS.Open(name, mode)
+}
+
+func (f deniedFS) List(dir string) ([]string, error) {
+	if strings.HasSuffix(dir, f.suffix) {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: f.why}
+	}
+	return f.FS.List(dir)
+}
+
+// What this process may not do says nothing of the database.
+func TestRun_WithoutPermission(t *testing.T) {
+	m := usual.build(t, 1)
+	for _, why := range []error{fs.ErrPermission, syscall.EMFILE} {
+		for _, suffix := range []string{".log", "wal", "btree.db"} {
+			for _, quick := range []bool{false, true} {
+				_, err := verify.Run(context.Background(), dbDir, verify.Options{FS: deniedFS{m.fs, suffix, why}, Quick: quick})
+				if !errors.Is(err, why) {
+					t.Errorf("%s, quick %v: have error %v, want %v", suffix, quick, err, why)
+				}
+			}
+		}
+	}
+}
+
 func TestReport_JSON(t *testing.T) {
 	r := verify.Report{Keys: 3, Findings: []verify.Finding{{
 		Invariant: "L1", Kind: "order", Path: "db/btree.db", Offset: 8192, Reason: "why",
@@ -330,7 +369,7 @@ func TestReport_JSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"ok":false,"keys":3,"findings":[{"invariant":"L1","kind":"order","path":"db/btree.db","offset":8192,"reason":"why","keyspace":"k","start":"","end_base64":"/wA=","keys":2},` +
-		`{"invariant":"","kind":"","path":"","offset":0,"reason":"","start":"a\u0000","keys":0}],"notes":[],"lost_keys":2,`
+		`{"invariant":"","kind":"","path":"","offset":0,"reason":"","start":"a\u0000"}],"notes":[],"lost_keys":2,"lost_unknown":false,`
 	if !bytes.HasPrefix(have, []byte(want)) {
 		t.Fatalf("have %s\nwant %s…", have, want)
 	}

@@ -5,24 +5,26 @@ import "unicode/utf8"
 // JSONReport is a Report as the command line prints it with --json. Keys that
 // are not UTF-8 stand in fields that end in _base64.
 type JSONReport struct {
-	OK         bool          `json:"ok"`
-	Keys       uint64        `json:"keys"`
-	Findings   []JSONFinding `json:"findings"`
-	Notes      []JSONFinding `json:"notes"`
-	Omitted    uint64        `json:"omitted_findings,omitempty"`
-	LostKeys   uint64        `json:"lost_keys"`
-	Nodes      uint64        `json:"nodes"`
-	Bytes      int64         `json:"bytes_read"`
-	FileBytes  int64         `json:"file_bytes"`
-	Segments   int           `json:"log_segments"`
-	LogRecords uint64        `json:"log_records"`
-	LogOps     uint64        `json:"log_operations"`
-	TornBytes  int64         `json:"log_torn_bytes"`
-	Generation uint64        `json:"generation"`
-	Seq        uint64        `json:"seq"`
-	Quick      bool          `json:"quick"`
-	Sample     float64       `json:"sample,omitempty"`
-	Seconds    float64       `json:"seconds"`
+	OK       bool          `json:"ok"`
+	Keys     uint64        `json:"keys"`
+	Findings []JSONFinding `json:"findings"`
+	Notes    []JSONFinding `json:"notes"`
+	Omitted  uint64        `json:"omitted_findings,omitempty"`
+	LostKeys uint64        `json:"lost_keys"`
+	// LostUnknown says that more may be lost than LostKeys.
+	LostUnknown bool    `json:"lost_unknown"`
+	Nodes       uint64  `json:"nodes"`
+	Bytes       int64   `json:"bytes_read"`
+	FileBytes   int64   `json:"file_bytes"`
+	Segments    int     `json:"log_segments"`
+	LogRecords  uint64  `json:"log_records"`
+	LogOps      uint64  `json:"log_operations"`
+	TornBytes   int64   `json:"log_torn_bytes"`
+	Generation  uint64  `json:"generation"`
+	Seq         uint64  `json:"seq"`
+	Quick       bool    `json:"quick"`
+	Sample      float64 `json:"sample,omitempty"`
+	Seconds     float64 `json:"seconds"`
 }
 
 // JSONFinding is a Finding as the command line prints it. A bound that is
@@ -39,14 +41,14 @@ type JSONFinding struct {
 	StartBase64 []byte  `json:"start_base64,omitempty"`
 	End         *string `json:"end,omitempty"`
 	EndBase64   []byte  `json:"end_base64,omitempty"`
-	Keys        uint64  `json:"keys"`
+	Keys        uint64  `json:"keys,omitempty"`
 }
 
 // JSON returns the report in the form that encoding/json prints.
 func (r *Report) JSON() JSONReport {
 	return JSONReport{
 		OK: r.OK, Keys: r.Keys, Findings: jsonFindings(r.Findings), Notes: jsonFindings(r.Notes),
-		Omitted: r.Omitted, LostKeys: r.Lost(), Nodes: r.Nodes, Bytes: r.Bytes, FileBytes: r.FileBytes,
+		Omitted: r.Omitted, LostKeys: r.Lost(), LostUnknown: r.LostUnknown(), Nodes: r.Nodes, Bytes: r.Bytes, FileBytes: r.FileBytes,
 		Segments: r.Segments, LogRecords: r.LogRecords, LogOps: r.LogOps, TornBytes: r.TornBytes,
 		Generation: r.Generation, Seq: r.Seq, Quick: r.Quick, Sample: r.Sample, Seconds: r.Duration.Seconds(),
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"strings"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/inspect"
@@ -32,6 +33,9 @@ type Report struct {
 	Notes    []Finding // what is worth knowing and is no damage
 	// Omitted is how many findings there were beyond those in Findings.
 	Omitted uint64
+	// CatalogLost says that a part of the catalog cannot be read: the keyspaces
+	// in it are lost, and what they hold is not known.
+	CatalogLost bool
 }
 
 // Finding is one broken promise.
@@ -40,8 +44,8 @@ type Finding struct {
 	Path      string
 	Offset    int64 // of the extent, record, header or meta in the file
 	// Kind is checksum, misdirected, stale, foreign, structure, truncated,
-	// order, count, space, log, missing, or io (the disk does not give the
-	// bytes).
+	// order, count, space, log, missing, cut (of a note: whole commits behind
+	// the end of the log), or io (the disk does not give the bytes).
 	Kind   string
 	Reason string
 	// Explanation is what may have happened, with Options.Explain; else empty.
@@ -53,7 +57,7 @@ type Finding struct {
 	Keyspace string
 	// Keys is how many entries are lost: those below a reference that leads to
 	// nothing, as the reference counts them, or those that cannot be found
-	// where they are.
+	// where they are. 0 is none, or that it cannot be told (Report.LostUnknown).
 	Keys uint64
 }
 
@@ -72,4 +76,18 @@ func (r *Report) Lost() uint64 {
 		}
 	}
 	return n
+}
+
+// LostUnknown reports whether more may be lost than Lost tells: where the log or
+// the catalog is damaged, nothing leads to the trees, or findings were omitted.
+func (r *Report) LostUnknown() bool {
+	if r.CatalogLost || r.Omitted > 0 || len(r.Findings) > 0 && r.Lost() == 0 && r.Keys == 0 {
+		return true
+	}
+	for i := range r.Findings {
+		if f := &r.Findings[i]; strings.HasPrefix(f.Invariant, "W") && f.Keys == 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -12,6 +12,9 @@ import (
 // they cover the file.
 func (v *verifier) checkTrees() error {
 	spaces, err := v.checkCatalog()
+	if err == nil {
+		err = v.checkOperations(spaces)
+	}
 	if err != nil {
 		return err
 	}
@@ -60,7 +63,8 @@ func (v *verifier) checkCatalog() ([]inspect.Keyspace, error) {
 		}
 		names[k.Name] = k.ID
 	}
-	if !t.broken.Load() && (len(spaces) == 0 || spaces[0].ID != 0) {
+	v.catalogLost = t.broken.Load()
+	if !v.catalogLost && (len(spaces) == 0 || spaces[0].ID != 0) {
 		v.addAt(root.Offset, "C1", inspect.Structure, "catalog: keyspace 0 is not listed")
 	}
 	return spaces, err

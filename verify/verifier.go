@@ -30,8 +30,10 @@ type verifier struct {
 	nodes, keys atomic.Uint64
 	bytes       atomic.Int64 // read
 	total       int64        // about what there is to read
-	segments    int
+	segments    []inspect.Segment
 	log         inspect.LogReport
+	spaced      bool // the log is whole, and has operations on other keyspaces than the default one
+	catalogLost bool // a part of the catalog cannot be read
 
 	tokens  chan struct{} // one for each goroutine beside the first
 	workers sync.WaitGroup
@@ -59,9 +61,9 @@ func newVerifier(ctx context.Context, db *inspect.DB, o Options) *verifier {
 func (v *verifier) report() Report {
 	return Report{
 		Keys: v.keys.Load(), Nodes: v.nodes.Load(), Bytes: v.bytes.Load(), FileBytes: v.db.Size,
-		Segments: v.segments, LogRecords: v.log.Records, LogOps: v.log.Operations, TornBytes: v.log.TornBytes,
+		Segments: len(v.segments), LogRecords: v.log.Records, LogOps: v.log.Operations, TornBytes: v.log.TornBytes,
 		Generation: v.db.Meta.Generation, Seq: v.log.Seq, Quick: v.quick, Sample: v.sample,
-		Findings: v.found.sorted(), Notes: v.notes.sorted(), Omitted: v.found.omitted,
+		Findings: v.found.sorted(), Notes: v.notes.sorted(), Omitted: v.found.omitted, CatalogLost: v.catalogLost,
 	}
 }
 

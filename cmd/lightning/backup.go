@@ -3,13 +3,17 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync/atomic"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -86,7 +90,7 @@ func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.
 }
 
 func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile, o *engine.BackupOptions) (engine.BackupInfo, error) {
-	packed, err := dump.Compress(f, dump.CompressionOf(f.path))
+	packed, err := dump.Compress(f.file, dump.CompressionOf(f.path))
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
@@ -97,20 +101,64 @@ func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile, o *eng
 	if err != nil || !b.verify {
 		return info, err
 	}
-	file, err := os.Open(f.Name())
+	file, err := os.Open(f.file.Name())
 	if err != nil {
 		return info, err
 	}
 	defer file.Close()
-	plain, err := dump.Decompress(file)
-	if err != nil {
-		return info, err
+	_, err = verifyBackup(ctx, file, f.path)
+	return info, err
+}
+
+func verifyBackup(ctx context.Context, r io.Reader, name string) (engine.BackupInfo, error) {
+	return unpackBackup(r, name, func(plain io.Reader) (engine.BackupInfo, error) {
+		return engine.VerifyBackup(ctx, bufio.NewReaderSize(plain, 1<<20))
+	})
+}
+
+// unpackBackup calls use with the backup in r, through its compression. What is
+// wrong with the compressed stream is damage of the backup, at an offset in the
+// backup as it is without compression; so is a file that does not begin as the
+// compression does that its name tells, and is no backup without. name is what
+// errors call it.
+func unpackBackup(r io.Reader, name string, use func(io.Reader) (engine.BackupInfo, error)) (info engine.BackupInfo, err error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	head, _ := b.Peek(4) // an error is met again
+	plain, err := dump.Decompress(b)
+	u := unpacking{r: plain, err: err}
+	if err == nil {
+		defer plain.Close()
+		info, err = use(&u)
 	}
-	defer plain.Close()
-	if _, err := engine.VerifyBackup(ctx, bufio.NewReaderSize(plain, 1<<20)); err != nil {
-		return info, fmt.Errorf("verify: %w", err)
+	_, packed := errors.AsType[*dump.InputError](u.err)
+	if packed && !isIO(u.err) && !errors.Is(u.err, context.Canceled) && !errors.Is(u.err, zstd.ErrWindowSizeExceeded) {
+		err = &engine.CorruptError{Path: "backup", Offset: u.offset, Kind: inspect.Structure, Reason: u.err.Error()}
 	}
-	return info, nil
+	if named := dump.CompressionOf(name); errors.Is(err, engine.ErrFormat) && named != "" && len(head) > 0 && dump.CompressionIn(head) == "" {
+		err = &engine.CorruptError{Path: "backup", Kind: inspect.Structure, Reason: fmt.Sprintf("the file does not begin as %s does, which its name tells", named)}
+	}
+	damaged := errors.Is(err, engine.ErrCorrupt)
+	if damaged || errors.Is(err, engine.ErrFormat) || errors.Is(err, engine.ErrVersion) {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	if damaged {
+		err = hintError{err, "only another backup has what it lost"}
+	}
+	return info, err
+}
+
+// unpacking keeps the error that reading ended with, and where.
+type unpacking struct {
+	r      io.Reader
+	offset int64
+	err    error
+}
+
+func (u *unpacking) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	u.offset += int64(n)
+	u.err = err
+	return n, err
 }
 
 func (b *backup) progressState() ui.State {

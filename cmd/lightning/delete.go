@@ -18,7 +18,8 @@ func (a *app) deleteCommand() *cobra.Command {
 		Aliases: []string{"del", "rm"},
 		GroupID: groupData,
 		Short:   "Delete keys",
-		Long: `Delete one key, several, or all in a range, in one transaction.
+		Long: `Delete one key, several, all in a range, or those of the entries that an
+expression is true of, in one transaction.
 
 A key that is not there is no error: the exit status is 0, and of several keys
 it says how many that were. Deleting more than one key asks on a terminal, and
@@ -29,10 +30,11 @@ with -K quoted; with -0 on both sides keys are as they are.`,
 		Example: `  lightning delete my.db user:1
   lightning delete my.db --prefix session: --dry-run
   lightning delete my.db --from log:2024 --to log:2025 --yes
+  lightning delete my.db --where '.expired == true' --dry-run
   lightning scan my.db --prefix tmp: --keys -0 | lightning delete my.db --keys-from - -0 --yes`,
 		Args: arguments(1, -1),
 	}
-	d := &deletion{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "from", "to")}
+	d := &deletion{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "from", "to"), where: a.whereFlags(cmd)}
 	f := cmd.Flags()
 	f.StringVar(&d.keysFrom, "keys-from", "", "delete the keys in this `FILE`, one a line; - is standard input")
 	f.BoolVarP(&d.nul, "null", "0", false, "with --keys-from: each key is ended by a NUL")
@@ -46,6 +48,7 @@ type deletion struct {
 	*app
 	cmd          *cobra.Command
 	keyRange     *keyRange
+	where        *where
 	keysFrom     string
 	nul          bool
 	yes, dryRun  bool
@@ -70,16 +73,17 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		}
 	}
 	var n int64
-	err := d.write(d.cmd, args[0], false, engine.SyncFull, func(db *engine.DB, ks *engine.Keyspace) error {
-		return db.Update(ctx, func(tx *engine.Tx) (err error) {
-			n, err = d.delete(tx.In(ks))
-			return err
-		})
+	err := d.update(d.cmd, args[0], false, engine.SyncFull, func(tx *engine.Tx) (err error) {
+		n, err = d.delete(tx)
+		return err
 	})
 	if err != nil || !d.ranged && len(d.targets) == 1 && !d.json {
 		return err
 	}
 	text := "deleted " + ui.Plural(n, "key")
+	if err := d.where.report(n, "match"); err != nil {
+		return err
+	}
 	missing := max(0, int64(len(d.targets))-n)
 	if missing > 0 {
 		text += ", " + ui.Count(missing) + " not there"
@@ -92,7 +96,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 
 // choose reads what is to be deleted.
 func (d *deletion) choose(ctx context.Context, args []string) (err error) {
-	d.ranged = d.keyRange.given()
+	d.ranged = d.keyRange.given() || d.where.given()
 	ways := 0
 	for _, way := range []bool{len(args) > 0, d.ranged, d.keysFrom != ""} {
 		if way {
@@ -101,14 +105,16 @@ func (d *deletion) choose(ctx context.Context, args []string) (err error) {
 	}
 	switch {
 	case ways == 0:
-		return usagef("say what to delete: keys, a range (--prefix, --from, --to), or --keys-from FILE")
+		return usagef("say what to delete: keys, a range (--prefix, --from, --to), --where EXPR, or --keys-from FILE")
 	case ways > 1:
-		return usagef("keys, a range (--prefix, --from, --to), --keys-from FILE: choose one")
+		return usagef("keys, a range (--prefix, --from, --to) or --where, --keys-from FILE: choose one")
 	case d.keyRange.changed("prefix") && d.keyRange.prefix == "":
 		return usagef("every key begins with an empty --prefix: to delete all say --from ''")
 	}
-	if d.ranged {
-		d.start, d.limit, err = d.keyRange.bounds(d.app, false)
+	if d.start, d.limit, err = d.keyRange.bounds(d.app, false); err == nil {
+		d.start, d.limit, err = d.where.prepare(d.start, d.limit, false)
+	}
+	if d.ranged || err != nil {
 		return err
 	}
 	if d.keysFrom != "" {
@@ -135,11 +141,14 @@ func (d *deletion) ask(ctx context.Context, db string) error {
 		return needed
 	}
 	var found found
-	err := d.snapshot(db, func(s *engine.Snapshot) (err error) {
+	err := d.snapshot(db, func(s engine.Reader) (err error) {
 		found, err = d.count(s)
 		return err
 	})
 	if err != nil || found.keys == 0 {
+		return err
+	}
+	if err := d.where.report(found.keys, "match"); err != nil {
 		return err
 	}
 	ok, err := d.Confirm(ctx, fmt.Sprintf("Delete %s?", found))
@@ -152,7 +161,7 @@ func (d *deletion) ask(ctx context.Context, db string) error {
 	return err
 }
 
-func (d *deletion) tell(s *engine.Snapshot) error {
+func (d *deletion) tell(s engine.Reader) error {
 	found, err := d.count(s)
 	if err != nil {
 		return err
@@ -165,10 +174,14 @@ func (d *deletion) tell(s *engine.Snapshot) error {
 		if found.keys > 0 {
 			o = appendKey(appendKey(o, "first", found.first), "last", found.last)
 		}
-		return d.printJSON(o)
+		err = d.printJSON(o)
+	} else {
+		_, err = fmt.Fprintf(d.out, "would delete %s\n", found)
 	}
-	_, err = fmt.Fprintf(d.out, "would delete %s\n", found)
-	return err
+	if err != nil {
+		return err
+	}
+	return d.where.report(found.keys, "match")
 }
 
 // found describes the keys that are there of those to be deleted.
@@ -195,10 +208,11 @@ func (f *found) add(key, value []byte) {
 
 func (d *deletion) count(r engine.Reader) (f found, err error) {
 	if d.ranged {
-		for key, value := range r.Scan(d.start, d.limit) {
-			f.add(key, value)
-		}
-		return f, r.Err()
+		_, err = d.where.each(r, d.start, d.limit, true, func(it *engine.Iterator, value []byte) error {
+			f.add(it.Key(), value)
+			return nil
+		})
+		return f, err
 	}
 	for _, key := range d.targets {
 		value, err := r.Get(key)
@@ -215,8 +229,11 @@ func (d *deletion) count(r engine.Reader) (f found, err error) {
 
 // delete deletes and returns how many keys there were.
 func (d *deletion) delete(tx *engine.Tx) (int64, error) {
+	if d.where.filter != nil {
+		return d.where.deleteMatching(tx, d.start, d.limit)
+	}
 	if d.ranged {
-		n, err := countKeys(tx, d.start, d.limit)
+		n, err := countKeys(d.cmd.Context(), tx, d.start, d.limit)
 		if err != nil || n == 0 {
 			return 0, err
 		}

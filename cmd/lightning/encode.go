@@ -13,6 +13,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/query"
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
@@ -38,11 +39,23 @@ No argument can hold a NUL byte: give it as quoted or hex.
 
 // key reads a key from an argument.
 func (a *app) key(arg string) ([]byte, error) {
-	key, err := a.keys.Decode([]byte(arg))
+	key, err := decode(a.keys, arg)
 	if err != nil {
 		return nil, usagef("key: %v", err)
 	}
 	return key, nil
+}
+
+// literalMark stands before an argument whose bytes mean themselves, whatever the
+// encoding: one of the shell that was in quotes. No other argument has a NUL.
+const literalMark = "\x00"
+
+// decode reads the bytes that an argument means.
+func decode(e dump.Encoding, arg string) ([]byte, error) {
+	if b, ok := strings.CutPrefix(arg, literalMark); ok {
+		return []byte(b), nil
+	}
+	return e.Decode([]byte(arg))
 }
 
 func checkKey(key []byte) error {
@@ -55,6 +68,9 @@ func checkKey(key []byte) error {
 // value reads a value from an argument: text, - for standard input, or @FILE.
 // With -V quoted an argument is always text.
 func (a *app) value(ctx context.Context, arg string) ([]byte, error) {
+	if value, ok := strings.CutPrefix(arg, literalMark); ok {
+		return []byte(value), nil
+	}
 	if a.values == dump.Quoted {
 		return a.decodeValue([]byte(arg))
 	}
@@ -75,6 +91,21 @@ func (a *app) value(ctx context.Context, arg string) ([]byte, error) {
 
 func (a *app) standardInput(ctx context.Context) ([]byte, error) {
 	return a.valueFrom(ui.Interruptible(ctx, a.In), "standard input")
+}
+
+// input opens a file, or standard input for -, of which there is nothing to
+// close: f is nil.
+func (a *app) input(ctx context.Context, path string) (r io.Reader, f *os.File, err error) {
+	if path == "-" {
+		return ui.Interruptible(ctx, a.In), nil, nil
+	}
+	if f, err = os.Open(path); err != nil {
+		return nil, nil, err
+	}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return ui.Interruptible(ctx, f), f, nil
+	}
+	return f, f, nil
 }
 
 func (a *app) valueFrom(r io.Reader, name string) ([]byte, error) {
@@ -141,7 +172,7 @@ func (r *keyRange) bounds(a *app, reverse bool) (start, end []byte, err error) {
 		if !r.changed(name) {
 			return nil
 		}
-		b, keyErr := a.keys.Decode([]byte(arg))
+		b, keyErr := decode(a.keys, arg)
 		if keyErr != nil {
 			err = usagef("--%s: %v", name, keyErr)
 		}
@@ -149,7 +180,7 @@ func (r *keyRange) bounds(a *app, reverse bool) (start, end []byte, err error) {
 	}
 	start, end = key(r.names[0], r.from), key(r.names[1], r.to)
 	if prefix := key("prefix", r.prefix); prefix != nil {
-		start, end = later(start, prefix), earlier(end, prefixEnd(prefix))
+		start, end = later(start, prefix), earlier(end, query.PrefixEnd(prefix))
 	}
 	if after := key("after", r.after); after != nil {
 		if reverse {
@@ -176,31 +207,15 @@ func earlier(a, b []byte) []byte {
 	return a
 }
 
-// prefixEnd returns the first key behind those that begin with prefix, nil if
-// there is none.
-func prefixEnd(prefix []byte) []byte {
-	end := bytes.Clone(prefix)
-	for i := len(end) - 1; i >= 0; i-- {
-		if end[i]++; end[i] != 0 {
-			return end[:i+1]
-		}
-	}
-	return nil
-}
-
 // readKeys reads keys from a file or standard input: one a line, or ended by
 // NUL. A line that begins with a quote may be a key that was printed in quotes
 // or one that has them: which of the two must be said.
 func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, error) {
-	var r io.Reader = ui.Interruptible(ctx, a.In)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		r = f
+	r, f, err := a.input(ctx, path)
+	if err != nil {
+		return nil, err
 	}
+	defer f.Close()
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err

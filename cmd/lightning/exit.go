@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -27,7 +29,7 @@ const (
 	exitDatabase   = 8  // any other error of the database
 	exitConflict   = 9  // transaction conflict
 	exitDamage     = 10 // damage found
-	exitTest       = 11 // a test of stress failed
+	exitTest       = 11 // a test of stress or crashtest failed
 	exitLocked     = 12 // locked by another process
 	exitRejected   = 13 // finished, but some records were rejected
 	exitVersion    = 14 // file format too new or too old
@@ -42,13 +44,14 @@ const exitTopic = `Exit statuses:
       2  usage: bad flag or argument
       3  no such database or keyspace, or not a Lightning database
       4  the target exists
-      5  invalid data: key or value too long, bad record in an import
+      5  invalid data: key or value too long, bad record in an import, a value
+         that an expression has no answer for (--strict)
       6  permission denied, or opened read-only
       7  I/O error: disk full, a file to read that is not there
       8  other database error
       9  transaction conflict
      10  damage found
-     11  a test of stress failed
+     11  a test of stress or crashtest failed
      12  locked by another process
      13  finished, but some records were rejected
      14  file format too new or too old
@@ -183,15 +186,31 @@ func (a *app) finish(err error) int {
 // complain prints the one line that says what is wrong.
 func (a *app) complain(status int, message string) int {
 	message = strings.ReplaceAll(strings.TrimRight(message, "\n"), "\n", " ")
-	if a.json {
-		fmt.Fprintf(a.Err, "%s\n", ui.AppendJSON(nil, ui.Object{
+	if a.json || a.session != nil && a.session.app.json {
+		said := ui.Object{
 			{Name: "message_type", Value: "exit_error"}, {Name: "code", Value: status}, {Name: "message", Value: string([]rune(message))},
-		}))
+		}
+		if a.trace != "" {
+			said = append(said, ui.Member{Name: "trace", Value: a.trace})
+		}
+		fmt.Fprintf(a.Err, "%s\n", ui.AppendJSON(nil, said))
 		return status
 	}
 	fmt.Fprintf(a.Err, "%s ", a.Red("lightning:"))
 	fmt.Fprintln(ui.SafeWriter(a.Err), message)
+	fmt.Fprint(ui.SafeWriter(a.Err), a.trace)
 	return status
+}
+
+// revision is that of the sources, where make built the program from a
+// repository.
+var revision string
+
+// trace returns what the report of a bug needs: where the program was, and which
+// program it is. As make builds it, it knows no names or lines; make trace finds
+// them.
+func trace() string {
+	return fmt.Sprintf("lightning %s %s %s/%s %s\n%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, revision, debug.Stack())
 }
 
 // message says what is wrong and what can be done.
@@ -219,7 +238,7 @@ func hintFor(err error) string {
 	case errors.Is(err, engine.ErrLocked):
 		return "wait for it with --timeout 10s"
 	case errors.Is(err, engine.ErrNotExist):
-		return "put and import create one"
+		return "put, batch and import create one"
 	case errors.Is(err, engine.ErrNoKeyspace):
 		return "list them with: lightning keyspace list"
 	case errors.Is(err, engine.ErrCorrupt):

@@ -19,25 +19,37 @@ func (a *app) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "export DB [FILE]",
 		GroupID: groupMove,
-		Short:   "Export entries to CSV, TSV, JSON or JSON lines",
+		Short:   "Export entries to CSV, TSV, JSON, JSON lines, db_dump text or SQL",
 		Long: `Export the entries of one moment, in the order of their keys, to a file, or to
 standard output (no FILE, or -). The name of the file tells the format and the
-compression: .csv, .tsv, .json or .jsonl, and .gz or .zst behind it; without a
-name that does, --to tells the format, and jsonl is the default.
+compression: .csv, .tsv, .json, .jsonl, .dump (db_dump) or .sql, and .gz or
+.zst behind it; without a name that does, --to tells the format, and jsonl is
+the default.
 
 lightning import of the file gives the same bytes back, whatever they are.
 JSON puts what is not UTF-8 text under key_base64 or value_base64. CSV and TSV
 hold all bytes as they are; -K and -V base64, hex or quoted write them as text
-that any program reads.`,
+that any program reads.
+
+db_dump text is what mdb_load of LMDB reads: in hexadecimal digits, or with
+-V quoted in its format print. --all writes all keyspaces, by their names.
+--to pairs writes keys and values on alternate lines, for mdb_load -T.
+
+sql is for SQLite: INSERTs into a table of the keyspace's name, or lightning;
+what is UTF-8 is TEXT, and what is not a BLOB (-K raw, -V raw: always).`,
 		Example: `  lightning export my.db my.jsonl.gz
   lightning export my.db --prefix user: users.csv
+  lightning export my.db --where '.age > 30' adults.jsonl
   lightning export my.db --to csv -V base64 | gzip > my.csv.gz
-  lightning export my.db - -V json | jq .value.name`,
+  lightning export my.db - -V json | jq .value.name
+  lightning export my.db --to db_dump | mdb_load lmdb/
+  lightning export my.db --to sql | sqlite3 my.sqlite`,
 		Args: arguments(1, 2),
 	}
-	e := &exporting{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "start", "end")}
+	e := &exporting{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "start", "end"), where: a.whereFlags(cmd)}
 	f := cmd.Flags()
-	f.StringVar(&e.to, "to", "", "`FORMAT`: csv, tsv, json, jsonl")
+	f.StringVar(&e.to, "to", "", "`FORMAT`: csv, tsv, json, jsonl, db_dump, pairs, sql")
+	f.BoolVar(&e.everything, "all", false, "all keyspaces, in db_dump text")
 	f.BoolVar(&e.force, "force", false, "replace FILE if it exists")
 	f.StringVar(&e.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args) }
@@ -48,9 +60,13 @@ type exporting struct {
 	*app
 	cmd      *cobra.Command
 	keyRange *keyRange
+	where    *where
 	to       string
 	force    bool
 	progress string
+
+	everything bool
+	room       int64 // that LMDB needs for what is exported, generously
 
 	state atomic.Pointer[exporter.Result]
 }
@@ -71,20 +87,35 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 	if o.Start, o.End, err = e.keyRange.bounds(e.app, false); err != nil {
 		return err
 	}
+	if o.Start, o.End, err = e.where.prepare(o.Start, o.End, false); err != nil {
+		return err
+	}
+	if e.where.filter != nil {
+		o.Match = e.where.match
+	}
+	if e.everything && (format != dump.DBDump || e.oneSpace) {
+		return usagef("--all: only db_dump text has a place for the names of keyspaces, and --keyspace chooses one")
+	}
 	o.Report = func(r exporter.Result) { e.state.Store(&r) }
-	return e.snapshot(args[0], func(s *engine.Snapshot) error {
+	e.oneSpace = !e.everything
+	return e.moment(args[0], func(db *engine.DB, spaces []space) error {
+		st := db.Stats()
+		e.room = int64(st.DataBytes*4+st.LogBytes*4+st.Entries*64)&^0xfffff + 16<<20
 		e.state.Store(&exporter.Result{})
 		bar, err := e.StartProgress(e.progress, e.progressState)
 		if err != nil {
 			return usageError{err.Error()}
 		}
-		result, err := e.write(ctx, s, path, format, o)
+		result, err := e.write(ctx, spaces, path, format, o)
 		e.state.Store(&result)
 		bar.Stop()
 		if err != nil {
 			return err
 		}
-		return e.conclude(path, format, result, bar)
+		if err := e.conclude(path, format, result, bar); err != nil {
+			return err
+		}
+		return e.where.report(result.Entries, "match")
 	})
 }
 
@@ -94,7 +125,7 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 	parse := func(name string) (dump.Format, error) {
 		format, err := dump.ParseFormat(name)
 		if err != nil {
-			err = usageError{err.Error()}
+			err = usagef("%v: use %s", err, dump.Writable)
 		}
 		return format, err
 	}
@@ -113,7 +144,7 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 		}
 	}
 	if !ok && path != "-" {
-		return "", usagef("%s: the name does not tell the format: give --to csv, tsv, json or jsonl", path)
+		return "", usagef("%s: the name does not tell the format: give --to %s", path, dump.Writable)
 	}
 	if !ok {
 		return dump.JSONL, nil
@@ -123,19 +154,19 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 
 // write writes the entries to a file that appears whole or not at all, or to
 // standard output.
-func (e *exporting) write(ctx context.Context, s *engine.Snapshot, path string, format dump.Format, o exporter.Options) (exporter.Result, error) {
+func (e *exporting) write(ctx context.Context, spaces []space, path string, format dump.Format, o exporter.Options) (exporter.Result, error) {
 	if path == "-" {
 		var out io.Writer = e.out
 		if e.OutTerminal {
 			out = ui.SafeWriter(out)
 		}
-		return e.encode(ctx, s, out, format, o)
+		return e.encode(ctx, spaces, out, format, o)
 	}
 	f, err := createFile(path, e.force)
 	if err != nil {
 		return exporter.Result{}, err
 	}
-	result, err := e.compress(ctx, s, f, format, o)
+	result, err := e.compress(ctx, spaces, f, format, o)
 	if err != nil {
 		f.discard()
 		return result, err
@@ -143,15 +174,15 @@ func (e *exporting) write(ctx context.Context, s *engine.Snapshot, path string, 
 	return result, f.commit()
 }
 
-func (e *exporting) compress(ctx context.Context, s *engine.Snapshot, f *outFile, format dump.Format, o exporter.Options) (exporter.Result, error) {
-	file := bufio.NewWriterSize(f, 256<<10)
+func (e *exporting) compress(ctx context.Context, spaces []space, f *outFile, format dump.Format, o exporter.Options) (exporter.Result, error) {
+	file := bufio.NewWriterSize(f.file, 256<<10)
 	packed, err := dump.Compress(file, dump.CompressionOf(f.path))
 	if err != nil {
 		return exporter.Result{}, err
 	}
 	// Compressors take large pieces better than one record at a time.
 	plain := bufio.NewWriterSize(packed, 64<<10)
-	result, err := e.encode(ctx, s, plain, format, o)
+	result, err := e.encode(ctx, spaces, plain, format, o)
 	if err != nil {
 		packed.Close()
 		return result, err
@@ -164,12 +195,18 @@ func (e *exporting) compress(ctx context.Context, s *engine.Snapshot, f *outFile
 	return result, nil
 }
 
-func (e *exporting) encode(ctx context.Context, s *engine.Snapshot, out io.Writer, format dump.Format, o exporter.Options) (exporter.Result, error) {
-	w, err := dump.NewWriter(out, format, dump.WriterOptions{Keys: e.app.keys, Values: e.app.values})
-	if err != nil {
-		return exporter.Result{}, usageError{err.Error()}
+func (e *exporting) encode(ctx context.Context, spaces []space, out io.Writer, format dump.Format, o exporter.Options) (all exporter.Result, err error) {
+	for _, s := range spaces {
+		w, err := dump.NewWriter(out, format, dump.WriterOptions{Keys: e.app.keys, Values: e.app.values, Space: s.info.Name, Room: e.room})
+		if err != nil {
+			return all, usageError{err.Error()}
+		}
+		o.Before = all
+		if all, err = exporter.Run(ctx, s.entries, w, o); err != nil {
+			return all, err
+		}
 	}
-	return exporter.Run(ctx, s, w, o)
+	return all, nil
 }
 
 func (e *exporting) conclude(path string, format dump.Format, r exporter.Result, bar *ui.Progress) error {

@@ -66,7 +66,7 @@ type get struct {
 	keys     [][]byte
 }
 
-func (g *get) run(s *engine.Snapshot) error {
+func (g *get) run(s engine.Reader) error {
 	if len(g.keys) == 1 && (g.format == "" || g.format == formatRaw) {
 		value, err := g.value(s, g.keys[0])
 		if err != nil {
@@ -112,7 +112,7 @@ func (g *get) run(s *engine.Snapshot) error {
 }
 
 // value returns the value of a key, or what was said to stand for it.
-func (g *get) value(s *engine.Snapshot, key []byte) ([]byte, error) {
+func (g *get) value(s engine.Reader, key []byte) ([]byte, error) {
 	value, err := s.Get(key)
 	if err == nil || !errors.Is(err, engine.ErrNotFound) {
 		return value, err

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,7 +24,7 @@ func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "import DB [FILE...]",
 		GroupID: groupMove,
-		Short:   "Import records from CSV, TSV, JSON or JSON lines",
+		Short:   "Import records from CSV, TSV, JSON, JSON lines, db_dump, Redis or bbolt",
 		Long: `Import records from files, or from standard input (no FILE, or -), plain or
 compressed by gzip or zstd. The database is created where there is none.
 
@@ -31,14 +33,38 @@ the key of each record: a column or field, or a template such as
 'city:{country}:{id}'; {.a.b} is the JSON field at a path, {{ is a brace. The
 value is the whole record as a JSON object, or one field with --value.
 
+A file of db_dump, or of mdb_dump of LMDB, may hold several databases: what has
+a name goes into a keyspace of that name, which is created; with --keyspace all
+goes into that one. --from pairs reads keys and values on alternate lines, as
+mdb_load -T does.
+
+resp is what redis-cli --pipe takes and an append-only file (.aof) holds: each
+SET of a key and a value is a record, any other command a bad one.
+
+A file of bbolt, named .bbolt or .bolt, is read as it is; its buckets become
+keyspaces, buckets in them too, with a slash between the names.
+
 Records are committed in batches. A bad record is named by its line and ends
 the import; what was committed before stays, and the last line on standard
 error says how many records that is. --on-error skip goes on, and makes the
-exit status 13 if there was a bad one.`,
+exit status 13 if there was a bad one.
+
+With --resume, each commit also says how far it is, in the keyspace
+lightning.import. If the import is stopped or killed, the same command goes on
+exactly behind the last record that was committed; the part of the file that
+was read must be the same. The keyspace is removed when the import is done.
+
+With --sorted the keys must increase, and the database be a new one: it is made
+bottom-up, without a log, whole or not at all. A key that does not follow the
+one before it is an error.`,
 		Example: `  lightning import my.db users.csv --key 'user:{id}'
   zcat cities.jsonl.gz | lightning import cities.db - --from jsonl --key 'city:{id}'
   lightning import my.db names.tsv.zst --key id --value name
-  lightning import copy.db exported.jsonl`,
+  lightning import copy.db exported.jsonl
+  lightning import big.db big.csv.gz --key '{id}' --resume
+  lightning import my.db old.db --from bbolt
+  LC_ALL=C sort big.csv | lightning import big.db - --from csv --columns id,name --key id --sorted
+  mdb_dump -a lmdb/ | lightning import copy.db - --from db_dump`,
 		Args: arguments(1, -1),
 	}
 	i := &importing{app: a, cmd: cmd}
@@ -46,10 +72,13 @@ exit status 13 if there was a bad one.`,
 	f.SortFlags = false
 	f.StringVar(&i.key, "key", "", "column or `TEMPLATE` that makes the key")
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
-	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl")
+	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt")
 	f.StringVar(&i.columns, "columns", "", "`NAMES`, with commas between, of the columns of a CSV or TSV file without a header")
+	f.StringVar(&i.options.Conflict, "on-conflict", "replace", "what to do about a key that is there: replace, skip (the record), error (a bad record)")
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
 	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE` and go on")
+	f.BoolVar(&i.resume, "resume", false, "make it an import that can be taken up again: go on where one with --resume stopped")
+	f.BoolVar(&i.sorted, "sorted", false, "the keys of the file increase: make a new database bottom-up, several times as fast")
 	f.IntVar(&i.options.BatchRecords, "batch", 10_000, "records to commit together")
 	f.BoolVar(&i.options.DryRun, "dry-run", false, "read everything and write nothing")
 	f.StringVar(&i.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
@@ -69,10 +98,12 @@ type importing struct {
 	key, from, onError, rejects string
 	progress, columns           string
 	mode                        engine.SyncMode
+	resume, sorted              bool
 	reader                      dump.ReaderOptions
 	options                     importer.Options
 
 	db     string
+	shell  *session   // where db is that of a shell, which stays open
 	opened *engine.DB // by Open
 	space  *engine.Keyspace
 
@@ -107,6 +138,7 @@ func (i *importing) run(ctx context.Context, args []string) (err error) {
 
 // prepare reads the flags.
 func (i *importing) prepare(db string, files []string) (err error) {
+	i.shell = i.session.of(db)
 	if i.db, err = i.path(db); err != nil {
 		return err
 	}
@@ -121,10 +153,21 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	if i.options.BatchRecords < 1 {
 		return usagef("--batch %d: use 1 or more", i.options.BatchRecords)
 	}
+	if i.sorted && (len(files) > 1 || i.resume || i.oneSpace || i.noCreate || i.options.DryRun || i.options.Conflict != "replace") {
+		return usagef("--sorted makes a new database of one file, whole or not at all: no other FILE, --keyspace, --on-conflict, --resume, --dry-run or --no-create")
+	}
+	if i.resume && i.options.DryRun {
+		return usagef("--resume and --dry-run: choose one")
+	}
 	i.options.Unsafe = i.mode == engine.SyncOff
 	i.options.Report = func(r importer.Result) {
 		sum := i.sum(r)
 		i.state.Store(&sum)
+	}
+	switch i.options.Conflict {
+	case "replace", "skip", "error":
+	default:
+		return usagef("--on-conflict %s: use replace, skip or error", i.options.Conflict)
 	}
 	switch {
 	case i.onError != "stop" && i.onError != "skip":
@@ -153,6 +196,13 @@ func (i *importing) Open() (*engine.DB, *engine.Keyspace, error) {
 	if i.opened != nil {
 		return i.opened, i.space, nil
 	}
+	if i.shell != nil {
+		db, ks, err := i.shell.writer(i.app, i.cmd)
+		if err == nil {
+			i.opened, i.space = db, ks
+		}
+		return db, ks, err
+	}
 	db, err := i.openWriter(i.cmd, i.db, true, i.mode)
 	if err != nil {
 		return nil, nil, err
@@ -162,9 +212,24 @@ func (i *importing) Open() (*engine.DB, *engine.Keyspace, error) {
 	return db, i.space, err
 }
 
+// Space returns the keyspace of a name in the file, which is created unless it
+// is there. --keyspace is one for all.
+func (i *importing) Space(name string) (*engine.Keyspace, error) {
+	if i.keyspace != "" {
+		return i.space, nil
+	}
+	ks, err := i.opened.Keyspace(name)
+	if errors.Is(err, engine.ErrNoKeyspace) && !i.noCreate {
+		if ks, err = i.opened.CreateKeyspace(name, nil); err != nil {
+			err = hintError{fmt.Errorf("%w: %w", errData, err), "--keyspace is one for all"}
+		}
+	}
+	return ks, err
+}
+
 func (i *importing) all(ctx context.Context, files []string) (err error) {
 	defer func() {
-		if i.opened != nil {
+		if i.opened != nil && i.shell == nil {
 			if closeErr := i.opened.Close(); err == nil {
 				err = closeErr
 			}
@@ -188,32 +253,50 @@ func (i *importing) all(ctx context.Context, files []string) (err error) {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return nil
+	if i.opened == nil {
+		return nil
+	}
+	for n := range files {
+		files[n] = importName(files[n])
+	}
+	return importer.Forget(context.WithoutCancel(ctx), i.opened, i.space, files)
+}
+
+// importName is the name of a file, whatever the current directory is.
+func importName(path string) string {
+	if abs, err := filepath.Abs(path); err == nil && path != "-" {
+		return abs
+	}
+	return path
 }
 
 func (i *importing) file(ctx context.Context, path string) error {
-	var source io.Reader = ui.Interruptible(ctx, i.In)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		source = f
-		if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
-			source = ui.Interruptible(ctx, f)
-		}
+	source, f, err := i.input(ctx, path)
+	if err != nil {
+		return err
 	}
+	defer f.Close()
 	format, err := i.formatOf(path)
 	if err != nil {
 		return err
 	}
-	plain, err := dump.Decompress(&countingReader{source, &i.bytesRead})
-	if err != nil {
-		return err
+	var reader dump.Reader
+	if format == dump.Bolt {
+		if source != io.Reader(f) || i.reject != nil {
+			return usagef("a bbolt file is read from its name, not through a pipe, and a bad record of it is no text for --rejects")
+		}
+		var size int64
+		if size, err = f.Seek(0, io.SeekEnd); err == nil {
+			reader, err = dump.NewBoltReader(&countingReaderAt{f, &i.bytesRead}, size)
+		}
+	} else {
+		var plain io.ReadCloser
+		if plain, err = dump.Decompress(&countingReader{source, &i.bytesRead}); err != nil {
+			return err
+		}
+		defer plain.Close()
+		reader, err = dump.NewReader(plain, format, i.reader)
 	}
-	defer plain.Close()
-	reader, err := dump.NewReader(plain, format, i.reader)
 	if err != nil {
 		return err
 	}
@@ -224,34 +307,65 @@ func (i *importing) file(ctx context.Context, path string) error {
 		if name, ok := sample.Repeated(); ok {
 			i.Note("warning: %s: several columns are named %s; asked for by name it is the last", path, dump.Printable([]byte(name)))
 		}
+		if i.options.Key == nil && i.options.Value == "" && sample.Len() > 2 {
+			i.Note("warning: %s: of its %d columns only key and value are kept; --key keeps all", path, sample.Len())
+		}
 	}
 	if i.reject != nil {
-		i.reject.head = reader.Head()
+		i.reject.reader, i.reject.dumped = reader, format == dump.DBDump
+	}
+	if i.resume {
+		i.options.Resume = &importer.Resume{
+			Name:    importName(path),
+			Options: strings.Join([]string{i.key, i.options.Value, i.columns, string(format), i.options.Conflict}, "\x00"),
+		}
+	}
+	if i.sorted {
+		i.total, err = importer.Load(reader, i.options, func(next func() ([]byte, []byte, error)) error {
+			return engine.Load(ctx, i.db, nil, next)
+		})
+		i.state.Store(&i.total)
+		switch {
+		case errors.Is(err, engine.ErrExists):
+			err = hintError{err, "--sorted makes a new database"}
+		case err == nil:
+			i.Note("created %s", i.db)
+			i.warnOfPlace(i.db)
+		}
+		return err
 	}
 	result, err := importer.Run(ctx, i, reader, i.options)
 	i.total = i.sum(result)
+	if result.Resumed > 0 {
+		i.Note("%s: went on behind record %d", path, result.Resumed)
+	}
 	i.state.Store(&i.total)
 	return err
 }
 
 func (i *importing) formatOf(path string) (dump.Format, error) {
+	format, ok := dump.FormatOf(path)
 	if i.from != "" {
-		format, err := dump.ParseFormat(i.from)
-		if err != nil {
-			return "", usagef("--from: %v", err)
+		var err error
+		if format, err = dump.ParseFormat(i.from); err != nil {
+			return "", usagef("--from: %v: use %s", err, dump.Readable)
 		}
-		return format, nil
+		ok = true
 	}
-	if format, ok := dump.FormatOf(path); ok {
-		return format, nil
+	switch {
+	case !ok:
+		return "", usagef("the name does not tell the format: give --from %s", dump.Readable)
+	case format == dump.SQL:
+		return "", usagef("sql is only written; sqlite3 -csv -header writes what can be read")
 	}
-	return "", usagef("the name does not tell the format: give --from csv, tsv, json or jsonl")
+	return format, nil
 }
 
 func (i *importing) sum(r importer.Result) importer.Result {
 	r.Read += i.total.Read
 	r.Committed += i.total.Committed
 	r.Rejected += i.total.Rejected
+	r.Skipped += i.total.Skipped
 	r.Bytes += i.total.Bytes
 	return r
 }
@@ -260,13 +374,13 @@ func (i *importing) sum(r importer.Result) importer.Result {
 const mostLines = 20
 
 func (i *importing) rejected(bad *dump.RowError) error {
-	if i.reject != nil {
-		return i.reject.add(bad)
-	}
 	if i.named++; i.named <= mostLines {
 		i.Note("%v", bad)
 	} else if i.named == mostLines+1 {
 		i.Note("… and more; --rejects FILE keeps them all")
+	}
+	if i.reject != nil {
+		return i.reject.add(bad)
 	}
 	return nil
 }
@@ -296,9 +410,13 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	} else if r.Rejected > 0 {
 		message += fmt.Sprintf(", %d rejected", r.Rejected)
 	}
+	if r.Skipped > 0 {
+		message += fmt.Sprintf(", %d skipped", r.Skipped)
+	}
 	err = i.done(ui.Object{
 		{Name: "committed", Value: r.Committed},
 		{Name: "rejected", Value: r.Rejected},
+		{Name: "skipped", Value: r.Skipped},
 		{Name: "bytes", Value: r.Bytes},
 		{Name: "seconds", Value: bar.Elapsed().Seconds()},
 	}, "%s, %s, %s", message, ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
@@ -341,13 +459,26 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+type countingReaderAt struct {
+	r io.ReaderAt
+	n *atomic.Int64
+}
+
+func (c *countingReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.r.ReadAt(p, off)
+	c.n.Add(int64(n))
+	return n, err
+}
+
 // A rejectFile takes bad records as they stood in their file, to be mended and
 // imported again. It is made before the first record is read, when nothing is
 // lost yet if it cannot be, and is removed if no record was bad.
 type rejectFile struct {
-	*os.File
-	head  []byte // of the file that is read, to stand before its records
-	count int64
+	file       *os.File
+	reader     dump.Reader // of the file that is read
+	head, tail []byte      // what stands before the records of such a file, and behind them
+	dumped     bool        // it is db_dump text
+	count      int64
 }
 
 func newRejectFile(path string) (*rejectFile, error) {
@@ -355,30 +486,38 @@ func newRejectFile(path string) (*rejectFile, error) {
 	if err == nil {
 		var f *os.File
 		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
-			return &rejectFile{File: f}, nil
+			return &rejectFile{file: f}, nil
 		}
 	}
 	return nil, fmt.Errorf("--rejects: %w", err)
 }
 
 func (r *rejectFile) add(bad *dump.RowError) error {
-	if r.count++; r.count == 1 {
-		if _, err := r.Write(r.head); err != nil {
+	r.count++
+	if head := r.reader.Head(); r.count == 1 || !bytes.Equal(head, r.head) {
+		if _, err := r.file.Write(append(r.tail, head...)); err != nil {
 			return err
+		}
+		r.head = bytes.Clone(head)
+		if r.dumped {
+			r.tail = []byte(dump.DumpEnd)
 		}
 	}
 	line := bad.Source
 	if len(line) == 0 || line[len(line)-1] != '\n' {
 		line = append(append([]byte{}, line...), '\n')
 	}
-	_, err := r.Write(line)
+	_, err := r.file.Write(line)
 	return err
 }
 
 func (r *rejectFile) Close() error {
-	err := r.File.Close()
+	_, err := r.file.Write(r.tail)
+	if closeErr := r.file.Close(); err == nil {
+		err = closeErr
+	}
 	if r.count == 0 {
-		os.Remove(r.Name())
+		os.Remove(r.file.Name())
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -35,7 +36,18 @@ lines.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	i := &inspector{app: a}
-	cmd.AddCommand(i.metaCommand(), i.nodeCommand(), i.treeCommand(), i.walCommand(), i.keyCommand())
+	key := i.keyCommand()
+	cmd.AddCommand(i.metaCommand(), i.nodeCommand(), i.treeCommand(), i.walCommand(), key)
+	for _, sub := range cmd.Commands() {
+		if run := sub.RunE; sub != key {
+			sub.RunE = func(cmd *cobra.Command, args []string) error {
+				if i.keyspace != "" {
+					return usagef("inspect %s shows all keyspaces: leave out --keyspace", cmd.Name())
+				}
+				return run(cmd, args)
+			}
+		}
+	}
 	return cmd
 }
 
@@ -45,6 +57,7 @@ type inspector struct {
 	db     *inspect.DB
 	reader *inspect.Reader
 	asJSON bool
+	harm   bool // damage has been shown
 }
 
 // open opens the files of the database at path for run, with or without a meta.
@@ -100,7 +113,10 @@ func (i *inspector) thing(kind string, fields ui.Object) error {
 			continue
 		case []byte:
 			line = append(line, ' ')
-			line = append(append(append(line, f.Name...), '='), dump.Printable(v)...)
+			line = append(append(line, f.Name...), '=')
+			if len(v) > 0 {
+				line = append(line, dump.Printable(v)...)
+			}
 		default:
 			line = fmt.Appendf(line, " %s=%v", f.Name, v)
 		}
@@ -121,6 +137,7 @@ func (i *inspector) damage(err error) error {
 	if d == nil {
 		return err
 	}
+	i.harm = i.harm || d.Kind != inspect.Cut
 	return i.thing("damage", ui.Object{
 		{Name: "invariant", Value: d.Invariant},
 		{Name: "path", Value: d.Path},
@@ -192,6 +209,8 @@ func (i *inspector) nodeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "node DB OFFSET",
 		Short: "Show the extent at an offset of btree.db: its header, and what is in it",
+		Long: `Show the extent at an offset of btree.db: its header, and what is in it. The exit
+status is 1 where none begins there.`,
 		Example: `  lightning inspect node my.db 8192
   lightning inspect node my.db 0x2000 --json`,
 		Args: arguments(2, 2),
@@ -208,7 +227,13 @@ func (i *inspector) nodeCommand() *cobra.Command {
 var kindNames = map[uint8]string{inspect.Leaf: "leaf", inspect.Branch: "branch", inspect.Overflow: "value", inspect.FreeList: "free_list"}
 
 func (i *inspector) node(off uint64) error {
+	if end := max(uint64(i.db.Size), i.db.Meta.FileSize); off < inspect.FirstExtent || off%inspect.Unit != 0 || off >= end {
+		return usagef("no extent can begin at %d: it is a multiple of %d, from %d to the end of the file at %d", off, inspect.Unit, inspect.FirstExtent, end)
+	}
 	ref, h, err := i.reader.At(off)
+	if d := inspect.AsDamage(err); d != nil && d.Kind == inspect.Missing {
+		return noError{fmt.Sprintf("no extent begins at %d", off)}
+	}
 	if h.Length > 0 {
 		printErr := i.thing(kindNames[h.Kind], ui.Object{
 			{Name: "offset", Value: off},
@@ -254,7 +279,7 @@ func (i *inspector) entry(n *inspect.Node, at int) error {
 	case e.Tombstone:
 		return i.thing("tombstone", o[:1])
 	case e.Overflow:
-		o = append(o, refFields("value", e.Ref())...)
+		o = append(o, refFields("extent", e.Ref())...)
 	case n.Keyspace == inspect.CatalogKeyspace:
 		return i.catalogEntry(n.AppendKey(nil, at), e.Value)
 	default:
@@ -408,6 +433,8 @@ func (i *inspector) walCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wal DB",
 		Short: "Show the log that an open would replay: segments, records, operations",
+		Long: `Show the log that an open would replay: segments, records, operations. Records
+behind its end, which an open would cut off, are marked with cut=true.`,
 		Example: `  lightning inspect wal my.db
   lightning inspect wal my.db --operations --json`,
 		Args: arguments(1, 1),
@@ -438,12 +465,17 @@ func (i *inspector) wal(operations bool) error {
 		}
 	}
 	report, damages, err := i.db.Log(func(r inspect.Record) error {
+		var cut any // left out of those that count
+		if r.Cut {
+			cut = true
+		}
 		err := i.thing("record", ui.Object{
 			{Name: "lsn", Value: r.Start},
 			{Name: "end", Value: r.End},
 			{Name: "segment", Value: r.Segment},
 			{Name: "seq", Value: r.Seq},
 			{Name: "operations", Value: r.Operations},
+			{Name: "cut", Value: cut},
 		})
 		if err != nil || !operations {
 			return err
@@ -496,24 +528,51 @@ func (i *inspector) operation(seq uint64, op *inspect.Operation) error {
 
 func (i *inspector) keyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "key DB KEY",
-		Short:   "Show where a key is: the way to it in each source, and what the log says of it",
+		Use:   "key DB KEY",
+		Short: "Show where a key is: the way to it in each source, and what the log says of it",
+		Long: `Show where a key is: the way to it in each source, the newest first, and what
+the log says of it. The exit status is 1 where it is not there.`,
 		Example: `  lightning inspect key my.db user:1`,
 		Args:    arguments(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return i.open(args[0], false, func() error {
-				key, err := i.keys.Decode([]byte(args[1]))
-				if err != nil {
-					return usagef("KEY: %v", err)
-				}
-				return i.key(key)
+			key, err := decode(i.keys, args[1])
+			if err != nil {
+				return usagef("KEY: %v", err)
+			}
+			return i.settled(func() error {
+				return i.open(args[0], false, func() error { return i.key(key) })
 			})
 		},
 	}
 }
 
+// maxLooks is how often is looked at what seems to be damaged.
+const maxLooks = 4
+
+// settled shows what look finds, once it meets no damage or the last time: what
+// a writer was at work on can look damaged.
+func (i *inspector) settled(look func() error) (err error) {
+	var shown bytes.Buffer
+	out := i.out
+	defer func() { i.out = out }()
+	for range maxLooks {
+		shown.Reset()
+		i.out, i.harm = bufio.NewWriter(&shown), false
+		err = look()
+		_ = i.out.Flush() // to memory
+		if !i.harm && inspect.AsDamage(err) == nil {
+			break
+		}
+	}
+	if _, writeErr := out.Write(shown.Bytes()); err == nil {
+		err = writeErr
+	}
+	return err
+}
+
 func (i *inspector) key(key []byte) error {
 	found, id := false, uint32(0)
+	state := unseen
 	err := i.sources(func(k *inspect.Keyspace, name string, root inspect.Ref) error {
 		if k.Name != i.keyspace {
 			return nil
@@ -523,7 +582,11 @@ func (i *inspector) key(key []byte) error {
 		if err != nil || root.IsZero() {
 			return err
 		}
-		return i.descend(root, k.ID, key)
+		here, err := i.descend(root, k.ID, key)
+		if state == unseen { // the newest source comes first
+			state = here
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -531,7 +594,10 @@ func (i *inspector) key(key []byte) error {
 	if !found {
 		return fmt.Errorf("%w: %q", engine.ErrNoKeyspace, i.keyspace)
 	}
-	_, _, err = i.db.Log(func(r inspect.Record) error {
+	_, damages, err := i.db.Log(func(r inspect.Record) error {
+		if r.Cut {
+			return nil
+		}
 		seq := r.Seq
 		for op := range r.All() {
 			touches := bytes.Equal(op.Key, key)
@@ -542,20 +608,43 @@ func (i *inspector) key(key []byte) error {
 				if err := i.operation(seq, &op); err != nil {
 					return err
 				}
+				if state = deleted; op.Kind == "set" {
+					state = present
+				}
 			}
 			seq++
 		}
 		return nil
 	})
+	harm := false
+	for _, d := range damages {
+		harm = harm || d.Kind != inspect.Cut
+		if err := i.damage(d); err != nil {
+			return err
+		}
+	}
+	if err == nil && !harm && (state == unseen || state == deleted) {
+		return noError{fmt.Sprintf("key %s is not there", dump.Printable(key))}
+	}
 	return err
 }
 
+// A presence is what a source or the log knows of a key.
+type presence uint8
+
+const (
+	unseen presence = iota
+	present
+	deleted
+	unknown // for there is damage on the way to it
+)
+
 // descend shows the nodes from the root to where key is or would be.
-func (i *inspector) descend(ref inspect.Ref, keyspace uint32, key []byte) error {
+func (i *inspector) descend(ref inspect.Ref, keyspace uint32, key []byte) (presence, error) {
 	for at := inspect.AnyLevel; ; {
 		n, err := i.reader.Node(ref, keyspace, at)
 		if err != nil {
-			return i.damage(err)
+			return unknown, i.damage(err)
 		}
 		err = i.thing(kindNames[n.Kind], ui.Object{
 			{Name: "offset", Value: ref.Offset},
@@ -565,15 +654,18 @@ func (i *inspector) descend(ref inspect.Ref, keyspace uint32, key []byte) error 
 			{Name: "length", Value: n.Length},
 		})
 		if err != nil {
-			return err
+			return unknown, err
 		}
 		if n.Kind == inspect.Leaf {
 			for e := range n.Len() {
 				if bytes.Equal(n.AppendKey(nil, e), key) {
-					return i.entry(&n, e)
+					if n.Entry(e).Tombstone {
+						return deleted, i.entry(&n, e)
+					}
+					return present, i.entry(&n, e)
 				}
 			}
-			return nil
+			return unseen, nil
 		}
 		child := n.Len() - 1
 		for child > 0 && bytes.Compare(n.AppendSeparator(nil, child), key) > 0 {

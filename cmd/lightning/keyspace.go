@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"unicode"
@@ -34,11 +35,7 @@ func (a *app) keyspaceList() *cobra.Command {
 		Example: `  lightning keyspace list my.db`,
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			standard := formatText
-			if a.OutTerminal {
-				standard = formatTable
-			}
-			format, err := a.format(standard, formatTable, formatText, formatJSON, formatJSONL)
+			format, err := a.format(a.tabular(), formatTable, formatText, formatJSON, formatJSONL)
 			if err != nil {
 				return err
 			}
@@ -120,7 +117,7 @@ func (a *app) keyspaceCreate() *cobra.Command {
 			return usagef("--page-size %d: use a power of two from %d to %d", n, engine.MinPageSize, engine.MaxPageSize)
 		}
 		if !goodName(args[1]) {
-			return usagef("the name of a keyspace is 1 to 255 bytes of UTF-8 text without control characters")
+			return usageError{errName.Error()}
 		}
 		return a.write(cmd, args[0], true, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 			_, err := db.CreateKeyspace(args[1], o)
@@ -129,6 +126,8 @@ func (a *app) keyspaceCreate() *cobra.Command {
 	}
 	return cmd
 }
+
+var errName = errors.New("the name of a keyspace is 1 to 255 bytes of UTF-8 text without control characters")
 
 func goodName(name string) bool {
 	return name != "" && len(name) <= 255 && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)

@@ -9,27 +9,50 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
+	"sync/atomic"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
 )
 
 func main() { os.Exit(run(os.Args[1:], ui.Std())) }
 
 // run runs one command and returns the exit status.
-func run(args []string, s *ui.Streams) (status int) {
+func run(args []string, s *ui.Streams) int {
 	ctx, stop := interruptible()
 	defer stop()
-	a := &app{Streams: s, ctx: ctx, out: bufio.NewWriterSize(s.Out, 64<<10)}
+	a := newApp(ctx, s)
+	return a.execute(func(root *cobra.Command) error {
+		if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+			a.completable(root)
+		}
+		root.SetArgs(args)
+		return root.ExecuteContext(ctx)
+	})
+}
+
+func newApp(ctx context.Context, s *ui.Streams) *app {
+	return &app{Streams: s, ctx: ctx, out: bufio.NewWriterSize(s.Out, 64<<10)}
+}
+
+// execute runs a command, one of those below root, and returns the exit status.
+func (a *app) execute(command func(root *cobra.Command) error) (status int) {
 	defer func() {
 		if p := recover(); p != nil {
+			a.trace = trace()
 			status = a.finish(fmt.Errorf("%w: %v", errInternal, p))
 		}
 	}()
-	root := a.root()
-	root.SetArgs(args)
-	return a.finish(root.ExecuteContext(ctx))
+	return a.finish(command(a.root()))
 }
+
+// typedTo is the shell that somebody types to, if there is one: Ctrl-C is for
+// what it runs, not for the process.
+var typedTo atomic.Pointer[shell.Session]
 
 // An interrupted error is the cause of a context that a signal ended.
 type interrupted struct{ signal syscall.Signal }
@@ -48,6 +71,10 @@ func interruptible() (context.Context, func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		first, _ := (<-signals).(syscall.Signal)
+		for s := typedTo.Load(); s != nil && first == syscall.SIGINT; s = typedTo.Load() {
+			s.Interrupt()
+			first, _ = (<-signals).(syscall.Signal)
+		}
 		cancel(interrupted{first})
 		second, _ := (<-signals).(syscall.Signal)
 		os.Exit(128 + int(second))

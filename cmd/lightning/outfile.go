@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // An outFile is a file that appears under its name when it is whole and
@@ -16,7 +17,7 @@ import (
 // A process that is killed leaves the file under its name with .partial- and a
 // number behind it.
 type outFile struct {
-	*os.File
+	file   *os.File // embedded, its methods would be twenty of this type's
 	path   string
 	direct bool
 }
@@ -30,7 +31,7 @@ func createFile(path string, force bool) (*outFile, error) {
 	switch {
 	case err == nil && !info.Mode().IsRegular() && !info.IsDir():
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		return &outFile{File: f, path: path, direct: true}, err
+		return &outFile{file: f, path: path, direct: true}, err
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s is a directory: %w", path, fs.ErrExist)
 	case err == nil && !force:
@@ -41,7 +42,10 @@ func createFile(path string, force bool) (*outFile, error) {
 		return nil, err
 	}
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	return &outFile{File: f, path: path}, err
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		of.Path = path // nobody has heard of the other
+	}
+	return &outFile{file: f, path: path}, err
 }
 
 // outPath returns the path of a file to write to, as it is behind symbolic
@@ -55,15 +59,28 @@ func outPath(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return path, outside(path)
+}
+
+// outside refuses a path inside the directory of a database.
+func outside(path string) error {
 	// The second is for a path inside wal. They are not cleaned: what .. is
 	// behind a symbolic link is for the system to say.
 	dir, _ := filepath.Split(path)
 	for _, tree := range []string{"btree.db", "../btree.db"} {
 		if _, err := os.Lstat(dir + tree); err == nil {
-			return "", usagef("%s is inside the directory of a database: name another place", path)
+			return usagef("%s is inside the directory of a database: name another place", path)
 		}
 	}
-	return path, nil
+	return nil
+}
+
+// outsideNew is outside for a database that is to be made.
+func outsideNew(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return nil // it is there, whatever it is
+	}
+	return outside(strings.TrimRight(path, string(filepath.Separator)))
 }
 
 // resolve follows a symbolic link. The engine follows none by itself.
@@ -82,25 +99,25 @@ func resolve(path string) (string, error) {
 // commit makes the file durable and gives it its name.
 func (f *outFile) commit() error {
 	if f.direct {
-		return f.Close()
+		return f.file.Close()
 	}
-	err := f.Sync()
-	if closeErr := f.Close(); err == nil {
+	err := f.file.Sync()
+	if closeErr := f.file.Close(); err == nil {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), f.path)
+		err = os.Rename(f.file.Name(), f.path)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		os.Remove(f.file.Name())
 	}
 	return err
 }
 
 // discard removes what was written.
 func (f *outFile) discard() {
-	f.Close()
+	f.file.Close()
 	if !f.direct {
-		os.Remove(f.Name())
+		os.Remove(f.file.Name())
 	}
 }

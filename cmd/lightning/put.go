@@ -50,8 +50,8 @@ the operating system has it.`,
 			return err
 		}
 		if cmd.Flags().Changed("if-equal") {
-			if p.ifEqual, err = a.decodeValue([]byte(*ifEqual)); err != nil {
-				return err
+			if p.ifEqual, err = decode(a.values, *ifEqual); err != nil {
+				return usagef("--if-equal: %v", err)
 			}
 			p.compare = true
 		}
@@ -61,9 +61,7 @@ the operating system has it.`,
 		if p.value, err = a.valueArgument(cmd.Context(), args[2:]); err != nil {
 			return err
 		}
-		return a.write(cmd, args[0], true, mode, func(db *engine.DB, ks *engine.Keyspace) error {
-			return p.run(cmd.Context(), db, ks)
-		})
+		return a.update(cmd, args[0], true, mode, p.run)
 	}
 	return cmd
 }
@@ -92,12 +90,8 @@ type put struct {
 	ifEqual    []byte
 }
 
-func (p put) run(ctx context.Context, db *engine.DB, ks *engine.Keyspace) error {
-	if !p.ifAbsent && !p.compare {
-		return ks.Put(p.key, p.value)
-	}
-	return db.Update(ctx, func(tx *engine.Tx) error {
-		tx = tx.In(ks)
+func (p put) run(tx *engine.Tx) error {
+	if p.ifAbsent || p.compare {
 		have, err := tx.Get(p.key)
 		missing := errors.Is(err, engine.ErrNotFound)
 		switch {
@@ -110,6 +104,6 @@ func (p put) run(ctx context.Context, db *engine.DB, ks *engine.Keyspace) error 
 		case p.compare && string(have) != string(p.ifEqual):
 			return noError{fmt.Sprintf("key %s has another value", dump.Printable(p.key))}
 		}
-		return tx.Put(p.key, p.value)
-	})
+	}
+	return tx.Put(p.key, p.value)
 }

@@ -21,6 +21,9 @@ const (
 	formatLine    = "line"
 	formatRaw     = "raw"
 	formatNull    = "null"
+	formatDBDump  = "db_dump"
+	formatSQL     = "sql"
+	formatMD      = "md"
 	formatGobench = "gobench" // of bench only
 )
 
@@ -35,6 +38,9 @@ const formatsTopic = `-o chooses the form of what is printed:
     line    one field a line
     raw     the bytes as they are
     null    each key (with --values: each value) ended by a NUL, for xargs -0
+    db_dump what mdb_load and db_load read
+    sql     INSERTs for SQLite: TEXT where it is UTF-8, else BLOBs
+    md      a Markdown table
     gobench lines of go test -bench, for benchstat (only in bench)
 
 Scans default to table on a terminal and to text in a pipe. In JSON, what is
@@ -43,11 +49,15 @@ in the name too (value_hex). -V json embeds values that are JSON.
 `
 
 // entryFormats are what entries can be printed as.
-var entryFormats = []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatNull}
+var entryFormats = []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatNull, formatDBDump, formatSQL, formatMD}
 
 // format returns the output format, one of those that the command has.
 func (a *app) format(standard string, allowed ...string) (string, error) {
 	if a.output == "" {
+		// What the shell is set to holds where there is such a form.
+		if a.session != nil && slices.Contains(allowed, a.session.is("mode")) {
+			return a.session.is("mode"), nil
+		}
 		return standard, nil
 	}
 	if !slices.Contains(allowed, a.output) {
@@ -56,12 +66,20 @@ func (a *app) format(standard string, allowed ...string) (string, error) {
 	return a.output, nil
 }
 
+// linesFormat is format for what is text or JSON lines, also by --json.
+func (a *app) linesFormat() (string, error) {
+	if a.json {
+		a.output = formatJSONL
+	}
+	return a.format(formatText, formatText, formatJSONL)
+}
+
 // columns says which fields of an entry are printed.
 type columns struct{ keys, values bool }
 
 // entryWriter prints entries in a format.
 func (a *app) entryWriter(format string, c columns) (dump.Writer, error) {
-	o := dump.WriterOptions{Keys: a.keys, Values: a.values}
+	o := dump.WriterOptions{Keys: a.keys, Values: a.values, Space: a.keyspace}
 	if !c.keys {
 		o.Keys = dump.None
 	}
@@ -70,11 +88,15 @@ func (a *app) entryWriter(format string, c columns) (dump.Writer, error) {
 	}
 	var out io.Writer = a.out
 	switch format {
-	case formatCSV, formatTSV:
+	case formatCSV, formatTSV, formatDBDump, formatSQL:
 		if a.OutTerminal {
 			out = ui.SafeWriter(out)
 		}
-		return dump.NewWriter(out, dump.Format(format), o)
+		w, err := dump.NewWriter(out, dump.Format(format), o)
+		if err != nil {
+			err = usageError{err.Error()}
+		}
+		return w, err
 	case formatJSON, formatJSONL:
 		return dump.NewWriter(out, dump.Format(format), o)
 	}

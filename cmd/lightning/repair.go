@@ -20,11 +20,13 @@ func (a *app) repairCommand() *cobra.Command {
 		Short:   "Make a new database of what can be read of a damaged one",
 		Long: `Make the database DEST of what can be read of SRC, which is not changed. SRC
 may have lost its metas, its log, a part of its file: what nothing leads to any
-more is looked for in the file. No program may have SRC open.
+more is looked for in the file. No program should have SRC open: one that writes
+to it is warned of, and none can begin to meanwhile.
 
 What is lost is listed: the place, the range of keys, how many there were, and
 how many of that range DEST has. "may be stale" says that some of these can be
-older than what was lost, or deleted keys that are back.
+older than what was lost, or deleted keys that are back. Commits behind a place
+of the log that cannot be read are saved, too: "may be incomplete" says so.
 
 The exit status is 0 where all was saved, 13 where some is lost, and 10 where
 nothing can be read. DEST gets its name when it is whole.`,
@@ -42,6 +44,9 @@ nothing can be read. DEST gets its name when it is whole.`,
 			return err
 		}
 		src, err := a.path(args[0])
+		if err == nil {
+			err = outsideNew(args[1])
+		}
 		if err != nil {
 			return err
 		}
@@ -62,7 +67,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 		})
 		bar.Stop()
 		if err == nil || errors.Is(err, salvage.ErrNothing) {
-			err = errors.Join(err, a.report(&report, file, format))
+			err = errors.Join(err, a.report(src, &report, format), writeReport(&report, file))
 		} else if file != nil {
 			file.discard()
 		}
@@ -77,17 +82,22 @@ nothing can be read. DEST gets its name when it is whole.`,
 	return cmd
 }
 
-// report prints the report, and writes it to the file if there is one.
-func (a *app) report(r *salvage.Report, file *outFile, format string) error {
-	if file != nil {
-		_, err := file.Write(append(ui.AppendJSON(nil, repairJSON(r)), '\n'))
-		if err != nil {
-			file.discard()
-			return err
-		}
-		if err := file.commit(); err != nil {
-			return err
-		}
+// writeReport writes the report to the file, if there is one.
+func writeReport(r *salvage.Report, file *outFile) error {
+	if file == nil {
+		return nil
+	}
+	if _, err := file.file.Write(append(ui.AppendJSON(nil, repairJSON(r)), '\n')); err != nil {
+		file.discard()
+		return err
+	}
+	return file.commit()
+}
+
+// report prints the report.
+func (a *app) report(src string, r *salvage.Report, format string) error {
+	if r.InUse {
+		a.Note("warning: a program has %s open for writing: what it writes now may be missing, or be told as lost; stop it and repair again", src)
 	}
 	if format != formatText {
 		return a.printJSON(repairJSON(r))
@@ -153,6 +163,7 @@ func repairJSON(r *salvage.Report) ui.Object {
 		{Name: "omitted_losses", Value: r.Omitted},
 		{Name: "meta_found", Value: r.Meta},
 		{Name: "catalog_found", Value: r.Catalog},
+		{Name: "in_use", Value: r.InUse},
 		{Name: "generation", Value: r.Generation},
 		{Name: "log_operations", Value: r.LogOps},
 		{Name: "log_torn_bytes", Value: r.TornBytes},

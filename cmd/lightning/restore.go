@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
-	"github.com/lightning-db/lightning/internal/dump"
-	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -25,6 +22,9 @@ it is whole.`,
 		Args: arguments(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := a.path(args[0])
+			if err == nil {
+				err = outsideNew(path)
+			}
 			if err != nil {
 				return err
 			}
@@ -38,19 +38,16 @@ it is whole.`,
 }
 
 func (a *app) restore(ctx context.Context, db, path string) (engine.BackupInfo, error) {
-	var source io.Reader = ui.Interruptible(ctx, a.In)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return engine.BackupInfo{}, err
-		}
-		defer f.Close()
-		source = f
-	}
-	plain, err := dump.Decompress(source)
+	source, f, err := a.input(ctx, path)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
-	defer plain.Close()
-	return engine.Restore(ctx, plain, db, nil)
+	defer f.Close()
+	name := path
+	if path == "-" {
+		name = "standard input"
+	}
+	return unpackBackup(source, name, func(plain io.Reader) (engine.BackupInfo, error) {
+		return engine.Restore(ctx, plain, db, nil)
+	})
 }

@@ -20,8 +20,10 @@ type app struct {
 	ctx     context.Context
 	out     *bufio.Writer // standard output; finish flushes it
 	started bool          // a command runs: its flags and arguments were good
+	trace   string        // of a bug of ours
 
 	keyspace     string
+	oneSpace     bool // --keyspace was given
 	output       string
 	keys, values dump.Encoding
 	json         bool
@@ -29,12 +31,15 @@ type app struct {
 	timeout      time.Duration
 	noCreate     bool
 
+	session *session // of the shell that runs this command, or nil
+
 	keysFlag, valuesFlag string
 }
 
 // Groups of commands in the help.
 const (
 	groupData    = "data"
+	groupShell   = "shell"
 	groupMove    = "move"
 	groupSafe    = "safe"
 	groupInspect = "inspect"
@@ -48,9 +53,10 @@ func (a *app) root() *cobra.Command {
 		Short:   "An embedded, ordered key-value database",
 		Long: `Lightning is an embedded, ordered key-value database: this is its command line.
 
-The path of the database is the first argument of every command but bench and
-stress; @ stands for $LIGHTNING_DB. put and import create a database; commands
-that read change nothing and may be used while another process writes.`,
+The path of the database is the first argument of every command but bench,
+stress and crashtest; @ stands for $LIGHTNING_DB. put, batch and import create
+a database; commands that read change nothing and may be used while another
+process writes.`,
 		Example: `  lightning put my.db user:1 '{"name":"Ada"}'
   lightning get my.db user:1
   lightning scan my.db --prefix user:
@@ -68,7 +74,7 @@ that read change nothing and may be used while another process writes.`,
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.StringVarP(&a.keyspace, "keyspace", "k", "", "keyspace to use instead of the default one")
-	f.StringVarP(&a.output, "output", "o", "", "output `FORMAT`: table, text, json, jsonl, csv, tsv, line, raw, null (help formats)")
+	f.StringVarP(&a.output, "output", "o", "", "output `FORMAT`: table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md (help formats)")
 	f.StringVarP(&a.keysFlag, "keys", "K", "auto", "`ENCODING` of keys, in arguments and output (help encodings)")
 	f.StringVarP(&a.valuesFlag, "values", "V", "auto", "`ENCODING` of values, in arguments and output")
 	f.BoolVar(&a.json, "json", false, "short for -o json; errors are JSON too")
@@ -79,17 +85,20 @@ that read change nothing and may be used while another process writes.`,
 
 	root.AddGroup(
 		&cobra.Group{ID: groupData, Title: "Data:"},
+		&cobra.Group{ID: groupShell, Title: "Shell:"},
 		&cobra.Group{ID: groupMove, Title: "Move:"},
 		&cobra.Group{ID: groupSafe, Title: "Keep safe:"},
 		&cobra.Group{ID: groupInspect, Title: "Look inside:"},
 		&cobra.Group{ID: groupTest, Title: "Test:"},
 	)
 	root.AddCommand(
-		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(),
-		a.importCommand(), a.exportCommand(),
+		a.getCommand(), a.putCommand(), a.deleteCommand(), a.scanCommand(), a.countCommand(), a.batchCommand(),
+		a.shellCommand(),
+		a.importCommand(), a.exportCommand(), a.copyCommand(),
 		whole(a.verifyCommand()), whole(a.repairCommand()), whole(a.checkpointCommand()), whole(a.backupCommand()), whole(a.restoreCommand()), whole(a.compactCommand()),
-		whole(a.statsCommand()), a.keyspaceCommand(), a.inspectCommand(),
-		whole(a.benchCommand()), whole(a.stressCommand()), a.writerCommand(),
+		a.diffCommand(), a.hashCommand(), whole(a.upgradeCommand()),
+		a.statsCommand(), a.duCommand(), a.topCommand(), a.keyspaceCommand(), a.inspectCommand(),
+		whole(a.benchCommand()), whole(a.stressCommand()), whole(a.crashtestCommand()), a.writerCommand(),
 		a.versionCommand(),
 	)
 	root.AddCommand(topics()...)
@@ -166,6 +175,7 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 	if a.timeout < 0 {
 		return usagef("--timeout %v: use 0 or more", a.timeout)
 	}
+	a.oneSpace = cmd.Flags().Changed("keyspace")
 	if a.keyspace != "" && cmd.Annotations[wholeDatabase] != "" {
 		return usagef("%s is about the whole database: it takes no --keyspace", cmd.CommandPath())
 	}
@@ -192,7 +202,7 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(near, ", "))
 	}
 	if info, err := os.Stat(args[0]); err == nil && info.IsDir() && !cmd.HasParent() {
-		return usagef("%s is not a command; did you mean: lightning scan %s", word, word)
+		return usagef("%s is not a command; did you mean: lightning shell %s", word, word)
 	}
 	return usagef("unknown command %s; see: %s --help", word, path)
 }
@@ -210,6 +220,14 @@ func arguments(least, most int) cobra.PositionalArgs {
 		if len(args) < least {
 			what = "too few arguments"
 		}
-		return usagef("%s; usage: %s", what, cmd.UseLine())
+		usage, ok := cmd.Root().Annotations[usageInShell]
+		if !ok {
+			usage = cmd.UseLine()
+		}
+		return usagef("%s; usage: %s", what, strings.TrimSpace(usage))
 	}
 }
+
+// usageInShell annotates the root of commands in the shell with the usage of the
+// one that runs: there it takes no database.
+const usageInShell = "usage"

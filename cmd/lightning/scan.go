@@ -8,6 +8,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/query"
 )
 
 // terminalLimit is how many entries a scan shows on a terminal unless it is
@@ -20,20 +21,25 @@ func (a *app) scanCommand() *cobra.Command {
 		Aliases: []string{"ls"},
 		GroupID: groupData,
 		Short:   "Print entries in the order of their keys",
-		Long: `Print entries in the order of their keys: all, or those of a range.
+		Long: `Print entries in the order of their keys: all, those of a range, or those that
+an expression is true of (lightning help where).
 
 On a terminal that is a table of at most 100 entries; in a pipe it is all of
 them, key TAB value, one a line. See also: lightning help formats.`,
 		Example: `  lightning scan my.db --prefix user: -n 10
   lightning scan my.db --from a --to b --reverse
   lightning scan my.db --prefix user: -o jsonl -V json
+  lightning scan my.db --where '.age > 30 and .city == "Rome"' --select .name,.age
+  lightning scan my.db --count-by .city -n 10
   lightning scan my.db --keys -0 | xargs -0 -n1 echo`,
 		Args: arguments(1, 1),
 	}
-	s := &scan{app: a, cmd: cmd, keyRange: scanFlags(cmd)}
+	s := &scan{app: a, cmd: cmd, keyRange: scanFlags(cmd), where: a.whereFlags(cmd)}
 	f := cmd.Flags()
 	f.BoolVarP(&s.reverse, "reverse", "r", false, "from the last key to the first")
 	f.Int64VarP(&s.limit, "limit", "n", 0, "at most this many entries; 0: all (on a terminal 100 unless given)")
+	f.StringVar(&s.selected, "select", "", "print these `EXPRS` of the value, with commas between, as in .name,.age (help where)")
+	f.StringVar(&s.grouped, "count-by", "", "print how many entries there are for each value of this `EXPR`, most first")
 	f.Var(onlyFlag{&s.onlyKeys, &a.keysFlag}, "keys", "print keys only")
 	f.Var(onlyFlag{&s.onlyValues, &a.valuesFlag}, "values", "print values only")
 	f.Lookup("keys").NoOptDefVal, f.Lookup("values").NoOptDefVal = "true", "true"
@@ -47,7 +53,7 @@ them, key TAB value, one a line. See also: lightning help formats.`,
 		if err := s.prepare(); err != nil {
 			return err
 		}
-		return a.snapshot(args[0], func(snapshot *engine.Snapshot) error { return s.run(cmd.Context(), snapshot) })
+		return a.snapshot(args[0], func(snapshot engine.Reader) error { return s.run(cmd.Context(), snapshot) })
 	}
 	return cmd
 }
@@ -78,6 +84,8 @@ type scan struct {
 	*app
 	cmd                  *cobra.Command
 	keyRange             *keyRange
+	where                *where
+	selected, grouped    string
 	reverse              bool
 	limit                int64
 	onlyKeys, onlyValues bool
@@ -85,6 +93,7 @@ type scan struct {
 	mustMatch            bool
 
 	form       string
+	columns    *query.Selection // of --select or --count-by
 	start, end []byte
 }
 
@@ -105,7 +114,12 @@ func (s *scan) prepare() (err error) {
 	if s.limit < 0 {
 		return usagef("--limit %d: use 0 or more", s.limit)
 	}
-	if s.count {
+	if err := s.prepareColumns(); err != nil {
+		return err
+	}
+	if s.columns != nil {
+		s.form, err = s.format(standard, columnFormats...)
+	} else if s.count {
 		s.form, err = s.format(formatText, formatText, formatJSON, formatJSONL)
 	} else {
 		s.form, err = s.format(standard, entryFormats...)
@@ -113,12 +127,48 @@ func (s *scan) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	s.start, s.end, err = s.keyRange.bounds(s.app, s.reverse)
+	if s.start, s.end, err = s.keyRange.bounds(s.app, s.reverse); err == nil {
+		s.start, s.end, err = s.where.prepare(s.start, s.end, s.columns != nil)
+	}
 	return err
 }
 
-func (s *scan) run(ctx context.Context, snapshot *engine.Snapshot) error {
-	n, err := s.print(ctx, snapshot)
+// prepareColumns compiles --select or --count-by.
+func (s *scan) prepareColumns() (err error) {
+	flag, list := "--select", s.selected
+	switch grouped := s.cmd.Flags().Changed("count-by"); {
+	case grouped && s.cmd.Flags().Changed("select"):
+		return usagef("--select and --count-by: choose one")
+	case grouped:
+		flag, list = "--count-by", s.grouped
+	case !s.cmd.Flags().Changed("select"):
+		return nil
+	}
+	if s.columns, err = query.CompileSelect(list); err != nil {
+		return usagef("%s: %v", flag, err)
+	}
+	switch {
+	case flag == "--count-by" && len(s.columns.Columns) > 1:
+		return usagef("--count-by takes one expression, not %d", len(s.columns.Columns))
+	case s.count || s.nul || s.onlyKeys || s.onlyValues && flag == "--count-by":
+		return usagef("%s prints columns of its own: it takes no --count, --keys, --values or -0", flag)
+	case s.app.values != dump.Auto && s.app.values != dump.Raw && s.app.values != dump.Quoted:
+		return usagef("-V %s is for whole values: the columns of %s are text and JSON", s.app.values, flag)
+	}
+	return nil
+}
+
+func (s *scan) run(ctx context.Context, snapshot engine.Reader) error {
+	var n int64
+	var err error
+	if s.cmd.Flags().Changed("count-by") {
+		n, err = s.countBy(snapshot)
+	} else {
+		n, err = s.print(ctx, snapshot)
+	}
+	if err == nil {
+		err = s.where.report(n, "row")
+	}
 	if err == nil && n == 0 && s.mustMatch {
 		return noError{"nothing matches"}
 	}
@@ -126,9 +176,9 @@ func (s *scan) run(ctx context.Context, snapshot *engine.Snapshot) error {
 }
 
 // print prints the entries, or their number, and returns it.
-func (s *scan) print(ctx context.Context, snapshot *engine.Snapshot) (int64, error) {
+func (s *scan) print(ctx context.Context, snapshot engine.Reader) (int64, error) {
 	if s.count && s.limit == 0 {
-		n, err := countKeys(snapshot, s.start, s.end)
+		n, err := s.where.count(snapshot, s.start, s.end)
 		if err != nil {
 			return n, err
 		}
@@ -144,7 +194,11 @@ func (s *scan) print(ctx context.Context, snapshot *engine.Snapshot) (int64, err
 	}
 	var w dump.Writer = discard{}
 	var err error
-	if !s.count {
+	if s.columns != nil {
+		if w, err = s.newSelector(s.where, s.columns, s.form, c.keys); err != nil {
+			return 0, err
+		}
+	} else if !s.count {
 		if w, err = s.entryWriter(s.form, c); err != nil {
 			return 0, err
 		}
@@ -174,7 +228,7 @@ func (discard) Write(_, _ []byte) error { return nil }
 func (discard) Close() error            { return nil }
 
 // walk writes entries up to the limit, and reports whether there are more.
-func (s *scan) walk(ctx context.Context, snapshot *engine.Snapshot, w dump.Writer, limit int64) (n int64, more bool, err error) {
+func (s *scan) walk(ctx context.Context, snapshot engine.Reader, w dump.Writer, limit int64) (n int64, more bool, err error) {
 	it := snapshot.NewIterator(engine.IterOptions{Start: s.start, End: s.end})
 	defer func() {
 		if closeErr := it.Close(); err == nil {
@@ -187,14 +241,17 @@ func (s *scan) walk(ctx context.Context, snapshot *engine.Snapshot, w dump.Write
 	}
 	for ok := first(); ok; ok = next() {
 		if limit > 0 && n == limit {
-			return n, true, nil
+			return n, true, nil // with --where perhaps not: that could take long to find out
 		}
-		var value []byte
-		if !s.onlyKeys && !s.count {
-			value = it.Value()
-			if it.Err() != nil {
-				break
+		value := s.where.value(it, !s.onlyKeys && !s.count)
+		if it.Err() != nil {
+			break
+		}
+		if ok, err := s.where.match(it.Key(), value); !ok || err != nil {
+			if err != nil {
+				return n, false, err
 			}
+			continue
 		}
 		if err := w.Write(it.Key(), value); err != nil {
 			return n, false, err

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 )
@@ -287,5 +288,32 @@ func TestBench_Interrupted(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// A run that was ended early found nothing wrong, and says that it was ended.
+func TestF18_InterruptedStress(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("lightning", "stress", "--duration", "1m", "--threads", "2", "--dir", dir)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for { // until it is at work
+		if made, _ := filepath.Glob(filepath.Join(dir, "*", "db", "btree.db")); len(made) > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 || !strings.Contains(said.String(), "kv ok: ") {
+		t.Errorf("status %d, want 130; it said:\n%s", status, &said)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

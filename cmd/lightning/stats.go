@@ -10,23 +10,36 @@ import (
 )
 
 func (a *app) statsCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "stats DB",
 		GroupID: groupInspect,
 		Short:   "Print sizes and counts",
 		Long: `Print the sizes of a database and of its keyspaces. Entries are those of the
 tree and of what waits to be merged into it, as of the last checkpoint. Their
 number and size are near the truth only: where a range was deleted whole nodes
-went uncounted. lightning count counts the keys of this moment.`,
+went uncounted. lightning count counts the keys of this moment.
+
+--histogram reads all keys, and says how many of them and of their values have
+which size, by powers of two, in all keyspaces or in the one that -k names;
+quantiles are within 1 %. Large values are not read.`,
 		Example: `  lightning stats my.db
-  lightning stats my.db --json`,
+  lightning stats my.db --json
+  lightning stats my.db --histogram`,
 		Args: arguments(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.read(args[0], func(db *engine.DB, _ *engine.Keyspace) error {
-				return a.printStats(db)
-			})
-		},
 	}
+	histogram := cmd.Flags().Bool("histogram", false, "print how large keys and values are")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		switch {
+		case *histogram:
+			return a.printHistogram(args[0])
+		case a.oneSpace:
+			return usagef("lightning stats is about the whole database: it takes --keyspace only with --histogram")
+		}
+		return a.read(args[0], func(db *engine.DB, _ *engine.Keyspace) error {
+			return a.printStats(db)
+		})
+	}
+	return cmd
 }
 
 func (a *app) printStats(db *engine.DB) error {

@@ -16,9 +16,10 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/stress"
+	"github.com/lightning-db/lightning/stress/history"
 )
 
-// errTest says that a test of stress failed.
+// errTest says that a test of stress or crashtest failed.
 var errTest = errors.New("a test failed")
 
 type stressRun struct {
@@ -27,6 +28,7 @@ type stressRun struct {
 	dir      string
 	pattern  string
 	workload string
+	check    string
 	duration time.Duration
 	threads  int
 	keys     int
@@ -49,15 +51,22 @@ func (a *app) stressCommand() *cobra.Command {
 --duration one workload for as long as you say. Every answer is compared with
 what is known outside the database, and at the end every byte is verified.
 
-Workloads: kv (gets, scans, puts, deletions, transactions of numbered keys) and
-bank (transactions that move money between accounts). A run of a minute or more
+Workloads: kv (gets, scans, puts, deletions, transactions of numbered keys),
+bank (transactions that move money between accounts) and list-append
+(transactions that read lists and append to them). A run of a minute or more
 watches memory, descriptors, goroutines and files, and fails on what only grows.
+
+Checks: model compares with what is known outside the database (kv, bank). For
+list-append, elle infers from what transactions read who came before whom, and
+names what no order explains, from G0 to G2-item; porcupine asks of each list
+whether it is linearizable, which is less.
 
 The exit status is 0 where all is well and 11 where a test failed: what was
 wrong, the seed, the line that repeats it, and the directory that is kept.`,
 		Example: `  lightning stress
   lightning stress --run 'recovery|bulk'
   lightning stress --duration 1h --workload kv --sync full --dir /mnt/disk
+  lightning stress --duration 1m --workload list-append --check elle --threads 16
   lightning stress --duration 1m --write-fault 0.0005 --sync-fault 0.001`,
 		Args: arguments(0, 0),
 	}
@@ -66,9 +75,10 @@ wrong, the seed, the line that repeats it, and the directory that is kept.`,
 	f.BoolVar(&s.list, "list", false, "list the tests of the suite, and run none")
 	f.StringVar(&s.pattern, "run", "", "run the tests whose names match `REGEXP` (of ^ $ . * |)")
 	f.DurationVar(&s.duration, "duration", 0, "run one workload for so long")
-	f.StringVar(&s.workload, "workload", "kv", "kv or bank")
+	f.StringVar(&s.workload, "workload", "kv", "kv, bank or list-append")
+	f.StringVar(&s.check, "check", "", "model; elle (the default) or porcupine for list-append")
 	f.IntVar(&s.threads, "threads", 0, "goroutines (default: what each test is for; 8 with --duration)")
-	f.IntVar(&s.keys, "num", 100_000, "keys of kv, or accounts of bank")
+	f.IntVar(&s.keys, "num", 100_000, "keys of kv; accounts of bank (default 100); lists in use (default 16)")
 	f.StringVar(&s.size, "value-size", "16:1024", "`BYTES` of a value of kv, the least and the most")
 	f.Uint64Var(&s.seed, "seed", 0, "what is done is made from it (default: a new one, which is printed)")
 	f.Float64Var(&s.faults.Read, "read-fault", 0, "`PART` of the reads of files that fail, as 0.001")
@@ -106,11 +116,11 @@ func (s *stressRun) run(ctx context.Context) error {
 		if part < 0 || part > 0.5 {
 			return usagef("a fault rate of %v: use 0 to 0.5", part)
 		}
-		if part > 0 && s.duration == 0 {
-			return usagef("faults are for a run of one workload: add --duration")
-		}
 	}
-	if s.duration < 0 || s.threads < 0 || s.threads > 1024 || s.keys < 2 || s.keys > 1<<28 {
+	if err := s.oneOrSuite(); err != nil {
+		return err
+	}
+	if s.duration < 0 || s.cmd.Flags().Changed("duration") && s.duration == 0 || s.threads < 0 || s.threads > 1024 || s.keys < 2 || s.keys > 1<<28 {
 		return usagef("--duration, --threads and --num: use more than 0, at most 1024 threads and 268435456 keys")
 	}
 	if s.seed == 0 {
@@ -136,28 +146,32 @@ func (s *stressRun) run(ctx context.Context) error {
 	case s.keep:
 		s.Note("kept: %s", dir)
 	default:
-		err = errors.Join(err, removeTree(dir))
+		err = errors.Join(err, stress.RemoveTree(dir))
 	}
 	return err
 }
 
-// removeTree removes a directory of ours, and what is in it. (os.RemoveAll would
-// be 30 kB of the program.)
-func removeTree(dir string) error {
-	names, err := vfs.OS().List(dir)
-	if err != nil {
-		return err
+// oneOrSuite refuses flags of a run of one workload without one, and the other
+// way round.
+func (s *stressRun) oneOrSuite() error {
+	f := s.cmd.Flags()
+	if f.Changed("duration") {
+		if f.Changed("run") {
+			return usagef("--run chooses tests of the suite: leave --duration out")
+		}
+		return nil
 	}
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		if info, statErr := os.Lstat(path); statErr == nil && info.IsDir() {
-			err = errors.Join(err, removeTree(path))
-		} else {
-			err = errors.Join(err, os.Remove(path))
+	for _, name := range []string{"workload", "check", "num", "value-size", "read-fault", "write-fault", "sync-fault"} {
+		if f.Changed(name) {
+			return usagef("--%s is for a run of one workload: add --duration", name)
 		}
 	}
-	return errors.Join(err, os.Remove(dir))
+	return nil
 }
+
+// cannotRun reports whether an error says nothing of the database: the disk of
+// the test is full.
+func cannotRun(err error) bool { return vfs.IsNoSpace(err) && !errors.Is(err, stress.ErrWrong) }
 
 // say prints one result: as an object, or as text.
 func (s *stressRun) say(o ui.Object, format string, args ...any) error {
@@ -176,6 +190,9 @@ func (s *stressRun) again(flags string) string {
 	if s.threads > 0 {
 		line += fmt.Sprintf(" --threads %d", s.threads)
 	}
+	if s.dir != "" {
+		line += " --dir " + s.dir
+	}
 	return line
 }
 
@@ -193,8 +210,11 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 			return failed, err
 		}
 		r := t.Run(ctx, &stress.Env{Dir: sub, Seed: s.seed, Threads: s.threads, Start: startWriter})
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return failed, ctx.Err()
+		case cannotRun(r.Err):
+			return failed, fmt.Errorf("%s: %w", r.Name, r.Err)
 		}
 		verdict, wrong := "ok", ""
 		if r.Err != nil {
@@ -217,7 +237,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 			continue
 		}
 		if !s.keep {
-			if err := removeTree(sub); err != nil {
+			if err := stress.RemoveTree(sub); err != nil {
 				return failed, err
 			}
 		}
@@ -239,6 +259,28 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 	if run.Threads == 0 {
 		run.Threads = 8
 	}
+	list := s.workload == "list-append"
+	switch s.check {
+	case "":
+		if s.check = "model"; list {
+			s.check = "elle"
+		}
+	case "model", "elle", "porcupine":
+		if list == (s.check != "model") {
+			break
+		}
+		fallthrough
+	default:
+		return false, usagef("--check %s: use elle or porcupine for list-append, else model", s.check)
+	}
+	if !s.cmd.Flags().Changed("num") {
+		switch s.workload { // fewer, for conflicts
+		case "bank":
+			s.keys = 100
+		case "list-append":
+			s.keys = 16
+		}
+	}
 	switch s.workload {
 	case "kv":
 		least, most, ok := s.sizes()
@@ -252,13 +294,18 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		defer w.States.Close()
 		run.Workload = w
 	case "bank":
-		accounts := s.keys
-		if !s.cmd.Flags().Changed("num") {
-			accounts = 100
+		run.Workload = &stress.Bank{Accounts: s.keys, Each: 1000}
+	case "list-append":
+		if s.keys > 10_000 {
+			return false, usagef("--num %d: list-append has 10000 lists at most", s.keys)
 		}
-		run.Workload = &stress.Bank{Accounts: accounts, Each: 1000}
+		w := &stress.ListAppend{Lists: s.keys, Length: 32, MostOps: 200_000, Dir: dir}
+		if s.check == "porcupine" {
+			w.Judge = history.CheckLists
+		}
+		run.Workload = w
 	default:
-		return false, usagef("--workload %s: use kv, bank", s.workload)
+		return false, usagef("--workload %s: use kv, bank, list-append", s.workload)
 	}
 	run.Tick = func(t stress.Tick) {
 		if s.ErrTerminal {
@@ -266,6 +313,9 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		}
 	}
 	t, err := run.Run(ctx)
+	if cannotRun(err) {
+		return false, fmt.Errorf("%s: %w", s.workload, err)
+	}
 	verdict, wrong := "ok", ""
 	if err != nil {
 		verdict, wrong = "FAIL", err.Error()
@@ -286,8 +336,11 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 	}, "%s %s: %s", s.workload, verdict, tickText(&t))
 	if err != nil {
 		s.Note("%s", err)
-		s.Note("repeat: %s", s.again(fmt.Sprintf("--duration %s --workload %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
-			s.duration, s.workload, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync)))
+		s.Note("repeat: %s", s.again(fmt.Sprintf("--duration %s --workload %s --check %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
+			s.duration, s.workload, s.check, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync)))
+	}
+	if err == nil && sayErr == nil {
+		sayErr = ctx.Err() // of an interrupted run, the part that was run was well
 	}
 	return err != nil, sayErr
 }
@@ -307,12 +360,12 @@ func tickText(t *stress.Tick) string {
 		ui.Duration(t.Elapsed), ui.Count(t.Ops), ui.Count(int64(t.Rate)), t.Checks, t.Reopens, t.Faults, ui.Bytes(t.Memory), ui.Bytes(t.Disk))
 }
 
-// The writer that stress kills is this program, by a command that
+// The writer that stress and crashtest kill is this program, by a command that
 // help does not list.
 func (a *app) writerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "stress-writer DB EXPECTED SEED ROUND KEYS THREADS SYNC MEMTABLE",
-		Short:  "Write until killed (for stress)",
+		Short:  "Write until killed (for stress and crashtest)",
 		Hidden: true,
 		Args:   arguments(8, 8),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -336,18 +389,17 @@ func (a *app) writerCommand() *cobra.Command {
 }
 
 // startWriter starts the writer.
-func startWriter(c stress.Child) (*os.Process, error) {
+func startWriter(c stress.Child, stderr *os.File) (*os.Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	leash, err := stress.Leash()
 	if err != nil {
 		return nil, err
 	}
-	defer null.Close()
 	n := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	return os.StartProcess(self, []string{
 		self, "stress-writer", c.DB, c.Expected, n(c.Seed), n(c.Round), n(uint64(c.Keys)), n(uint64(c.Threads)), c.Options.Sync.String(), n(uint64(c.Options.MemtableBytes)),
-	}, &os.ProcAttr{Files: []*os.File{null, null, os.Stderr}})
+	}, &os.ProcAttr{Files: []*os.File{leash, nil, stderr}})
 }

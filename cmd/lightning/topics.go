@@ -4,9 +4,13 @@ import "github.com/spf13/cobra"
 
 const environmentTopic = `Environment:
 
-    LIGHTNING_DB  the database that @ stands for
-    NO_COLOR      not empty: no colour
-    TERM          dumb: no colour
+    LIGHTNING_DB     the database that @ stands for
+    LIGHTNING_PAGER  what shows an answer of the shell that does not fit the
+                     terminal; else PAGER, else less
+    XDG_STATE_HOME   lightning/history in it is the shell's; ~/.local/state
+                     where it is not set
+    NO_COLOR         not empty: no colour
+    TERM             dumb: no colour, and no editing of lines in the shell
 `
 
 // topics are help pages that are not about one command. cobra lists commands
@@ -18,6 +22,7 @@ func topics() []*cobra.Command {
 	return []*cobra.Command{
 		topic("exit-codes", "Exit statuses and what they mean", exitTopic),
 		topic("encodings", "How keys and values are written and shown", encodingsTopic),
+		topic("where", "Expressions that choose entries by their values", whereTopic),
 		topic("formats", "Forms of output", formatsTopic),
 		topic("environment", "Environment variables", environmentTopic),
 	}

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -27,6 +27,9 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: `Read every node of the tree and every record of the log, and check all that
 docs/FORMAT.md promises. Nothing is changed, and the database may be in use. A
 file is read as a backup, to its end.
+
+Keys are those of the trees and sorted runs. What was written since the last
+checkpoint is in the log, and is counted as operations.
 
 The exit status is 0 where all is well and 10 where there is damage; each
 finding names the promise that is broken, the place, and the keys affected.`,
@@ -58,7 +61,13 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		if err != nil {
 			return err
 		}
+		if *quick && part > 0 {
+			return usagef("--quick and --sample: choose one")
+		}
 		if isFile(path) {
+			if *quick || part > 0 {
+				return usagef("%s is a backup, which is read to its end: leave out --quick and --sample", path)
+			}
 			return a.verifyBackup(cmd.Context(), path, format)
 		}
 		var state atomic.Pointer[verify.Progress]
@@ -112,14 +121,16 @@ func (a *app) verifyBackup(ctx context.Context, path, format string) error {
 		return err
 	}
 	defer f.Close()
-	plain, err := dump.Decompress(f)
+	info, err := verifyBackup(ctx, f, path)
+	if damage, ok := errors.AsType[*engine.CorruptError](err); ok && format != formatText {
+		found := verify.Finding{Kind: damage.Kind, Path: path, Offset: damage.Offset, Reason: damage.Reason}
+		printErr := a.printJSON(append(ui.Object{
+			{Name: "ok", Value: false}, {Name: "findings", Value: []ui.Object{findingJSON(&found)}},
+		}, backupJSON(info)...))
+		return errors.Join(err, printErr)
+	}
 	if err != nil {
 		return err
-	}
-	defer plain.Close()
-	info, err := engine.VerifyBackup(ctx, bufio.NewReaderSize(plain, 1<<20))
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	if format == formatText {
 		_, err = fmt.Fprintln(a.out, backupMessage("ok", info))
@@ -157,13 +168,23 @@ func (a *app) printReport(r *verify.Report) error {
 	if r.TornBytes > 0 {
 		what += fmt.Sprintf(" and an unfinished end of %s", ui.Bytes(r.TornBytes))
 	}
+	switch {
+	case r.Quick:
+		what += "; no tree was read"
+	case r.Sample > 0:
+		what += fmt.Sprintf("; only %.4g%% of the leaves were read", r.Sample*100)
+	}
 	if r.OK {
 		return line("ok: %s", what)
 	}
 	n := uint64(len(r.Findings)) + r.Omitted
 	lost := ui.Plural(r.Lost(), "key") + " lost"
-	if r.Lost() == 0 && r.Keys == 0 {
+	switch {
+	case !r.LostUnknown():
+	case r.Lost() == 0:
 		lost = "how many keys are lost cannot be told"
+	default:
+		lost = "at least " + lost
 	}
 	return line("damaged: %s, %s; readable: %s", ui.Plural(n, "finding"), lost, what)
 }
@@ -207,6 +228,7 @@ func reportJSON(r *verify.Report) ui.Object {
 		{Name: "notes", Value: list(r.Notes)},
 		{Name: "omitted_findings", Value: r.Omitted},
 		{Name: "lost_keys", Value: r.Lost()},
+		{Name: "lost_unknown", Value: r.LostUnknown()},
 		{Name: "nodes", Value: r.Nodes},
 		{Name: "bytes_read", Value: r.Bytes},
 		{Name: "file_bytes", Value: r.FileBytes},
@@ -238,6 +260,9 @@ func findingJSON(f *verify.Finding) ui.Object {
 	}
 	o = appendBound(o, "start", f.Start)
 	o = appendBound(o, "end", f.End)
+	if f.Keys == 0 { // none, or nobody knows
+		return o
+	}
 	return append(o, ui.Member{Name: "keys", Value: f.Keys})
 }
 

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/internal/compress"
@@ -37,6 +40,13 @@ type Run struct {
 	Root   Ref
 	Filter Ref    // of its keys
 	Bytes  uint64 // of the keys and values in it, about
+}
+
+// ValidKeyspace reports whether the log may make such a keyspace (W6).
+func ValidKeyspace(name string, pageSize uint32, codec uint8) bool {
+	return name != "" && len(name) <= maxName && utf8.ValidString(name) && strings.IndexFunc(name, unicode.IsControl) < 0 &&
+		pageSize >= engine.MinPageSize && pageSize <= engine.MaxPageSize && bits.OnesCount32(pageSize) == 1 &&
+		compress.Codec(codec).Valid()
 }
 
 // DecodeKeyspace decodes an entry of the catalog's tree, as docs/FORMAT.md,

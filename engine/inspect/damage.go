@@ -15,7 +15,9 @@ const (
 	Space       = "space"       // a part of the file belongs to two, or to none
 	Log         = "log"         // a record or segment of the log
 	Missing     = "missing"     // a file that is needed is not there
+	Cut         = "cut"         // records behind the end of the log, where an open cuts them off: a power cut may leave them
 	IO          = "io"          // the disk does not give the bytes
+	Denied      = "permission"  // the file may not be read
 )
 
 // Damage is one broken promise of docs/FORMAT.md.

@@ -37,6 +37,10 @@ func OpenDamaged(fsys vfs.FS, dir string) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{fs: fsys, dir: dir, pin: &engine.Pin{}}
+	// Through a symbolic link another's log would be read.
+	if info, err := fsys.Stat(db.LogDir()); err == nil && !info.IsDir {
+		return nil, fmt.Errorf("%s: %w: %s in it is no directory", dir, engine.ErrFormat, walName)
+	}
 	err := db.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		if used, walErr := hasLog(fsys, db.LogDir()); !used || walErr != nil {
@@ -270,7 +274,8 @@ func (r *Reader) AppendValue(dst []byte, ref Ref, keyspace uint32) ([]byte, erro
 }
 
 // At returns the header of the extent that begins at off, and a reference to
-// it, as Extents does. The error is a *Damage.
+// it, as Extents does. The error is a *Damage, of kind Missing where there is
+// none.
 func (r *Reader) At(off uint64) (Ref, Header, error) {
 	w := scanWindow{file: r.db.file, buf: make([]byte, scanBytes)}
 	end := uint64(r.db.Size)
@@ -278,9 +283,12 @@ func (r *Reader) At(off uint64) (Ref, Header, error) {
 	if off < FirstExtent || off%Unit != 0 || off+node.HeaderSize > end {
 		return ref, Header{}, r.damage(ref, "X3", Structure, "no extent can begin at %d: it is a multiple of %d, from %d to the end of the file at %d", off, Unit, FirstExtent, end)
 	}
+	if w.at(off, node.HeaderSize) == nil {
+		return ref, Header{}, r.damage(ref, "X3", IO, "it cannot be read")
+	}
 	h, ok := w.header(off)
 	if !ok || !extentPossible(&h, end-off) {
-		return ref, Header{}, r.damage(ref, "X3", Structure, "no extent begins here")
+		return ref, Header{}, r.damage(ref, "X3", Missing, "no extent begins here")
 	}
 	ref = Ref{Offset: off, Length: h.Len, Count: 1, Checksum: h.Sum}
 	if h.Kind == Leaf {

@@ -146,6 +146,17 @@ func (db *DB) Moved() (bool, error) {
 	return i >= 0 && slots[i].Meta.Generation != db.Meta.Generation, nil
 }
 
+// Exclude keeps out who would open the database for writing, until Close, and
+// reports whether one has it open already. Where the system has no such lock it
+// does nothing.
+func (db *DB) Exclude() (held bool) {
+	x, ok := db.file.(vfs.Excluder)
+	if ok {
+		_, held = errors.AsType[*vfs.LockedError](x.Exclude())
+	}
+	return held
+}
+
 // Pinned reports whether a writer is kept from replacing what is being read.
 func (db *DB) Pinned() bool { return db.pin.Held() }
 

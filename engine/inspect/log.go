@@ -26,6 +26,7 @@ type Record struct {
 	Segment    uint64
 	Seq        uint64 // of its first operation
 	Operations uint32
+	Cut        bool // it stands behind the end of the log (Damage of kind Cut)
 	payload    []byte
 }
 
@@ -75,6 +76,7 @@ type LogReport struct {
 	End        uint64 // LSN
 	Seq        uint64 // of the newest operation, in the trees where the log has none
 	TornBytes  int64  // an unfinished end, which recovery cuts
+	Mended     bool   // what is damaged is not needed to read all records
 }
 
 // Segments returns the segments of the log that the meta needs, and every
@@ -92,21 +94,23 @@ func (db *DB) Segments() ([]Segment, []*Damage, error) {
 }
 
 // Log reads the log from the meta's log start on, calls visit for each record,
-// and returns every damage (W1 to W5). The error is that of reading or of
-// visit.
+// and returns every damage (W1 to W5). The error is that of listing the
+// segments or of visit.
+//
+// Records that stand behind the end of the log are visited last, marked as Cut.
 //
 // Beside a writer, a place that was read just before it was written can look
 // damaged. Damage that a second reading finds again is real.
 func (db *DB) Log(visit func(Record) error) (LogReport, []*Damage, error) {
 	report, damages, err := wal.Check(db.walOptions(), db.logStart(), func(r wal.Record) error {
-		return visit(Record{uint64(r.LSN), uint64(r.End), r.Segment, uint64(r.Seq), r.Count, r.Payload})
+		return visit(Record{uint64(r.LSN), uint64(r.End), r.Segment, uint64(r.Seq), r.Count, r.Cut, r.Payload})
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, wal.ErrMissing) {
 		return LogReport{}, []*Damage{db.noLog()}, nil
 	}
 	return LogReport{
 		Records: report.Records, Operations: report.Operations, Bytes: int64(report.Bytes),
-		End: uint64(report.To), Seq: uint64(report.Seq), TornBytes: report.TornBytes,
+		End: uint64(report.To), Seq: uint64(report.Seq), TornBytes: report.TornBytes, Mended: report.Mended,
 	}, damagesOf(damages), err
 }
 
@@ -132,6 +136,12 @@ func damagesOf(list []*wal.CorruptError) []*Damage {
 			kind = Missing
 		case errors.Is(e, wal.ErrMismatch):
 			kind = Foreign
+		case errors.Is(e, wal.ErrCut):
+			kind = Cut
+		case errors.Is(e, fs.ErrPermission):
+			kind = Denied
+		case e.Cause != nil:
+			kind = IO
 		}
 		out = append(out, &Damage{e.Invariant, e.Path, e.Offset, kind, e.Reason})
 	}

@@ -19,9 +19,12 @@ const (
 	FirstExtent   = 8192
 	metaSize      = 512
 	metaMagic     = "LGTNGDB1"
-	metaVersion   = 2
+	metaVersion   = FormatVersion
 	placeDistance = 2048
 )
+
+// FormatVersion is the version of btree.db that this program reads and writes.
+const FormatVersion = 2
 
 // MaxSeq is the first sequence number that no commit has.
 const MaxSeq = 1 << 61

@@ -3,9 +3,7 @@ package vfs
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,14 +22,14 @@ import (
 //
 // Every path begins at one root, whether it is written relative or absolute.
 type Mem struct {
-	mu    sync.RWMutex // lock order: mu, then memNode.mu
-	root  *memNode
-	locks map[*memNode]bool
+	mu   sync.RWMutex // lock order: mu, then memNode.mu
+	root *memNode
 }
 
 // memNode is a directory, or a file under as many names as link to it.
 type memNode struct {
-	names map[string]*memNode // of a directory, guarded by Mem.mu; nil in a file
+	names  map[string]*memNode // of a directory, guarded by Mem.mu; nil in a file
+	locked bool                // guarded by Mem.mu
 
 	mu      sync.RWMutex
 	content chunks // of a file
@@ -49,7 +47,7 @@ var (
 
 // NewMem returns an empty file system.
 func NewMem() *Mem {
-	return &Mem{root: newMemDir(), locks: make(map[*memNode]bool)}
+	return &Mem{root: newMemDir()}
 }
 
 func newMemDir() *memNode { return &memNode{names: make(map[string]*memNode)} }
@@ -62,7 +60,7 @@ func (m *Mem) Clone() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	copies := make(map[*memNode]*memNode)
-	return &Mem{root: m.root.clone(copies), locks: make(map[*memNode]bool)}
+	return &Mem{root: m.root.clone(copies)}
 }
 
 // clone copies a node once, so that a file under two names stays one file.
@@ -177,7 +175,7 @@ func (m *Mem) renameLocked(oldname, newname string) error {
 		return nil // two names of one file, or one name twice
 	case target != nil && (n.isDir() || target.isDir()):
 		return fs.ErrExist
-	case newbase == "" || n.isDir() && strings.HasPrefix(clean(newname)+"/", clean(oldname)+"/"):
+	case newbase == "" || n.isDir() && strings.HasPrefix(CleanMem(newname)+"/", CleanMem(oldname)+"/"):
 		return fs.ErrInvalid
 	}
 	to.names[newbase] = n
@@ -195,7 +193,12 @@ func (m *Mem) List(dir string) ([]string, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "list", Path: dir, Err: err}
 	}
-	return slices.Sorted(maps.Keys(n.names)), nil
+	names := make([]string, 0, len(n.names))
+	for name := range n.names {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 func (m *Mem) Stat(name string) (Info, error) {
@@ -240,7 +243,7 @@ func (m *Mem) parent(name string) (*memNode, string, error) {
 		return nil, "", fs.ErrNotExist
 	}
 	dir := m.root
-	rest := clean(name)[1:]
+	rest := CleanMem(name)
 	for {
 		element, after, more := strings.Cut(rest, "/")
 		if !more {
@@ -257,8 +260,9 @@ func (m *Mem) parent(name string) (*memNode, string, error) {
 	}
 }
 
-// clean returns the one absolute, slash-separated spelling of name.
-func clean(name string) string {
-	name = name[len(filepath.VolumeName(name)):]
-	return path.Clean("/" + filepath.ToSlash(name))
+// CleanMem returns the one spelling of name in a Mem: the elements below the
+// root, with slashes between them.
+func CleanMem(name string) string {
+	name = strings.TrimLeft(filepath.ToSlash(name[len(filepath.VolumeName(name)):]), "/")
+	return filepath.ToSlash(filepath.Clean("/" + name))[1:] // path.Clean would be another 4 kB of the program
 }

@@ -13,11 +13,11 @@ func (m *Mem) Lock(name, holder string) (Lock, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: err}
 	}
-	if m.locks[n] {
+	if n.locked {
 		f := &memFile{name: name, node: n}
 		return nil, &LockedError{Name: name, Holder: ReadHolder(f)}
 	}
-	m.locks[n] = true
+	n.locked = true
 	l := &memLock{fs: m, file: memFile{name: name, node: n}}
 	return l, l.SetHolder(holder)
 }
@@ -40,7 +40,7 @@ func (l *memLock) SetHolder(holder string) error {
 func (l *memLock) Close() error {
 	l.once.Do(func() {
 		l.fs.mu.Lock()
-		delete(l.fs.locks, l.file.node)
+		l.file.node.locked = false
 		l.fs.mu.Unlock()
 	})
 	return l.file.Close()

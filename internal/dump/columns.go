@@ -60,12 +60,25 @@ func (c *columns) Read() (*Record, error) {
 	r := &c.record
 	r.Line, r.Source = c.line, c.source
 	if len(c.values) != len(r.fields) {
-		return nil, r.Bad(errorf("%d fields, where the header has %d", len(c.values), len(r.fields)))
+		return nil, r.Bad(c.otherNumber())
 	}
 	for i, v := range c.values {
 		r.fields[i].value = v
 	}
 	return r, nil
+}
+
+// otherNumber is the error for a row that has not as many fields as there are
+// columns.
+func (c *columns) otherNumber() error {
+	fields, where := "fields", "the header has %d"
+	if len(c.values) == 1 {
+		fields = "field"
+	}
+	if c.head == nil {
+		where = "%d columns are named"
+	}
+	return errorf("%d %s, where "+where, len(c.values), fields, len(c.record.fields))
 }
 
 // A rowWriter writes entries as rows of two columns.

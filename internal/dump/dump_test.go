@@ -26,10 +26,20 @@ func lossless() map[string]struct {
 				all[fmt.Sprintf("%s/%s/%s", f, k, v)] = struct {
 					f Format
 					o WriterOptions
-				}{f, WriterOptions{k, v}}
+				}{f, WriterOptions{Keys: k, Values: v}}
 			}
 		}
 	}
+	for _, e := range []Encoding{Auto, Hex, Quoted} {
+		all[fmt.Sprintf("db_dump/%s", e)] = struct {
+			f Format
+			o WriterOptions
+		}{DBDump, WriterOptions{Keys: e, Values: e, Room: 1 << 20}}
+	}
+	all["pairs"] = struct {
+		f Format
+		o WriterOptions
+	}{Pairs, WriterOptions{}}
 	return all
 }
 

@@ -116,6 +116,9 @@ func (e Encoding) Append(dst, b []byte) []byte {
 // terminal, else quoted; long ones are cut.
 func Printable(b []byte) string {
 	const longest = 80
+	if len(b) == 0 {
+		return `""` // or a message ends where it should say what
+	}
 	rest := ""
 	if len(b) > longest {
 		rest = fmt.Sprintf("…(%d bytes)", len(b))

@@ -1,5 +1,6 @@
 // Package dump reads and writes the files that hold records outside a
-// database: CSV, TSV, JSON and JSON lines, plain or compressed.
+// database: CSV, TSV, JSON, JSON lines and db_dump
+// text, plain or compressed.
 //
 // What a Writer writes, a Reader of the same format gives back byte for byte,
 // whatever the bytes are. A file says by its names how keys and values are
@@ -20,24 +21,54 @@ const (
 	TSV   Format = "tsv"   // tab-separated, with a header; \t \n \r \\ are escapes
 	JSON  Format = "json"  // one array of objects, or objects one after another
 	JSONL Format = "jsonl" // one object a line
+
+	DBDump Format = "db_dump" // text of db_dump and mdb_dump
+	Pairs  Format = "pairs"   // keys and values on alternate lines, as mdb_load -T reads
+	RESP   Format = "resp"    // only read: commands of Redis
+	Bolt   Format = "bbolt"   // only read, by NewBoltReader
+	SQL    Format = "sql"     // written only: INSERTs for SQLite
+
+	Statements Format = "statements" // of lightning batch: only read, and not by a name
 )
 
-// Formats lists the formats by name.
-var Formats = []string{string(CSV), string(TSV), string(JSON), string(JSONL)}
+// Readable and Writable list the formats that an import reads and an export
+// writes, by name.
+const (
+	Readable = "csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt"
+	Writable = "csv, tsv, json, jsonl, db_dump, pairs, sql"
+)
+
+// formatNames are the names that formats have in files and flags.
+var formatNames = [...]struct {
+	name   string
+	format Format
+}{
+	{"csv", CSV},
+	{"tsv", TSV},
+	{"tab", TSV},
+	{"json", JSON},
+	{"jsonl", JSONL},
+	{"ndjson", JSONL},
+	{"db_dump", DBDump},
+	{"dump", DBDump},
+	{"pairs", Pairs},
+	{"sql", SQL},
+	{"resp", RESP},
+	{"aof", RESP},
+	{"bbolt", Bolt},
+	{"bolt", Bolt},
+	{"boltdb", Bolt},
+}
 
 // ParseFormat reads the name of a format.
 func ParseFormat(name string) (Format, error) {
-	switch strings.ToLower(name) {
-	case "csv":
-		return CSV, nil
-	case "tsv", "tab":
-		return TSV, nil
-	case "json":
-		return JSON, nil
-	case "jsonl", "ndjson":
-		return JSONL, nil
+	lower := strings.ToLower(name)
+	for _, f := range formatNames {
+		if f.name == lower {
+			return f.format, nil
+		}
 	}
-	return "", errorf("unknown format %q: use %s", name, strings.Join(Formats, ", "))
+	return "", errorf("unknown format %q", name)
 }
 
 // FormatOf tells the format by the name of a file, looking through .gz and

@@ -38,15 +38,14 @@ func (j *jsonRecord) parse(source []byte, line int64) (*Record, error) {
 	return r, nil
 }
 
-// A jsonlReader reads one object a line. Empty lines are passed over.
+// A jsonlReader reads one object a line. Empty lines are passed over. Of
+// statements, the lines that are no object are records without fields.
 type jsonlReader struct {
-	lines *lines
+	bare
+	lines      *lines
+	statements bool
 	jsonRecord
 }
-
-func (j *jsonlReader) Head() []byte { return nil }
-
-func (j *jsonlReader) Sample() *Record { return nil }
 
 func (j *jsonlReader) Read() (*Record, error) {
 	for {
@@ -54,7 +53,15 @@ func (j *jsonlReader) Read() (*Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(bytes.TrimSpace(line)) > 0 {
+		text := bytes.TrimSpace(line)
+		switch {
+		case len(text) == 0 || j.statements && text[0] == '#':
+		case j.statements && text[0] != '{':
+			return &Record{Line: j.lines.line, Source: text}, nil
+		case j.statements:
+			line = text
+			fallthrough
+		default:
 			return j.parse(line, j.lines.line)
 		}
 	}
@@ -62,6 +69,7 @@ func (j *jsonlReader) Read() (*Record, error) {
 
 // A jsonReader reads an array of objects, or objects one after another.
 type jsonReader struct {
+	bare
 	r    *bufio.Reader
 	line int64
 	jsonRecord
@@ -79,10 +87,6 @@ func newJSONReader(r io.Reader) *jsonReader {
 	}
 	return &jsonReader{r: b, line: 1}
 }
-
-func (j *jsonReader) Head() []byte { return nil }
-
-func (j *jsonReader) Sample() *Record { return nil }
 
 func (j *jsonReader) Read() (*Record, error) {
 	c, err := j.separator()
@@ -210,20 +214,20 @@ func (w *jsonWriter) Close() error {
 func AppendEntry(dst, key, value []byte, o WriterOptions) []byte {
 	dst = append(dst, '{')
 	if o.Keys != None {
-		dst = appendMember(dst, "key", key, o.Keys)
+		dst = AppendMember(dst, "key", key, o.Keys)
 	}
 	if o.Keys != None && o.Values != None {
 		dst = append(dst, ',')
 	}
 	if o.Values != None {
-		dst = appendMember(dst, "value", value, o.Values)
+		dst = AppendMember(dst, "value", value, o.Values)
 	}
 	return append(dst, '}')
 }
 
-// appendMember appends the name and the text of b, in the encoding asked for
+// AppendMember appends the name and the text of b, in the encoding asked for
 // where b fits it, else as text or base64.
-func appendMember(dst []byte, name string, b []byte, e Encoding) []byte {
+func AppendMember(dst []byte, name string, b []byte, e Encoding) []byte {
 	plain := e == Auto || e == Raw || e == JSONText || e == "" || e == U64 && len(b) != 8
 	switch {
 	case e == JSONText && embeds(b):

@@ -42,7 +42,7 @@ func jsonPath(object []byte, path []string) ([]byte, bool) {
 			return nil, false
 		}
 		r := Record{fields: fields}
-		value, ok := r.find(name)
+		value, ok := r.Find(name)
 		if !ok {
 			return nil, false
 		}

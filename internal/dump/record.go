@@ -15,7 +15,8 @@ type Reader interface {
 	// reading goes on behind it.
 	Read() (*Record, error)
 	// Head returns the bytes that must stand before the records of a file of
-	// the same shape: the header of a CSV file.
+	// the same shape: the header of a CSV file. It may be another one behind
+	// each record.
 	Head() []byte
 	// Sample returns a record with the fields that all have, where the file
 	// says before its first record which these are, or else nil. Their value
@@ -23,14 +24,26 @@ type Reader interface {
 	Sample() *Record
 }
 
+// bare is a file of records and nothing else.
+type bare struct{}
+
+func (bare) Head() []byte { return nil }
+
+func (bare) Sample() *Record { return nil }
+
 // A RowError says which record of a file is bad, and why.
 type RowError struct {
-	Line   int64  // where the record begins, from 1
+	Line   int64  // where the record begins, from 1; 0 in a file without lines
 	Source []byte // its bytes
 	Err    error
 }
 
-func (e *RowError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *RowError) Error() string {
+	if e.Line == 0 {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("line %d: %v", e.Line, e.Err)
+}
 
 func (e *RowError) Unwrap() error { return e.Err }
 
@@ -56,6 +69,7 @@ func errorf(format string, args ...any) error { return fmt.Errorf(format, args..
 type Record struct {
 	Line   int64  // where it begins, from 1
 	Source []byte // its bytes in the file
+	Space  string // the keyspace that the file says; empty where it does not
 
 	fields []field
 	object []byte // JSON: the whole record without insignificant space
@@ -75,8 +89,8 @@ func (r *Record) Bad(err error) *RowError {
 	return &RowError{Line: r.Line, Source: r.Source, Err: err}
 }
 
-// find returns a top-level field; of several with one name, the last.
-func (r *Record) find(name string) ([]byte, bool) {
+// Find returns the bytes of a top-level field; of several with one name, the last.
+func (r *Record) Find(name string) ([]byte, bool) {
 	for i := len(r.fields) - 1; i >= 0; i-- {
 		if string(r.fields[i].name) == name {
 			return r.fields[i].value, true
@@ -89,7 +103,7 @@ func (r *Record) find(name string) ([]byte, bool) {
 // where name begins with a dot, what stands at such a path (.a.b). A JSON
 // string gives its content, anything else its JSON text.
 func (r *Record) Field(name string) ([]byte, error) {
-	value, ok := r.find(name)
+	value, ok := r.Find(name)
 	if !ok && r.object != nil && strings.HasPrefix(name, ".") {
 		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
 	}
@@ -108,7 +122,7 @@ func (r *Record) Field(name string) ([]byte, error) {
 
 // IsNull reports whether a field is a JSON null.
 func (r *Record) IsNull(name string) bool {
-	value, ok := r.find(name)
+	value, ok := r.Find(name)
 	if !ok && strings.HasPrefix(name, ".") {
 		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
 	}
@@ -175,7 +189,7 @@ func (r *Record) Value() (value []byte, ok bool, err error) { return r.encoded("
 
 func (r *Record) encoded(name string) ([]byte, bool, error) {
 	for _, s := range suffixes {
-		text, ok := r.find(name + s.suffix)
+		text, ok := r.Find(name + s.suffix)
 		if !ok {
 			continue
 		}
@@ -205,6 +219,9 @@ func (r *Record) Repeated() (name string, ok bool) {
 	}
 	return "", false
 }
+
+// Len returns the number of fields.
+func (r *Record) Len() int { return len(r.fields) }
 
 // trimBOM cuts the mark that some programs put before UTF-8.
 func trimBOM(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) }

@@ -41,6 +41,17 @@ func (c Compression) Extension() string {
 	return ""
 }
 
+// CompressionIn tells the compression that the first four bytes of a stream show.
+func CompressionIn(head []byte) Compression {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return Gzip
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return Zstd
+	}
+	return ""
+}
+
 // Decompress reads r through the compression that its first bytes show. The
 // name of a file is not asked: what comes from a pipe has none.
 func Decompress(r io.Reader) (io.ReadCloser, error) {
@@ -49,14 +60,14 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+	switch CompressionIn(head) {
+	case Gzip:
 		z, err := gzip.NewReader(b)
 		if err != nil {
 			return nil, inputError("%w", err)
 		}
 		return decompressor{z}, nil
-	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case Zstd:
 		// What a frame asks for is bounded before it is given: by its window, of
 		// which zstd -19 makes none that is larger.
 		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))

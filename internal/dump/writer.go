@@ -16,6 +16,9 @@ type Writer interface {
 // base64, under another name, where they are not. None leaves a column out.
 type WriterOptions struct {
 	Keys, Values Encoding
+
+	Space string // name of the keyspace: db_dump says it, in SQL it is that of the table
+	Room  int64  // db_dump: bytes that a database of LMDB may grow to; 0: not said
 }
 
 // NewWriter returns a Writer of a format.
@@ -30,8 +33,12 @@ func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 		return &rowWriter{w: w, o: o, separator: '\t', appendTo: appendTSV}, nil
 	case JSON, JSONL:
 		return &jsonWriter{w: w, o: o, array: f == JSON}, nil
+	case SQL:
+		return newSQLWriter(w, o), nil
+	case DBDump, Pairs:
+		return newDumpWriter(w, o, f == Pairs)
 	}
-	return nil, errorf("unknown format %q", f)
+	return nil, errorf("%s is only read: use %s", f, Writable)
 }
 
 // ReaderOptions say what a file does not say itself.
@@ -46,10 +53,14 @@ func NewReader(r io.Reader, f Format, o ReaderOptions) (Reader, error) {
 		return newCSVReader(r, o.Columns)
 	case TSV:
 		return newTSVReader(r, o.Columns)
-	case JSONL:
-		return &jsonlReader{lines: newLines(r)}, nil
+	case JSONL, Statements:
+		return &jsonlReader{lines: newLines(r), statements: f == Statements}, nil
 	case JSON:
 		return newJSONReader(r), nil
+	case DBDump, Pairs:
+		return newDumpReader(r, f == Pairs)
+	case RESP:
+		return newRESPReader(r), nil
 	}
 	return nil, errorf("unknown format %q", f)
 }

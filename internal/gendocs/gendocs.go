@@ -26,6 +26,7 @@ func Files(root *cobra.Command) (map[string][]byte, error) {
 		"completions/lightning.bash": func(b *bytes.Buffer) error { return root.GenBashCompletionV2(b, true) },
 		"completions/_lightning":     func(b *bytes.Buffer) error { return root.GenZshCompletion(b) },
 		"completions/lightning.fish": func(b *bytes.Buffer) error { return root.GenFishCompletion(b, true) },
+		"completions/lightning.ps1":  func(b *bytes.Buffer) error { return root.GenPowerShellCompletionWithDesc(b) },
 	} {
 		var b bytes.Buffer
 		if err := generate(&b); err != nil {

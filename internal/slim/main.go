@@ -1,99 +1,109 @@
-// Slim copies dependencies into bin/slim without the parts that Lightning never
-// calls but that the linker would keep, and writes bin/slim/go.mod, which is
-// go.mod with these copies in the place of the originals:
+// Slim copies what bin/lightning is built from into bin/slim: src, our packages,
+// and x, the packages of dependencies, both under import paths of one word, for
+// the name of each type begins with one. It builds bin/link.exe, the linker, from
+// Go's own and the changes in linker.go, which are in bin/slim/linker:
 //
 //	go run ./internal/slim
-//	go build -modfile=bin/slim/go.mod ./cmd/lightning
+//	CGO_ENABLED=0 go build -C bin/slim/src -toolexec=$PWD/bin/link.exe ./cmd/lightning
 //
-// What is taken out is in table.go. It takes the versions that go.mod requires,
-// from the module cache, and fails where an edit does not match its file
-// exactly once; so a new version cannot lose one unseen.
-//
-// It copies because go build -overlay refuses files of the module cache.
+// The copies of dependencies lack the parts that Lightning never calls but that
+// the linker would keep; they are in table.go. It takes the versions that go.mod
+// requires, from the module cache, and fails where an edit does not match its
+// file exactly once; so a new version cannot lose one unseen.
 package main
 
 import (
-	"bytes"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
-// out is the folder of the copies, from the root of the repository. Its go.mod
-// makes it a module of its own, so ./... does not go into it.
-const out = "bin/slim"
-
 func main() {
-	if err := run("."); err != nil {
+	program := flag.String("trace", "", "put the names and lines of this `program`, which Go linked, into the stack trace on standard input")
+	flag.Parse()
+	if err := do(*program); err != nil {
 		fmt.Fprintf(os.Stderr, "slim: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-// run makes out anew below root, the repository. go.mod comes last: where it
-// is, all of it is.
-func run(root string) error {
-	if err := os.RemoveAll(filepath.Join(root, out)); err != nil {
-		return err
+func do(program string) error {
+	if program == "" {
+		return run(".", "cmd/lightning")
 	}
-	replaces := []string{}
-	var failed error // all that a new version broke, at once
-	for _, m := range table {
-		version, dir, err := locate(root, m.path)
-		if err != nil {
-			return err
-		}
-		files, err := slimmed(m.path+"@"+version, os.DirFS(dir), m.edits)
-		failed = errors.Join(failed, err)
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			if err := write(filepath.Join(root, out, m.path, name), files[name]); err != nil {
-				return err
-			}
-		}
-		replaces = append(replaces, fmt.Sprintf("\t%s %s => ./%s\n", m.path, version, path.Join(out, m.path)))
-	}
-	if failed != nil {
-		return failed
-	}
-
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	trace, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(root, out, "go.sum"), string(sums)); err != nil {
-		return err
-	}
-	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	if err != nil {
-		return err
-	}
-	return write(filepath.Join(root, out, "go.mod"), string(mod)+"\nreplace (\n"+strings.Join(replaces, "")+")\n")
+	explained, err := explain(string(trace), program)
+	fmt.Print(explained)
+	return err
 }
 
-// locate returns the version of a module that go.mod selects, and the folder in
-// the module cache that holds it, which Go fills if need be.
-func locate(root, module string) (version, dir string, err error) {
-	cmd := exec.Command("go", "list", "-find", "-f", "{{with .Module}}{{.Path}} {{.Version}} {{.Dir}}{{end}}", module)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	var complaint bytes.Buffer
-	cmd.Stderr = &complaint
-	line, err := cmd.Output()
+// out is the folder of the copies, from the root of the repository. Their go.mod
+// makes them modules of their own, so ./... does not go into them.
+const out = "bin/slim"
+
+// run makes the copies of programs, folders of root, the repository, and of all
+// that they import, and builds the linker. It writes only what differs: the rest
+// keeps its time, and so its place in Go's cache. src/go.mod gets the time of the
+// begin, for make: what is younger is not in yet.
+func run(root string, programs ...string) error {
+	begin := time.Now()
+	files, err := collect(root, programs)
 	if err != nil {
-		return "", "", fmt.Errorf("go list %s: %w: %s", module, err, bytes.TrimSpace(complaint.Bytes()))
+		return err
 	}
-	fields := strings.SplitN(strings.TrimSpace(string(line)), " ", 3)
-	if len(fields) != 3 || fields[0] != module || fields[1] == "" || fields[2] == "" {
-		return "", "", fmt.Errorf("%s: have %q, want a version and a folder of the module cache (with vendor/ there is none: go build ./cmd/lightning takes the originals)", module, bytes.TrimSpace(line))
+	if err := addLinker(root, files); err != nil {
+		return err
 	}
-	return fields[1], fields[2], nil
+	dir := filepath.Join(root, out)
+	if err := write(dir, files); err != nil {
+		return err
+	}
+	if err := buildLinker(root); err != nil {
+		return err
+	}
+	return os.Chtimes(filepath.Join(dir, "src", "go.mod"), begin, begin)
+}
+
+// write makes dir hold these files, and no others.
+func write(dir string, files map[string]string) error {
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		within, err := filepath.Rel(dir, name)
+		if _, ok := files[filepath.ToSlash(within)]; ok || err != nil {
+			return err
+		}
+		return os.Remove(name)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		name := filepath.Join(dir, filepath.FromSlash(file))
+		if old, err := os.ReadFile(name); err == nil && string(old) == files[file] {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, []byte(files[file]), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // slimmed returns the files of a module that a build reads, with the edits made,
@@ -106,8 +116,11 @@ func slimmed(name string, module fs.FS, edits []edit) (map[string]string, error)
 		case err != nil:
 			return err
 		case d.IsDir():
-			if file != "." && (d.Name() == "testdata" || strings.ContainsAny(d.Name()[:1], "._")) {
-				return fs.SkipDir
+			if file == "." {
+				return nil
+			}
+			if _, err := fs.Stat(module, path.Join(file, "go.mod")); err == nil || d.Name() == "testdata" || strings.ContainsAny(d.Name()[:1], "._") {
+				return fs.SkipDir // of another module, or of none
 			}
 			return nil
 		case file != "go.mod" && !slices.Contains([]string{".go", ".s", ".h"}, path.Ext(file)), strings.HasSuffix(file, "_test.go"):
@@ -150,11 +163,4 @@ func slimmed(name string, module fs.FS, edits []edit) (map[string]string, error)
 		}
 	}
 	return files, failed
-}
-
-func write(name, text string) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(text), 0o644)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -124,46 +125,8 @@ func TestEdits_FailWhereTheyDoNotMatchOnce(t *testing.T) {
 	}
 }
 
-// TestRun_GivesModulesThatDoTheSame: the copies of the versions in go.mod have
-// all edits made, another run gives the same, and programs do the same with them.
-func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
-	repository, root := filepath.Join("..", ".."), t.TempDir()
-	// A module whose go.mod is ours, with the program that is to do the same.
-	for _, name := range []string{"go.mod", "go.sum", "internal/slim/same/main.go"} {
-		text, err := os.ReadFile(filepath.Join(repository, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := write(filepath.Join(root, name), string(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	if err := run(root); err != nil {
-		t.Fatal(err)
-	}
-	first := tree(t, root)
-	if err := run(root); err != nil {
-		t.Fatal(err)
-	}
-	if !maps.Equal(first, tree(t, root)) {
-		t.Error("another run gives other files")
-	}
-
-	want := output(t, root, "run", "./internal/slim/same")
-	have := output(t, root, "run", "-modfile="+out+"/go.mod", "./internal/slim/same")
-	if !bytes.Equal(have, want) {
-		wants := strings.Split(string(want), "\n")
-		for i, line := range strings.Split(string(have), "\n") {
-			if i >= len(wants) || line != wants[i] {
-				t.Fatalf("line %d is %q, without edits %q", i+1, line, wants[min(i, len(wants)-1)])
-			}
-		}
-		t.Fatalf("have %d bytes, want %d", len(have), len(want))
-	}
-
-	// What is gone is refused: padding that nobody gave a source for, and streams.
-	program := `package main
+// refused asks for what is gone.
+const refused = `package main
 
 import (
 	"bytes"
@@ -189,14 +152,135 @@ func main() {
 	r.Close()
 }
 `
-	if err := write(filepath.Join(root, "refused", "main.go"), program); err != nil {
+
+// panics prints its stack trace, and what it says of a method without a value.
+const panics = `package main
+
+import (
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+type value struct{ n int }
+
+func (v value) print() { println(v.n) }
+
+var printer interface{ print() } = (*value)(nil)
+
+func main() {
+	defer func() {
+		recover()
+		os.Stdout.Write(debug.Stack())
+		defer func() {
+			os.Stdout.WriteString(recover().(error).Error() + "\n")
+		}()
+		printer.print()
+	}()
+	widen(nil, strings.Repeat("ab", 2))
+}
+
+func widen(c *runewidth.Condition, s string) {
+	c.StringWidth(s)
+}
+`
+
+// TestRun_GivesModulesThatDoTheSame: the copies of the versions in go.mod have
+// all edits made, another run gives the same, and programs do the same with them.
+func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
+	repository, root := filepath.Join("..", ".."), t.TempDir()
+	// A module whose go.mod is ours, with the program that is to do the same.
+	for _, name := range []string{"go.mod", "go.sum", "internal/slim/same/main.go"} {
+		text, err := os.ReadFile(filepath.Join(repository, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(root, name), string(text))
+	}
+	put(t, filepath.Join(root, "refused", "main.go"), refused)
+	put(t, filepath.Join(root, "panics", "main.go"), panics)
+
+	programs := []string{"internal/slim/same", "refused", "panics"}
+	if err := run(root, programs...); err != nil {
 		t.Fatal(err)
 	}
+	first := tree(t, root)
+	put(t, filepath.Join(root, out, "src", "gone", "gone.go"), "package gone\n")
+	put(t, filepath.Join(root, out, "x", "cobra", "command.go"), "package cobra\n")
+	if err := run(root, programs...); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(first, tree(t, root)) {
+		t.Error("another run gives other files")
+	}
+
+	want := output(t, root, "run", "./internal/slim/same")
+	t.Setenv("CGO_ENABLED", "0") // as make build
+	goRun := []string{"run", "-C", out + "/src", "-toolexec=" + filepath.Join(root, linker), "-trimpath"}
+	have := output(t, root, append(goRun, "./internal/slim/same")...)
+	if !bytes.Equal(have, want) {
+		wants := strings.Split(string(want), "\n")
+		for i, line := range strings.Split(string(have), "\n") {
+			if i >= len(wants) || line != wants[i] {
+				t.Fatalf("line %d is %q, without edits %q", i+1, line, wants[min(i, len(wants)-1)])
+			}
+		}
+		t.Fatalf("have %d bytes, want %d", len(have), len(want))
+	}
+
+	// What is gone is refused: padding that nobody gave a source for, and streams.
 	refusals := "s2: padding needs WriterPaddingSrc: built without crypto/rand\npadding is not supported: built without crypto/rand\n" +
 		"zstd: no streams in the encoder: built without\n" +
 		strings.Repeat("zstd: a stream needs WithDecoderConcurrency(1): built without others\n", 2)
-	if have := output(t, root, "run", "-modfile="+out+"/go.mod", "./refused"); string(have) != refusals {
+	if have := output(t, root, append(goRun, "./refused")...); string(have) != refusals {
 		t.Errorf("refused: have %q, want %q", have, refusals)
+	}
+
+	// A stack trace names no function of ours, and what Go links has the names and
+	// lines, of functions that were copied into others, too.
+	trace := string(output(t, root, append(goRun, "./panics")...))
+	program := filepath.Join(t.TempDir(), "panics.exe")
+	output(t, root, "build", "-C", out+"/src", "-trimpath", "-o", program, "./panics")
+	explained, err := explain(trace, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for function, place := range map[string]string{
+		`x/runewidth\.\(\*Condition\)\.StringWidth\(\)`: `x@v0\.0\.0/runewidth/runewidth\.go:\d+ `,
+		`main\.widen\(\.\.\.\)`:                         `l/panics/main\.go:30`,
+		`main\.main\(\)`:                                `l/panics/main\.go:26 `,
+		`panic\(\)`:                                     `runtime/panic\.go:\d+ `,
+	} {
+		if !regexp.MustCompile(function + `\n\t\S*` + place).MatchString(explained) {
+			t.Errorf("no %s in %s in\n%s\nof\n%s", function, place, explained, trace)
+		}
+	}
+	if regexp.MustCompile(`main\.(main|widen)|runewidth|\.go:`).MatchString(trace) {
+		t.Errorf("have names or lines in\n%s", trace)
+	}
+	if want := "value method main.value.print called using nil *value pointer\n"; !strings.HasSuffix(trace, want) {
+		t.Errorf("have\n%swant the end %s", trace, want)
+	}
+}
+
+// TestLinker_IsThatOfAnotherGo: one that was not read, or that cannot be edited.
+func TestLinker_IsThatOfAnotherGo(t *testing.T) {
+	cache := t.TempDir()
+	for _, test := range []struct {
+		version, goroot string
+		edited          bool
+	}{
+		{linkerOf, t.TempDir(), true},
+		{linkerOf + ".8", t.TempDir(), true},
+		{linkerOf + "0", t.TempDir(), false},
+		{"go1.27.1", t.TempDir(), false},
+		{linkerOf + ".8", filepath.Join(cache, "toolchain"), false},
+	} {
+		if why := unedited(test.version, test.goroot, cache); (why == "") != test.edited {
+			t.Errorf("%s in %s: have %q, want it edited: %t", test.version, test.goroot, why, test.edited)
+		}
 	}
 }
 
@@ -217,6 +301,17 @@ func tree(t *testing.T, root string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+func put(t *testing.T, name, text string) {
+	t.Helper()
+	err := os.MkdirAll(filepath.Dir(name), 0o755)
+	if err == nil {
+		err = os.WriteFile(name, []byte(text), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func output(t *testing.T, dir string, args ...string) []byte {

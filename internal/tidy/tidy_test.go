@@ -24,7 +24,7 @@ var root = os.DirFS(filepath.Join("..", ".."))
 // strata lists the packages from the bottom up. A package imports only from
 // strata below its own; those of one stratum do not know one another.
 var strata = [][]string{
-	{"engine/vfs", "engine/internal/kv", "engine/internal/compress", "engine/internal/filter", "engine/internal/invariant"},
+	{"engine/vfs", "engine/internal/kv", "engine/internal/compress", "engine/internal/filter", "engine/internal/invariant", "internal/figure"},
 	{"engine/vfs/*", "engine/internal/node"},
 	{"engine/internal/pager"},
 	{"engine/internal/btree", "engine/internal/memtable", "engine/internal/wal", "engine/internal/merge", "engine/internal/txn"},
@@ -32,13 +32,13 @@ var strata = [][]string{
 	{"engine"},
 	{"engine/inspect"},
 	{"verify", "verify/salvage"},
-	{"internal/dump"},
-	{"internal/ui"},
+	{"internal/dump", "internal/content"},
+	{"internal/ui", "internal/query"},
 	{"stress/workload", "stress/expect", "stress/history"},
 	{"import", "export", "stress"},
 	{"stress/crash"},
 	{"shell"},
-	{"internal/gendocs", "internal/tidy", "internal/slim", "internal/slim/same"},
+	{"internal/gendocs", "internal/tidy", "internal/torture", "internal/canary", "internal/slim", "internal/slim/same"},
 	{"cmd/*"},
 }
 

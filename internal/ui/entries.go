@@ -9,7 +9,7 @@ import (
 )
 
 // NewEntries returns a writer of entries in a form for people and shells:
-// table, text, line, raw or null. width is that of the terminal, 0 where there
+// table, text, line, raw, null or md. width is that of the terminal, 0 where there
 // is none.
 func NewEntries(w io.Writer, format string, width int, o dump.WriterOptions) dump.Writer {
 	e := entries{w: w, o: o, width: width}
@@ -25,6 +25,8 @@ func NewEntries(w io.Writer, format string, width int, o dump.WriterOptions) dum
 		}
 		t.grid = NewGrid(w, width, header...)
 		return t
+	case "md":
+		return &markdownEntries{entries: e}
 	case "line":
 		return &lineEntries{entries: e}
 	case "raw":
@@ -134,3 +136,48 @@ func (l *lineEntries) Write(key, value []byte) error {
 }
 
 func (l *lineEntries) Close() error { return nil }
+
+// markdownEntries writes rows of a Markdown table.
+type markdownEntries struct {
+	entries
+	begun bool
+}
+
+func (m *markdownEntries) Write(key, value []byte) error {
+	return m.rows([2][]byte{m.o.Keys.Append(nil, key), m.o.Values.Append(nil, value)})
+}
+
+// rows writes rows, behind the header where that is not written yet.
+func (m *markdownEntries) rows(rows ...[2][]byte) error {
+	if !m.begun {
+		m.begun = true
+		dashes := []byte("---")
+		rows = append([][2][]byte{{[]byte("key"), []byte("value")}, {dashes, dashes}}, rows...)
+	}
+	b := m.buf[:0]
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == 0 && m.o.Keys == dump.None || i == 1 && m.o.Values == dump.None {
+				continue
+			}
+			b = append(b, "| "...)
+			for _, c := range cell {
+				switch c {
+				case '|', '\\', '`', '*', '_', '<', '[':
+					b = append(b, '\\')
+				case '\n':
+					b = append(b, "<br>"...)
+					continue
+				}
+				b = append(b, c)
+			}
+			b = append(b, ' ')
+		}
+		b = append(b, "|\n"...)
+	}
+	m.buf = b
+	_, err := m.w.Write(b)
+	return err
+}
+
+func (m *markdownEntries) Close() error { return m.rows() }

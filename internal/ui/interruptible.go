@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -9,8 +10,17 @@ import (
 // when the context does, even while r, a pipe or a terminal, keeps it waiting.
 // The goroutine that waits on r ends with r, or with the process.
 func Interruptible(ctx context.Context, r io.Reader) io.Reader {
-	return &interruptible{ctx: ctx, r: r, chunks: make(chan chunk), free: make(chan []byte, 1)}
+	return Stoppable(ctx, r, nil)
 }
+
+// Stoppable is Interruptible, and what comes from stop ends one Read, with
+// ErrStopped: the next goes on.
+func Stoppable(ctx context.Context, r io.Reader, stop <-chan struct{}) io.Reader {
+	return &interruptible{ctx: ctx, r: r, stop: stop, chunks: make(chan chunk), free: make(chan []byte, 1)}
+}
+
+// ErrStopped is what a Read of Stoppable returns that was stopped.
+var ErrStopped = errors.New("stopped")
 
 type chunk struct {
 	data []byte
@@ -20,7 +30,9 @@ type chunk struct {
 type interruptible struct {
 	ctx     context.Context
 	r       io.Reader
+	stop    <-chan struct{}
 	started bool
+	asked   bool // the buffer is with the goroutine
 	chunks  chan chunk
 	free    chan []byte // the buffer, when the caller has taken what it held
 
@@ -39,10 +51,15 @@ func (i *interruptible) Read(p []byte) (int, error) {
 			i.buf = make([]byte, 128<<10)
 			go i.pump()
 		}
-		i.free <- i.buf
+		if !i.asked {
+			i.free <- i.buf
+			i.asked = true
+		}
 		select {
 		case c := <-i.chunks:
-			i.rest, i.err = c.data, c.err
+			i.rest, i.err, i.asked = c.data, c.err, false
+		case <-i.stop:
+			return 0, ErrStopped
 		case <-i.ctx.Done():
 			i.err = i.ctx.Err()
 		}

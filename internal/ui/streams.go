@@ -102,17 +102,36 @@ func (s *Streams) Aside(print func()) {
 // Width is the width of the terminal on standard output, or 0 if there is none.
 func (s *Streams) Width() int { return widthOf(s.Out, s.OutTerminal) }
 
-// widthOf is the width of a terminal, or 0 where w is none.
+// ErrWidth is the width of the terminal on standard error, or 0 if there is none.
+func (s *Streams) ErrWidth() int { return widthOf(s.Err, s.ErrTerminal) }
+
+// Height is how many lines the terminal on standard output has, or 0 if there is
+// none.
+func (s *Streams) Height() int {
+	_, height := sizeOf(s.Out, s.OutTerminal)
+	return height
+}
+
 func widthOf(w io.Writer, terminal bool) int {
+	width, _ := sizeOf(w, terminal)
+	return width
+}
+
+// sizeOf is the size of a terminal, or 0 where w is none. What writes to one in
+// the end may say to which.
+func sizeOf(w io.Writer, terminal bool) (width, height int) {
+	if to, ok := w.(interface{ Terminal() io.Writer }); ok {
+		w = to.Terminal()
+	}
 	f, ok := w.(*os.File)
 	if !ok || !terminal {
-		return 0
+		return 0, 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		return 80
+	width, height, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		return 80, 24
 	}
-	return width
+	return width, height
 }
 
 // ErrNoAnswer is what Confirm returns where nobody is there to be asked.

@@ -27,6 +27,9 @@ func Fields(w io.Writer, rows [][2]string) error {
 // CellWidth is how many cells of a terminal text takes.
 func CellWidth(text string) int { return runewidth.StringWidth(text) }
 
+// Cut cuts text to at most that many cells, with … where something is gone.
+func Cut(text string, most int) string { return runewidth.Truncate(text, most, "…") }
+
 // Table prints a small table, of two columns or more. Where that is wider than the terminal, whose
 // width is 0 for no limit, it comes in parts, each with the first column and as
 // many of the others as fit.

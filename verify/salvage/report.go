@@ -16,7 +16,10 @@ type Report struct {
 	Meta bool
 	// Catalog reports whether a catalog was found. Without one the keyspaces
 	// have made-up names ("keyspace-7"), and leaves are all there is.
-	Catalog   bool
+	Catalog bool
+	// InUse says that a program had the source open for writing. What it wrote
+	// meanwhile may be missing, and be reported as lost.
+	InUse     bool
 	Keyspaces []Keyspace // of the new database
 	Keys      uint64     // in all of them
 	LogOps    uint64     // operations taken over from the log
@@ -37,7 +40,7 @@ type Keyspace struct {
 type Loss struct {
 	Path   string
 	Offset int64
-	Kind   string // as verify.Finding.Kind
+	Kind   string // as verify.Finding.Kind, and permission
 	Reason string
 	// Keyspace is the name of the keyspace that lost something, and Start and
 	// End are the range of the keys; nil has no bound.
@@ -56,10 +59,11 @@ type Loss struct {
 	Stale bool
 
 	ranged bool // Start and End are the range of a keyspace
+	mended bool // all that was there has been read
 }
 
-// Good reports whether what was there was found elsewhere, all of it.
-func (l *Loss) Good() bool { return l.ranged && l.Found >= l.Keys && !l.Stale }
+// Good reports whether what was there was found all the same, all of it.
+func (l *Loss) Good() bool { return l.mended || l.ranged && l.Found >= l.Keys && !l.Stale }
 
 // Lossless reports whether all was taken over, as far as it can be proved.
 func (r *Report) Lossless() bool {

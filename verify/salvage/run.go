@@ -70,6 +70,7 @@ func run(ctx context.Context, src, dst string, o *Options) (Report, error) {
 	}
 	defer db.Close()
 	s := &salvage{ctx: ctx, db: db, o: o, reader: db.NewReader()}
+	s.report.InUse = db.Exclude()
 	if err := s.survey(); err != nil {
 		return s.report, err
 	}

@@ -315,10 +315,15 @@ func (s *salvage) reach(ref inspect.Ref) bool {
 	return true
 }
 
+// catalogGone is what is lost with a part of the catalog.
+const catalogGone = "; keyspaces may be missing, and how much is lost cannot be told"
+
 func (s *salvage) readCatalog() error {
 	root := s.db.Meta.Catalog
 	if root.IsZero() {
-		s.catalogLost = !s.report.Meta
+		if s.catalogLost = !s.report.Meta; s.catalogLost {
+			s.report.Losses[0].Reason += "; no catalog" + catalogGone
+		}
 		return nil
 	}
 	w := s.walker(inspect.CatalogKeyspace)
@@ -328,6 +333,7 @@ func (s *salvage) readCatalog() error {
 		l.Start, l.End = nil, nil
 		if !l.Good() {
 			s.catalogLost = true
+			l.Reason += catalogGone
 			l.Keys, l.Found, l.ranged = 0, 0, false
 		}
 		s.lose(l)
@@ -336,7 +342,7 @@ func (s *salvage) readCatalog() error {
 		c, err := inspect.DecodeKeyspace(e.key, e.value)
 		if err != nil {
 			s.catalogLost = true
-			s.lose(Loss{Path: s.db.Path(), Offset: int64(root.Offset), Kind: inspect.Structure, Reason: fmt.Sprintf("catalog: %v", err)})
+			s.lose(Loss{Path: s.db.Path(), Offset: int64(root.Offset), Kind: inspect.Structure, Reason: fmt.Sprintf("catalog: %v", err) + catalogGone})
 			return nil
 		}
 		k := keyspace{id: c.ID, name: c.Name, codec: c.Codec, page: c.PageSize, sources: []source{{root: c.Root}}}
@@ -398,7 +404,9 @@ func (s *salvage) free() ([]inspect.FreeExtent, bool) {
 	list, _, err := s.reader.FreeList()
 	if err != nil {
 		if d := inspect.AsDamage(err); d != nil {
-			s.lose(lossOf(d))
+			l := lossOf(d)
+			l.Reason = "free list: " + l.Reason
+			s.lose(l)
 		}
 		return nil, false
 	}

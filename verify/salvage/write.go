@@ -196,21 +196,33 @@ func (s *salvage) writeLeaf(w *writer, l *leaf, wanted func(key []byte) bool) er
 
 // writeLog writes what the log holds, beyond its damage too.
 func (s *salvage) writeLog(w *writer) error {
+	var failed error // not of the log
 	report, damages, err := s.db.Log(func(r inspect.Record) error {
 		for op := range r.All() {
 			s.report.LogOps++
-			if err := w.apply(op); err != nil {
-				return err
+			if failed = w.apply(op); failed != nil {
+				return failed
 			}
 		}
-		return w.full()
+		failed = w.full()
+		return failed
 	})
 	s.report.TornBytes = report.TornBytes
 	for _, d := range damages {
 		if d.Kind == inspect.Missing && !s.report.Meta && d.Path != s.db.LogDir() {
 			continue // the log is read from wherever it begins
 		}
-		s.lose(lossOf(d))
+		l := lossOf(d)
+		l.mended = report.Mended
+		if d.Kind == inspect.Cut {
+			l.Reason += ", so what was saved of it may be incomplete"
+			s.report.TornBytes = 0
+		}
+		s.lose(l)
+	}
+	if err != nil && failed == nil {
+		s.lose(Loss{Path: s.db.LogDir(), Kind: inspect.IO, Reason: err.Error()})
+		return s.ctx.Err()
 	}
 	return err
 }

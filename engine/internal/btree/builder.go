@@ -326,9 +326,8 @@ func (b *builder) topmost(k int) bool {
 }
 
 // joinLeft puts the items of the node before the last one in front of those
-// that level k holds, if there is one. That node is always one of the old
-// tree: where a level went on after writing a node its second page is not
-// empty, and where it was flushed a subtree of the old tree came next.
+// that level k holds, if there is one: mostly one of the old tree, and seldom
+// one that was written a moment ago.
 func (b *builder) joinLeft(k int) error {
 	left, ok, err := b.takeBack(k + 1)
 	if err != nil || !ok {

@@ -475,7 +475,7 @@ func (c *Cursor) child(f *pager.Frame, n node.Node, i int) (*pager.Frame, node.N
 	if c.run >= scanRun && n.Level() == 1 {
 		f, n, err = c.t.p.ChildNodeForScan(f, n, i)
 	} else {
-		f, n, err = c.t.p.ChildNode(f, n, i)
+		f, n, err = c.t.p.ChildNode(f, n, i, nil)
 		c.t.p.CountHits(1)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/internal/compress"
@@ -196,6 +197,78 @@ func TestTree_Get_DoesNotAllocate(t *testing.T) {
 	}
 }
 
+// TestTree_Get_PastTheCache reads a tree of which the cache holds a tenth: a
+// leaf that it has no room for is read into memory that is used again.
+func TestTree_Get_PastTheCache(t *testing.T) {
+	for _, codec := range []compress.Codec{compress.None, compress.S2} {
+		t.Run(codec.String(), func(t *testing.T) {
+			s := newStore(t, 4<<10, codec, 1<<20)
+			r := rand.New(rand.NewPCG(9, 9))
+			sc := loadScript(r, 20000)
+			for i := range sc.edits {
+				for j := range sc.edits[i].value {
+					sc.edits[i].value[j] = byte(r.Uint32() & 0x1F)
+				}
+			}
+			s.merge(sc)
+			s.reopen(100 << 10)
+
+			var wg sync.WaitGroup
+			for g := range 4 {
+				wg.Go(func() {
+					r := rand.New(rand.NewPCG(uint64(g), 9))
+					for range 5000 {
+						e := s.model[r.IntN(len(s.model))]
+						got, kind, err := s.tree.Get(e.key, kv.Hash(e.key), nil)
+						if err != nil || kind != kv.Set || !bytes.Equal(got, e.value) {
+							t.Errorf("%.40q: %v, %v", e.key, kind, err)
+							return
+						}
+						if kind, err := s.tree.Has(e.key, kv.Hash(e.key)); kind != kv.Set || err != nil {
+							t.Errorf("Has %.40q: %v, %v", e.key, kind, err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+
+			misses := func() uint64 { return s.p.Stats().Misses }
+			dst := make([]byte, 0, 1<<10)
+			i, before := 0, misses()
+			n := testing.AllocsPerRun(2000, func() {
+				e := s.model[i%len(s.model)]
+				i += 371
+				if _, kind, err := s.tree.Get(e.key, kv.Hash(e.key), dst); kind != kv.Set || err != nil {
+					t.Fatal(kind, err)
+				}
+			})
+			if missed := misses() - before; missed < 1000 {
+				t.Fatalf("%d of 2000 gets missed the cache", missed)
+			}
+			if n != 0 && codec == compress.None {
+				t.Errorf("a get past the cache allocates %v times", n)
+			}
+
+			// What is read again and again comes in all the same.
+			e, rounds := s.model[0], 0
+			for before = misses(); ; before = misses() {
+				for range 8 {
+					if _, _, err := s.tree.Get(e.key, kv.Hash(e.key), dst); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if missed := misses() - before; missed == 0 {
+					break
+				}
+				if rounds++; rounds > 8 {
+					t.Fatal("a key that is read again and again does not stay in memory")
+				}
+			}
+		})
+	}
+}
+
 // loadScript sets n random keys to values of up to 100 bytes, and some of them
 // to longer ones.
 func loadScript(r *rand.Rand, n int) script {
@@ -223,11 +296,11 @@ func TestCorruptNode_IsAnError(t *testing.T) {
 	if sh.levels < 3 {
 		t.Fatalf("%d levels", sh.levels)
 	}
-	for _, ref := range sh.extents {
+	for i, ref := range sh.extents {
 		func() {
 			undo := flip(t, s.fs, ref)
 			defer undo()
-			s.reopen(1 << 20)
+			s.reopen(1 << 20 >> (i % 2 * 7)) // or so little that few leaves stay
 			isCorrupt := func(err error) bool {
 				var e *pager.CorruptError
 				return errors.As(err, &e) && e.Offset == ref.Off

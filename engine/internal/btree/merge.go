@@ -308,7 +308,7 @@ func (m *merger) edited(f *pager.Frame, lower, upper []byte) (bool, error) {
 			return true, nil
 		}
 		if !m.covers(lower, upper) {
-			_, _, _, found, err := m.t.find(f, m.head, uint8(kv.Hash(m.head)))
+			_, _, _, found, err := m.t.find(f, m.head, uint8(kv.Hash(m.head)), nil)
 			if err != nil {
 				return false, err
 			}

@@ -87,7 +87,9 @@ func (t *Tree) Get(key []byte, hash uint64, dst []byte) (value []byte, kind kv.K
 	if f.denies(hash) {
 		return dst, 0, nil
 	}
-	v, size, overflow, found, err := t.find(t.root, key, uint8(hash))
+	var loan pager.Loan
+	defer loan.Return()
+	v, size, overflow, found, err := t.find(t.root, key, uint8(hash), &loan)
 	if err != nil || !found {
 		return dst, 0, err
 	}
@@ -110,7 +112,9 @@ func (t *Tree) Has(key []byte, hash uint64) (kv.Kind, error) {
 	if f.denies(hash) {
 		return 0, nil
 	}
-	_, size, overflow, found, err := t.find(t.root, key, uint8(hash))
+	var loan pager.Loan
+	_, size, overflow, found, err := t.find(t.root, key, uint8(hash), &loan)
+	loan.Return()
 	switch {
 	case err != nil || !found:
 		return 0, err
@@ -144,8 +148,9 @@ func (t *Tree) SameLeaf(a, b []byte) (bool, error) {
 	return true, nil
 }
 
-// find looks for key below f, which may be nil. It returns what node.Find does.
-func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (value []byte, size int, overflow, found bool, err error) {
+// find looks for key below f, which may be nil. It returns what node.Find does;
+// the value is valid until the loan is returned.
+func (t *Tree) find(f *pager.Frame, key []byte, fp uint8, loan *pager.Loan) (value []byte, size int, overflow, found bool, err error) {
 	if f == nil {
 		return nil, 0, false, false, nil
 	}
@@ -154,7 +159,7 @@ func (t *Tree) find(f *pager.Frame, key []byte, fp uint8) (value []byte, size in
 		return nil, 0, false, false, err
 	}
 	for n.Kind() != node.Leaf {
-		if f, n, err = t.p.ChildNode(f, n, n.Search(key)); err != nil {
+		if f, n, err = t.p.ChildNode(f, n, n.Search(key), loan); err != nil {
 			return nil, 0, false, false, err
 		}
 		hits++

@@ -298,6 +298,15 @@ func (c *Cursor) Key() []byte {
 	return c.entry.Key
 }
 
+// ValueLen returns the length of a current value that has to be read to be had,
+// without reading it.
+func (c *Cursor) ValueLen() int {
+	if sized, ok := c.sources[c.order[0]].Source.(interface{ ValueLen() int }); ok {
+		return sized.ValueLen()
+	}
+	return 0
+}
+
 // Value returns the current value.
 func (c *Cursor) Value() ([]byte, error) {
 	switch {

@@ -32,8 +32,8 @@ import (
 // at once, so that a new working set larger than the probation takes over.
 // Main is a clock: the hand passes over what was read since it came by last.
 // A branch is passed over twice more, and as long as a child of it is here.
-// A value comes into memory while there is room for it without evicting, and
-// else only now and then: see wants.
+// A value, or a leaf that a get asks for, comes into memory while there is room
+// for it without evicting, and else only now and then: see wants.
 type cache struct {
 	limit int64
 
@@ -51,7 +51,7 @@ type cache struct {
 	ghosts   []ghost // who left lately, by hash of offset
 	left     uint32  // how many left in all
 
-	refused, refusedLarge uint32 // values for which there was no room
+	refused, refusedLarge uint32 // values and leaves for which there was no room
 
 	// valuesMu guards values. Both are held to change it, cache.mu first.
 	valuesMu sync.RWMutex
@@ -182,8 +182,8 @@ func (f *Frame) holdsValue(ref node.Ref) bool {
 	return own.Off == ref.Off && own.Len == ref.Len && own.Sum == ref.Sum
 }
 
-// wants reports whether the value of ref, which is not in memory, should be
-// kept once it has been read: always while there is room, and where others
+// wants reports whether the value or the leaf of ref, which is not in memory,
+// should be kept once it has been read: always while there is room, and where others
 // must leave for it one time in admitOneOf, or in admitLargeOneOf. Its memory
 // must be found and filled for that, which costs more than to read it past the
 // cache: what is read often comes in soon, and the rest does not pay for a place

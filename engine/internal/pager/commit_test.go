@@ -368,6 +368,39 @@ func TestCommit_FreeListOfAnyLength(t *testing.T) {
 	}
 }
 
+// A writer may free what it wrote itself, also behind the end that the file had.
+func TestCommit_FreesWhatItWrote(t *testing.T) {
+	p := create(t, vfs.NewMem(), Options{})
+	w, err := p.Begin(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []node.Ref
+	for i := range 20 {
+		ref, err := w.WriteOverflow(0, []byte{1}, compress.None)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			w.Free(ref)
+		} else {
+			kept = append(kept, ref)
+		}
+	}
+	for range 3 {
+		if err := w.Commit(p.Meta(), false); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkCover(p, kept); err != nil {
+			t.Fatal(err)
+		}
+		if w, err = p.Begin(p.Meta().Gen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Abort()
+}
+
 // A free list that passes its checksum and contradicts the meta is refused
 // before it can make a writer overwrite anything.
 func TestFreeList_MustAgreeWithTheMeta(t *testing.T) {

@@ -35,6 +35,7 @@ func (e *overlapError) Error() string {
 // The extents are kept in chunks of up to maxChunk. What a search looks at of
 // each chunk lies side by side in starts and bounds.
 type extentSet struct {
+	self   *owner // what its own chunks say
 	chunks []*chunk
 	starts []uint64 // offset of each chunk's first extent
 	bounds []uint64 // no extent of the chunk is longer
@@ -44,19 +45,24 @@ type extentSet struct {
 }
 
 type chunk struct {
-	owner *extentSet // the set that may change it
+	owner *owner // of the set that may change it
 	ext   []extent
 }
+
+// owner stands for a set in its chunks. Were it the set itself, a chunk that no
+// later generation changes would keep all chunks that were beside it in memory,
+// they those beside them, and so on back to the first generation.
+type owner struct{ _ byte } // not empty: each has an address of its own
 
 const maxChunk = 256
 
 // extentSetOf makes a set of sorted extents that do not touch.
 func extentSetOf(sorted []extent) *extentSet {
-	s := &extentSet{count: len(sorted)}
+	s := &extentSet{self: new(owner), count: len(sorted)}
 	for len(sorted) > 0 {
 		part := sorted[:min(len(sorted), maxChunk*3/4)]
 		sorted = sorted[len(part):]
-		c := &chunk{s, append(make([]extent, 0, maxChunk), part...)}
+		c := &chunk{s.self, append(make([]extent, 0, maxChunk), part...)}
 		s.chunks = append(s.chunks, c)
 		s.starts = append(s.starts, part[0].off)
 		s.bounds = append(s.bounds, longest(part))
@@ -82,6 +88,7 @@ func longest(ext []extent) uint64 {
 // does not change any more while the clone is in use.
 func (s *extentSet) clone() *extentSet {
 	c := *s
+	c.self = new(owner)
 	c.chunks = slices.Clone(s.chunks)
 	c.starts = slices.Clone(s.starts)
 	c.bounds = slices.Clone(s.bounds)
@@ -127,7 +134,6 @@ func (s *extentSet) add(e extent) error {
 	}
 	if len(s.chunks) == 0 {
 		*s = *extentSetOf([]extent{e})
-		s.chunks[0].owner = s
 		return nil
 	}
 	ci, i := s.find(e.off)
@@ -227,8 +233,8 @@ func (s *extentSet) before(ci, i int) (int, int) {
 // own makes chunk ci one that s may change.
 func (s *extentSet) own(ci int) *chunk {
 	c := s.chunks[ci]
-	if c.owner != s {
-		c = &chunk{s, append(make([]extent, 0, maxChunk), c.ext...)}
+	if c.owner != s.self {
+		c = &chunk{s.self, append(make([]extent, 0, maxChunk), c.ext...)}
 		s.chunks[ci] = c
 	}
 	return c
@@ -265,7 +271,7 @@ func (s *extentSet) insert(ci, i int, e extent) {
 
 func (s *extentSet) splitChunk(ci int) {
 	c := s.chunks[ci]
-	upper := &chunk{s, append(make([]extent, 0, maxChunk), c.ext[maxChunk/2:]...)}
+	upper := &chunk{s.self, append(make([]extent, 0, maxChunk), c.ext[maxChunk/2:]...)}
 	c.ext = c.ext[:maxChunk/2]
 	s.chunks = insert(s.chunks, ci+1, upper)
 	s.starts = insert(s.starts, ci+1, upper.ext[0].off)

@@ -3,8 +3,10 @@ package pager
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
 )
 
 // bitmap is the plain model of an extentSet: a bool a unit.
@@ -125,6 +127,31 @@ type spaceModel struct {
 type unitState struct {
 	used  bool
 	freed uint64 // generation that released it; 0: usable
+}
+
+// The free space of a generation shares what it can with that of the one
+// before, and yet does not keep it in memory: else memory grew for as long as a
+// database was written to, by more than a hundred MB in 10,000,000 puts with
+// memtables of 4 MiB.
+func TestExtentSet_CloneLeavesTheOlderSetToTheCollector(t *testing.T) {
+	var sorted []extent
+	for u := range uint64(3 * maxChunk) {
+		sorted = append(sorted, extent{4 * u, 1})
+	}
+	first := extentSetOf(sorted)
+	older := weak.Make(first)
+	s := first.clone()
+	if err := s.add(extent{2, 1}); err != nil {
+		t.Fatal(err)
+	}
+	if s.chunks[0] == first.chunks[0] || s.chunks[1] != first.chunks[1] {
+		t.Fatal("the clone has the chunk that it changed in common with the older set, or not the others")
+	}
+	runtime.GC()
+	if older.Value() != nil {
+		t.Error("a clone keeps the set that it was made of in memory")
+	}
+	runtime.KeepAlive(s)
 }
 
 // Over many generations with pins, aborts and reopenings, no extent is handed

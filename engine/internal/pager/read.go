@@ -42,7 +42,11 @@ func (p *Pager) Root(f *Frame) (n node.Node, hits int, err error) {
 
 // ChildNode returns Child and the Node of it. It counts no hit: who descends
 // tells CountHits at the end.
-func (p *Pager) ChildNode(f *Frame, n node.Node, i int) (*Frame, node.Node, error) {
+//
+// With a loan a leaf that is not in memory may be read into it, if the cache
+// does not want the leaf: it is valid until the loan is returned, and its frame
+// is nil.
+func (p *Pager) ChildNode(f *Frame, n node.Node, i int, loan *Loan) (*Frame, node.Node, error) {
 	if first := f.kids.Load(); first != nil && uint(i) < uint(n.Count()) {
 		k := kidAt(first, i)
 		b, c := k.data.Load(), k.frame.Load()
@@ -53,9 +57,45 @@ func (p *Pager) ChildNode(f *Frame, n node.Node, i int) (*Frame, node.Node, erro
 			return c, nodeAt(b), nil
 		}
 	}
+	if loan != nil && n.Level() == 1 && !p.cache.wants(n.Ref(i)) {
+		n, err := p.lend(n.Ref(i), f.keyspace, loan)
+		return nil, n, err
+	}
 	c := p.Child(f, n, i)
 	n, err := p.Node(c)
 	return c, n, err
+}
+
+// Loan is memory for a leaf that is read once. The zero value is ready. It
+// belongs to one goroutine.
+type Loan struct{ buf *[]byte }
+
+// Return gives the memory back, if there is any.
+func (l *Loan) Return() {
+	if l.buf != nil {
+		scratchPool.Put(l.buf)
+		l.buf = nil
+	}
+}
+
+// lend reads a leaf past the cache, into the memory of the loan where it is not
+// compressed: a node that the cache keeps costs as much again, its memory being
+// found, filled, and collected when it leaves.
+func (p *Pager) lend(ref node.Ref, ks kv.Keyspace, loan *Loan) (node.Node, error) {
+	p.cache.misses.Add(1)
+	loan.buf = scratchPool.Get().(*[]byte)
+	stored, h, err := p.readStored(ref, ks, 0, *loan.buf)
+	if err != nil {
+		return nil, err
+	}
+	*loan.buf = stored[:0]
+	if h.Codec != uint8(compress.None) {
+		return p.soundNode(ref, stored, &h)
+	}
+	if err := node.Check(stored); err != nil {
+		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
+	}
+	return stored, nil
 }
 
 // CountHits notes that a descent found n nodes in memory by ChildNode.
@@ -114,19 +154,31 @@ func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, error) {
 	scratch := scratchPool.Get().(*[]byte)
 	defer scratchPool.Put(scratch)
-	stored, h, err := p.readExtent(ref, Expect{node.Leaf, ks, level}, node.MaxSize, *scratch)
+	stored, h, err := p.readStored(ref, ks, level, *scratch)
 	if err != nil {
 		return nil, err
 	}
 	*scratch = stored[:0]
-	if h.PlainLen > node.MaxSize-node.HeaderSize {
-		return nil, p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
+	return p.soundNode(ref, stored, &h)
+}
+
+// readStored reads the stored bytes of a node into buf, or into a larger one,
+// and verifies them.
+func (p *Pager) readStored(ref node.Ref, ks kv.Keyspace, level int, buf []byte) ([]byte, node.Header, error) {
+	stored, h, err := p.readExtent(ref, Expect{node.Leaf, ks, level}, node.MaxSize, buf)
+	if err == nil && h.PlainLen > node.MaxSize-node.HeaderSize {
+		err = p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
 	}
-	n, err := plainNode(stored, &h)
+	return stored, h, err
+}
+
+// soundNode is a copy of a stored node with its body in plain, checked.
+func (p *Pager) soundNode(ref node.Ref, stored []byte, h *node.Header) (node.Node, error) {
+	n, err := plainNode(stored, h)
+	if err == nil {
+		err = node.Check(n)
+	}
 	if err != nil {
-		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
-	}
-	if err := node.Check(n); err != nil {
 		return nil, p.corrupt(ref, "X3", Structure, "%v", err)
 	}
 	return n, nil

@@ -74,3 +74,29 @@ func TestWriter_WriteBackFails(t *testing.T) {
 		readValue(t, p, ref, valueNumber(i, 1<<20))
 	}
 }
+
+// What a writer has written can be read at once, also where no memory is left
+// to keep it and the file has not got it yet.
+func TestWriter_ReadableAtOnce(t *testing.T) {
+	tr := attach(create(t, vfs.NewMem(), Options{CacheBytes: 1}), nil)
+	w, err := tr.p.Begin(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	f, err := tr.writeLeaf(w, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := valueNumber(1, 3000)
+	ref, err := w.WriteOverflow(5, want, compress.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := tr.p.Node(f); err != nil {
+		t.Error(err)
+	} else if n.Gen() != w.Gen() {
+		t.Errorf("a node of generation %d", n.Gen())
+	}
+	readValue(t, tr.p, ref, want)
+}

@@ -232,11 +232,11 @@ func (w *Writer) seal(h *node.Header, head, body []byte, plainLen int) {
 	h.Put(head)
 }
 
-// Free says that an extent of the old generation is not reachable from the
-// new one. It keeps its content until no reader can reach it. A value's memory
-// goes first.
+// Free says that an extent is not reachable from the new generation: one of the
+// old, or one that this writer wrote. It keeps its content until no reader can
+// reach it. A value's memory goes first.
 func (w *Writer) Free(ref node.Ref) {
-	if !within(ref, w.p.Meta().FileSize) {
+	if !within(ref, w.space.end*node.Unit) {
 		w.fail(w.p.corrupt(ref, "M3", Structure, "freed an extent of %d bytes that is not inside the file", ref.Len))
 		return
 	}

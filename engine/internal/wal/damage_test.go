@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
@@ -221,15 +222,19 @@ func TestF09_SegmentHeaderSaysSynced(t *testing.T) {
 
 // A gap in the sequence numbers is damage, whatever the checksums say.
 func TestOpen_SequenceGap(t *testing.T) {
-	m := create(t, small(vfs.NewMem()))
-	m.mustAppend(t, 100, 100)
-	m.meta.Seq = 1
-	_, _, err := Open(m.o, m.meta, func(Record) error { return nil })
-	wantCorrupt(t, err)
-	var seen int
-	_, damages, err := Check(m.o, m.meta, func(Record) error { seen++; return nil })
-	if err != nil || len(damages) == 0 || damages[0].Invariant != "W2" || seen != 2 {
-		t.Fatalf("Check: %d records, %v, %v", seen, damages, err)
+	for _, last := range []kv.Seq{1, 3} { // 2 is right: a hole, and one twice
+		m := create(t, small(vfs.NewMem()))
+		m.mustAppend(t, 100)
+		m.checkpoint()
+		m.mustAppend(t, 100)
+		m.meta.Seq = last
+		_, _, err := Open(m.o, m.meta, func(Record) error { return nil })
+		wantCorrupt(t, err)
+		var seen int
+		_, damages, err := Check(m.o, m.meta, func(Record) error { seen++; return nil })
+		if err != nil || len(damages) == 0 || damages[0].Invariant != "W2" || seen != 1 {
+			t.Fatalf("behind %d, Check: %d records, %v, %v", last, seen, damages, err)
+		}
 	}
 }
 
@@ -420,5 +425,57 @@ func TestCheck_BehindAMissingSegment(t *testing.T) {
 	want := []string{"W3 1024 false", "W1 4096 true", "W3 9216 false"}
 	if !slices.Equal(got, want) {
 		t.Fatalf("damages %q, want %q", got, want)
+	}
+}
+
+// A segment that a recovery has put an end to stays dead where one behind the one
+// that did so is missing: its records were cut, and others have their place.
+func TestCheck_DeadSegmentBeforeAMissingOne(t *testing.T) {
+	o := small(vfs.NewMem())
+	if err := o.FS.Mkdir(o.Dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []struct {
+		number uint64
+		start  LSN
+		seqs   []kv.Seq
+	}{
+		{1, 0, []kv.Seq{1, 2}},
+		{2, 8192, []kv.Seq{3, 4}}, // dead by the third, where a recovery went on
+		{3, 96, []kv.Seq{3}},
+		// The fourth, from 4192 on, is missing.
+		{5, 12288, []kv.Seq{7}},
+	} {
+		h := header{uuid: o.UUID, number: s.number, start: s.start, capacity: 4096}
+		made, err := o.build(h, "")
+		if err == nil {
+			err = o.put(made)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := s.start
+		for _, seq := range s.seqs {
+			b := make([]byte, 44, 48)
+			r := recordHeader{length: 4, lsn: at, seq: seq, count: 1, number: uint32(s.number)}
+			r.put(b)
+			b = b[:r.size()]
+			seal(b, made.crc)
+			if _, err := made.file.WriteAt(b, made.offset(at)); err != nil {
+				t.Fatal(err)
+			}
+			at += LSN(len(b))
+		}
+		if err := made.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []kv.Seq
+	_, _, err := Check(o, Start{Segment: 1}, func(r Record) error {
+		seen = append(seen, r.Seq)
+		return nil
+	})
+	if want := []kv.Seq{1, 2, 3, 7}; err != nil || !slices.Equal(seen, want) {
+		t.Fatalf("records %d, %v, want %d", seen, err, want)
 	}
 }

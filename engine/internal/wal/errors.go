@@ -15,6 +15,10 @@ var (
 	// ErrMismatch says that a segment belongs to another database. It comes
 	// in a *CorruptError.
 	ErrMismatch = errors.New("log segment of another database")
+	// ErrCut says that records are whole behind the end of the log, from which
+	// Open cuts them off. A power cut may leave that. It comes in a
+	// *CorruptError of Check.
+	ErrCut = errors.New("the log goes on behind its end")
 	// ErrFailed is wrapped by every error after which the log takes no more
 	// records, because it can no longer know what is on the disk.
 	ErrFailed = errors.New("the log has failed")
@@ -39,7 +43,7 @@ type CorruptError struct {
 	LSN       LSN    // the position that Offset stands for; 0 in a segment header
 	Invariant string // the promise of docs/FORMAT.md that is broken
 	Reason    string
-	Cause     error // ErrMissing, ErrMismatch or nil
+	Cause     error // ErrMissing, ErrMismatch, ErrCut, why it cannot be read, or nil
 }
 
 func (e *CorruptError) Error() string {

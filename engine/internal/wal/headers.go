@@ -2,7 +2,6 @@ package wal
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 )
@@ -21,35 +20,18 @@ type SegmentInfo struct {
 // and no record. It returns every damage that it meets, and changes nothing.
 // The error is that of reading.
 func Headers(o Options, from Start) ([]SegmentInfo, []*CorruptError, error) {
-	found, err := o.list()
+	found, err := o.open(from.Segment)
 	if err != nil {
 		return nil, nil, err
 	}
-	var all []*segment
-	defer func() { chain(all).closeFiles() }()
-	var damages []*CorruptError
-	for _, number := range found.segments {
-		if number < from.Segment {
-			continue
-		}
-		s, err := o.openSegment(number)
-		if damage, ok := errors.AsType[*CorruptError](err); ok {
-			damages = append(damages, damage)
-			continue
-		} else if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, s)
-	}
-	alive, _, gap := link(all)
+	defer chain(found.segments).closeFiles()
+	damages := found.damages
+	alive, _, gap := link(found.segments)
 	if damage, ok := errors.AsType[*CorruptError](gap); ok {
 		damages = append(damages, damage)
 	}
 	if alive.find(from.LSN) < 0 {
-		damages = append(damages, &CorruptError{
-			Path: o.path(segmentName(from.Segment)), LSN: from.LSN, Invariant: "W4", Cause: ErrMissing,
-			Reason: fmt.Sprintf("no segment holds the log start %d", from.LSN),
-		})
+		damages = append(damages, o.noStart(from))
 	}
 	list := make([]SegmentInfo, len(alive))
 	for i, s := range alive {

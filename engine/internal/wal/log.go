@@ -145,12 +145,9 @@ func (l *Log) fail(err error) error {
 // by a recovery, and the log takes no more. After any other error the log is
 // as before.
 func (l *Log) Append(seq kv.Seq, count uint32, payload ...[]byte) (LSN, error) {
-	if err := l.failure(); err != nil {
+	next, err := l.takes(seq, count)
+	if err != nil {
 		return 0, err
-	}
-	next, ok := followedBy(seq, count)
-	if !ok || count == 0 || l.seq != 0 && seq != l.seq {
-		panic(fmt.Sprintf("wal: record of %d operations from %d, want from %d", count, seq, l.seq))
 	}
 	var length uint64
 	for _, p := range payload {
@@ -169,14 +166,91 @@ func (l *Log) Append(seq kv.Seq, count uint32, payload ...[]byte) (LSN, error) {
 	if err := l.write(&h, size, payload); err != nil {
 		return 0, err
 	}
+	return l.appended(size, next), nil
+}
+
+// AppendEach is Append of a record of one operation for each of the ends: the
+// payload up to there, from the one before. All are written by one write. After
+// an error that does not wrap ErrFailed none of them is in the log.
+func (l *Log) AppendEach(seq kv.Seq, payload []byte, ends []int) (LSN, error) {
+	next, err := l.takes(seq, uint32(len(ends)))
+	if err != nil {
+		return 0, err
+	}
+	size, start := int64(0), 0
+	for _, end := range ends {
+		size += align(recordSize + int64(end-start))
+		start = end
+	}
+	if size > l.rest() {
+		if err := l.rotate(size); err != nil {
+			return 0, err
+		}
+	}
+	total := l.behind(size)
+	b := l.buffer(total)
+	h := recordHeader{lsn: l.place, seq: seq, synced: l.Synced(), count: 1, number: uint32(l.active.number)}
+	start, last := 0, 0
+	for _, end := range ends {
+		from := len(b)
+		h.length = uint32(end - start)
+		b = b[:from+recordSize]
+		h.put(b[from:])
+		b = append(b, payload[start:end]...)
+		head := len(b)
+		b = b[:from+int(h.size())]
+		clear(b[head:])
+		seal(b[from:], l.active.crc)
+		h.lsn += LSN(h.size())
+		h.seq++
+		start, last = end, from
+	}
+	b = b[:total]
+	clear(b[size:])
+	if err := l.writeAt(l.place, b[:last+recordSize], b, l.active.offset(l.place)); err != nil {
+		return 0, err
+	}
+	return l.appended(size, next), nil
+}
+
+// takes returns the sequence number after count operations from seq, which come
+// next, or why the log takes nothing.
+func (l *Log) takes(seq kv.Seq, count uint32) (next kv.Seq, err error) {
+	if err := l.failure(); err != nil {
+		return 0, err
+	}
+	next, ok := followedBy(seq, count)
+	if !ok || count == 0 || l.seq != 0 && seq != l.seq {
+		panic(fmt.Sprintf("wal: %d operations from %d, want from %d", count, seq, l.seq))
+	}
+	return next, nil
+}
+
+// appended makes the size bytes of records at the end a part of the log.
+func (l *Log) appended(size int64, next kv.Seq) LSN {
 	l.place += LSN(size)
 	l.seq = next
 	l.end.Store(uint64(l.place))
-	return l.place, nil
+	return l.place
 }
 
 // rest is the space left in the active segment.
 func (l *Log) rest() int64 { return int64(l.active.end - l.place) }
+
+// behind is the size of records of so many bytes with the zeros behind them.
+func (l *Log) behind(size int64) int { return int(min(size+recordSize, l.rest())) }
+
+// buffer returns an empty buffer with room for n bytes.
+func (l *Log) buffer(n int) []byte {
+	b := l.buf
+	if cap(b) < n {
+		b = make([]byte, 0, max(n, 4096))
+		if n <= maxKeptBuffer {
+			l.buf = b
+		}
+	}
+	return b[:0]
+}
 
 // longPiece is the length from which the last piece of a payload is written from
 // where it is, by a write of its own.
@@ -189,11 +263,8 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 	if last := len(payload) - 1; last >= 0 && len(payload[last]) >= longPiece {
 		long, payload = payload[last], payload[:last]
 	}
-	total := int(min(size+recordSize, l.rest())) - len(long)
-	if cap(l.buf) < total {
-		l.buf = make([]byte, 0, max(total, 4096))
-	}
-	b := l.buf[:recordSize]
+	total := l.behind(size) - len(long)
+	b := l.buffer(total)[:recordSize]
 	h.number = uint32(l.active.number)
 	h.put(b)
 	for _, p := range payload {
@@ -209,51 +280,71 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 	if len(long) > 0 {
 		// The head comes last: until then zeros stand in its place, as they do
 		// behind every record, and there is none.
-		err := l.writeAt(h, long, off+int64(head))
+		err := l.writeAt(h.lsn, b[:recordSize], long, off+int64(head))
 		if err == nil {
-			err = l.writeAt(h, b[head:], off+int64(head+len(long)))
+			err = l.writeAt(h.lsn, b[:recordSize], b[head:], off+int64(head+len(long)))
 		}
 		if err != nil {
 			return err
 		}
 		b = b[:head]
 	}
-	err := l.writeAt(h, b, off)
-	if cap(l.buf) > maxKeptBuffer {
-		l.buf = nil
-	}
-	return err
+	return l.writeAt(h.lsn, b[:recordSize], b, off)
 }
 
-// writeAt writes a part of the record h.
-func (l *Log) writeAt(h *recordHeader, b []byte, off int64) error {
+// writeAt writes a part of what is to stand at lsn, and begins with heads: the
+// head of a record, or of the first of several, to that of the last.
+func (l *Log) writeAt(lsn LSN, heads, b []byte, off int64) error {
 	_, err := l.active.file.WriteAt(b, off)
 	if err == nil {
 		return nil
 	}
-	err = errorf("write log record at %d: %w", h.lsn, err)
-	if vfs.IsNoSpace(err) && l.wipe(h.lsn) == nil {
+	err = errorf("write log record at %d: %w", lsn, err)
+	if vfs.IsNoSpace(err) && l.wipe(lsn, heads) == nil {
 		return err // without its head there is no record
 	}
 	return l.fail(err)
 }
 
-// wipe makes sure that a record at lsn, which a full disk kept from being whole,
-// is never taken for it: what is missing may be what stood there before. How much
-// there is of it nobody knows: os.File.WriteAt says 0 when a part of a write was
-// carried out, and a store into a mapping may have left some before that. But
-// there were zeros before.
-func (l *Log) wipe(lsn LSN) error {
-	var head, zeros [recordSize]byte
+// wipe makes sure that no record in heads, which were to stand at lsn and which a
+// full disk kept from being whole, is ever taken for one: what is missing may be
+// what stood there before. How much there is of them nobody knows: os.File.WriteAt
+// says 0 when a part of a write was carried out, and a store into a mapping may
+// have left some before that, all but its first bytes, which it leaves for last.
+// So it is looked at. Only what was written is written over: that takes no space.
+func (l *Log) wipe(lsn LSN, heads []byte) error {
+	b := make([]byte, len(heads))
 	off := l.active.offset(lsn)
-	if _, err := l.active.file.ReadAt(head[:], off); err != nil || head == zeros {
+	if _, err := l.active.file.ReadAt(b, off); err != nil {
 		return err
 	}
-	written := len(bytes.TrimRight(head[:], "\x00")) // what may take no space again
-	if _, err := l.active.file.WriteAt(zeros[:written], off); err != nil {
-		return err
+	n := 0
+	for n < len(b) && b[n] == heads[n] {
+		n++
 	}
-	return l.active.file.Sync()
+	err := l.blank(bytes.TrimRight(b[:n], "\x00"), off)
+	wiped := n > 0
+	var h recordHeader
+	for p := 0; p < len(heads) && err == nil; p += int(h.size()) {
+		h.get(heads[p:])
+		if head := b[p : p+recordSize]; p >= n && bytes.Equal(head, heads[p:p+recordSize]) {
+			err, wiped = l.blank(head, off+int64(p)), true
+		}
+	}
+	if err == nil && wiped {
+		err = l.active.file.Sync()
+	}
+	return err
+}
+
+// blank makes b, which stands at off in the active segment, zeros.
+func (l *Log) blank(b []byte, off int64) error {
+	if len(b) == 0 {
+		return nil
+	}
+	clear(b)
+	_, err := l.active.file.WriteAt(b, off)
+	return err
 }
 
 // rotate makes a segment with room for size bytes the active one.

@@ -272,7 +272,7 @@ func TestF05_NoSpace_InPlace(t *testing.T) {
 	m := create(t, o)
 	m.mustAppend(t, 100)
 	for _, n := range []int{0, 1, 39, 100, 543, 544, 560} {
-		in.FailNth(1, &faultfs.ShortWrite{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+		in.FailNth(1, &faultfs.Short{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
 		if err := m.append(500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
 			t.Fatalf("Append: %v", err)
 		}
@@ -282,11 +282,130 @@ func TestF05_NoSpace_InPlace(t *testing.T) {
 	}
 	// What is missing of a record may be what stands there already, so that
 	// all of it is there. Refused, it must not come back.
-	in.FailNth(1, &faultfs.ShortWrite{Bytes: 544, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+	in.FailNth(1, &faultfs.Short{Bytes: 544, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
 	if err := m.append(500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
 		t.Fatalf("Append: %v", err)
 	}
 	m.reopen(t)
+}
+
+// Records that are written together are records like any other, across segments
+// and at the very end of one.
+func TestLog_AppendEach(t *testing.T) {
+	for _, mapped := range []bool{false, true} {
+		in := faultfs.Inject(vfs.NewMem())
+		o := small(in)
+		o.Mapped = mapped
+		m := create(t, o)
+		m.mustAppend(t, 100)
+		for range 10 {
+			m.mustAppendEach(t, 0, 1, 300, 8, 77)
+			m.mustAppend(t, 20)
+		}
+		m.mustAppendEach(t, 3000, 3000, 50) // more than a segment has
+		// To where there is no room for another record, not even an empty one.
+		m.mustAppendEach(t, int(m.log.rest())-120-32-recordSize, 120-recordSize)
+		m.mustAppend(t, 1)
+		before := in.Calls()
+		m.mustAppendEach(t, 10, 20, 30, 40)
+		if n := in.Calls() - before; n > 1 {
+			t.Errorf("%d calls for four records, want one write", n)
+		}
+		m.mustSync(t)
+		m.reopen(t)
+		m.mustAppend(t, 1500)
+		m.mustAppendEach(t, 10, 20) // with zeros behind, whatever the buffer held
+		if r := m.reopen(t); r.TornBytes != 0 {
+			t.Errorf("%d torn bytes", r.TornBytes)
+		}
+	}
+}
+
+// What a full disk left of records that were written together is wiped, all of
+// it: none is found behind a later record in the place of the first of them,
+// where a power cut kept the zeros behind that from being written.
+func TestF05_NoSpace_OfSeveral(t *testing.T) {
+	for _, n := range []int{0, 1, 40, 540, 544, 1000, 1088, 1500, 1632} {
+		in := faultfs.Inject(vfs.NewMem())
+		o := small(in)
+		o.Mapped = false
+		m := create(t, o)
+		m.mustAppend(t, 100)
+		in.FailNth(1, &faultfs.Short{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+		if err := m.appendEach(500, 500, 500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
+			t.Fatalf("AppendEach: %v", err)
+		}
+		m.reopen(t)
+		m.mustAppendEach(t, 500, 500, 500)
+		m.mustAppend(t, 50)
+		m.reopen(t)
+
+		in.FailNth(1, &faultfs.Short{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+		if err := m.appendEach(500, 500, 500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
+			t.Fatalf("AppendEach: %v", err)
+		}
+		seq, end := m.lastSeq()+1, m.log.End()+544
+		in.FailNth(1, &faultfs.Short{Bytes: 544, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
+		if err := m.appendEach(500); !errors.Is(err, ErrFailed) {
+			t.Fatalf("AppendEach: %v", err)
+		}
+		m.entries = append(m.entries, entry{seq: seq, count: 1, end: end, payload: payload(seq, 500)})
+		m.reopen(t)
+	}
+}
+
+// A store into a mapping leaves the first bytes for last. One that met a full disk
+// may have left all but these, and with them later records that are whole: none
+// of them is found either.
+func TestF05_NoSpace_OfSeveral_LaterOnesStored(t *testing.T) {
+	disk := &storeFS{FS: vfs.NewMem()}
+	in := faultfs.Inject(disk)
+	o := small(in)
+	o.Mapped = false
+	m := create(t, o)
+	m.mustAppend(t, 100)
+	for _, missing := range []int{24, 32, 600} {
+		disk.missing = missing
+		if err := m.appendEach(500, 500, 500, 500); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
+			t.Fatalf("AppendEach: %v", err)
+		}
+		disk.missing = 0
+		m.mustAppendEach(t, 500)
+		seq, end := m.lastSeq()+1, m.log.End()+544
+		in.FailNth(1, &faultfs.Short{Bytes: 544, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
+		if err := m.appendEach(500); !errors.Is(err, ErrFailed) {
+			t.Fatalf("AppendEach: %v", err)
+		}
+		m.entries = append(m.entries, entry{seq: seq, count: 1, end: end, payload: payload(seq, 500)})
+		m.reopen(t)
+	}
+}
+
+// storeFS is a file system whose disk is full, while missing is not 0, behind 2000
+// bytes of a write of several records: of these it stores all but the first.
+type storeFS struct {
+	vfs.FS
+	missing int
+}
+
+type storeFile struct {
+	vfs.File
+	fs *storeFS
+}
+
+func (f *storeFS) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	file, err := f.FS.Open(name, mode)
+	return &storeFile{file, f}, err
+}
+
+func (f *storeFile) WriteAt(p []byte, off int64) (int, error) {
+	if n := f.fs.missing; n > 0 && len(p) > 2000 {
+		if _, err := f.File.WriteAt(p[n:2000], off+int64(n)); err != nil {
+			return 0, err
+		}
+		return 0, vfs.ErrNoSpace
+	}
+	return f.File.WriteAt(p, off)
 }
 
 // A long record is written in three parts, its head last. Whichever of them the
@@ -301,12 +420,12 @@ func TestF05_NoSpace_InALongRecord(t *testing.T) {
 			m := create(t, o)
 			m.mustAppend(t, 100, 5000) // the second segment has room for more
 			m.mustSync(t)
-			in.FailNth(1+part, &faultfs.ShortWrite{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+			in.FailNth(1+part, &faultfs.Short{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
 			if err := m.append(all); !vfs.IsNoSpace(err) || errors.Is(err, ErrFailed) {
 				t.Fatalf("part %d, %d bytes: Append: %v", part, n, err)
 			}
 			m.reopen(t)
-			in.FailNth(1+part, &faultfs.ShortWrite{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
+			in.FailNth(1+part, &faultfs.Short{Bytes: n, Err: vfs.ErrNoSpace}, false, faultfs.OpWrite)
 			if err := m.append(all); !vfs.IsNoSpace(err) {
 				t.Fatalf("part %d, %d bytes: Append again: %v", part, n, err)
 			}
@@ -328,7 +447,7 @@ func TestF04_FailedWrite_OfALongRecord(t *testing.T) {
 			o.Mapped, o.SegmentSize = false, 64<<10
 			m := create(t, o)
 			m.mustAppend(t, 100, 5000) // the second segment has room for more
-			in.FailNth(1+part, &faultfs.ShortWrite{Bytes: n, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
+			in.FailNth(1+part, &faultfs.Short{Bytes: n, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
 			if err := m.append(15000); !errors.Is(err, ErrFailed) || !errors.Is(err, faultfs.ErrIO) {
 				t.Fatalf("part %d, %d bytes: Append: %v, want ErrFailed and the cause", part, n, err)
 			}
@@ -357,7 +476,7 @@ func TestF04_FailedWrite(t *testing.T) {
 		o.Mapped = false
 		m := create(t, o)
 		m.mustAppend(t, 100)
-		in.FailNth(1, &faultfs.ShortWrite{Bytes: n, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
+		in.FailNth(1, &faultfs.Short{Bytes: n, Err: faultfs.ErrIO}, false, faultfs.OpWrite)
 		err := m.append(80)
 		if !errors.Is(err, ErrFailed) || !errors.Is(err, faultfs.ErrIO) {
 			t.Fatalf("Append: %v, want ErrFailed and the cause", err)

@@ -75,6 +75,40 @@ func (m *model) append(n int) error {
 	return nil
 }
 
+// appendEach appends records of one operation, with so many bytes of payload,
+// by one write.
+func (m *model) appendEach(sizes ...int) error {
+	var all []byte
+	var ends []int
+	var group []entry
+	first, end := m.lastSeq()+1, LSN(0)
+	for i, n := range sizes {
+		e := entry{seq: first + kv.Seq(i), count: 1}
+		e.payload = payload(e.seq, n)
+		all = append(all, e.payload...)
+		ends = append(ends, len(all))
+		end += LSN(align(recordSize + int64(n)))
+		e.end = end
+		group = append(group, e)
+	}
+	last, err := m.log.AppendEach(first, all, ends)
+	if err != nil {
+		return err
+	}
+	for _, e := range group {
+		e.end += last - end
+		m.entries = append(m.entries, e)
+	}
+	return nil
+}
+
+func (m *model) mustAppendEach(t testing.TB, sizes ...int) {
+	t.Helper()
+	if err := m.appendEach(sizes...); err != nil {
+		t.Fatalf("AppendEach of %v bytes: %v", sizes, err)
+	}
+}
+
 func (m *model) mustAppend(t testing.TB, sizes ...int) {
 	t.Helper()
 	for _, n := range sizes {

@@ -21,6 +21,7 @@ type Report struct {
 	Copied     int64 // bytes that were perhaps not durable and have been made so
 	Recycled   int   // leftover files that are kept to be used again
 	Removed    int   // leftover files that were removed
+	Mended     bool  // of Check: no record was lost by what is damaged
 }
 
 func (r *Report) count(rec *Record) {

@@ -14,6 +14,7 @@ type Record struct {
 	Seq      kv.Seq // of its first operation
 	Count    uint32 // of operations
 	Payload  []byte // the operations; valid until the next record is read
+	Cut      bool   // of Check: it stands behind the end of the log
 }
 
 // Last is the sequence number of the record's last operation.

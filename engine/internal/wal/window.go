@@ -39,14 +39,15 @@ func (w *window) at(lsn LSN, n int64) ([]byte, error) {
 		w.buf = make([]byte, want)
 	}
 	w.buf, w.from = w.buf[:want], off
-	if _, err := w.s.file.ReadAt(w.buf, off); errors.Is(err, io.EOF) {
-		w.forget()
-		return nil, w.s.corrupt(lsn, "W4", "the segment file was cut short")
-	} else if err != nil {
-		w.forget()
-		return nil, errorf("read log segment %s: %w", w.s.path, err)
+	got, err := w.s.file.ReadAt(w.buf, off)
+	if w.buf = w.buf[:got]; int64(got) >= n {
+		return w.buf[:n], nil // an error is met again where it matters
 	}
-	return w.buf[:n], nil
+	w.forget()
+	if errors.Is(err, io.EOF) {
+		return nil, w.s.corrupt(lsn, "W4", "the segment file was cut short")
+	}
+	return nil, errorf("read log segment %s: %w", w.s.path, err)
 }
 
 // find returns the first place from p on that holds its own LSN where a

@@ -1,8 +1,6 @@
 package faultfs
 
 import (
-	"maps"
-	"path"
 	"slices"
 	"strconv"
 
@@ -21,8 +19,7 @@ import (
 type disk struct {
 	seen    *vfs.Mem // content of each file by its number
 	durable *vfs.Mem
-	nodes   map[inum]*node
-	next    inum
+	nodes   []*node      // by their numbers
 	names   []nameChange // not synced, in the order made
 }
 
@@ -41,6 +38,8 @@ type node struct {
 	// astray is set when a sync failed that keeps: the changes of then are visible
 	// and marked clean, and no later sync writes them.
 	astray bool
+	// Of the live disk: the lock is held, and a sync has failed and nobody was told.
+	locked, late bool
 }
 
 func (n *node) isDir() bool { return n.seen != nil }
@@ -78,9 +77,30 @@ func newDisk() *disk {
 	return &disk{
 		seen:    vfs.NewMem(),
 		durable: vfs.NewMem(),
-		nodes:   map[inum]*node{rootDir: newDirNode()},
-		next:    rootDir + 1,
+		nodes:   []*node{newDirNode()},
 	}
+}
+
+// cloned returns a copy of a directory's names; of a file's there are none.
+// (maps.Clone, and maps.Keys below, would be another 5 kB of the program.)
+func cloned(names map[string]inum) map[string]inum {
+	if names == nil {
+		return nil
+	}
+	out := make(map[string]inum, len(names))
+	for base, id := range names {
+		out[base] = id
+	}
+	return out
+}
+
+func sorted(names map[string]inum) []string {
+	bases := make([]string, 0, len(names))
+	for base := range names {
+		bases = append(bases, base)
+	}
+	slices.Sort(bases)
+	return bases
 }
 
 func newDirNode() *node {
@@ -93,7 +113,7 @@ func diskFrom(m *vfs.Mem) *disk {
 	d.adopt(m, "/", rootDir)
 	d.names = nil
 	for _, n := range d.nodes {
-		n.durable = maps.Clone(n.seen)
+		n.durable = cloned(n.seen)
 	}
 	return d
 }
@@ -103,7 +123,7 @@ func (d *disk) adopt(m *vfs.Mem, name string, dir inum) {
 	bases, err := m.List(name)
 	must(err)
 	for _, base := range bases {
-		child := path.Join(name, base)
+		child := name + "/" + base
 		info, err := m.Stat(child)
 		must(err)
 		id := d.make(place{dir, base}, info.IsDir)
@@ -122,13 +142,12 @@ func (d *disk) clone() *disk {
 	out := &disk{
 		seen:    d.seen.Clone(),
 		durable: d.durable.Clone(),
-		nodes:   make(map[inum]*node, len(d.nodes)),
-		next:    d.next,
+		nodes:   make([]*node, len(d.nodes)),
 		names:   slices.Clip(d.names),
 	}
 	for id, n := range d.nodes {
 		c := *n
-		c.seen, c.durable = maps.Clone(n.seen), maps.Clone(n.durable)
+		c.seen, c.durable = cloned(n.seen), cloned(n.durable)
 		c.changes = slices.Clip(n.changes)
 		out.nodes[id] = &c
 	}
@@ -168,14 +187,13 @@ func (d *disk) apply(r *record) {
 }
 
 func (d *disk) make(at place, dir bool) inum {
-	id := d.next
-	d.next++
+	id := inum(len(d.nodes))
 	if dir {
-		d.nodes[id] = newDirNode()
+		d.nodes = append(d.nodes, newDirNode())
 	} else {
-		d.nodes[id] = &node{}
-		must(d.seen.WriteFile(id.file(), nil))
-		must(d.durable.WriteFile(id.file(), nil))
+		d.nodes = append(d.nodes, &node{})
+		open(d.seen, id.file())
+		open(d.durable, id.file())
 	}
 	d.nodes[at.dir].seen[at.base] = id
 	d.names = append(d.names, nameChange{kind: nameMade, id: id, at: at})
@@ -272,9 +290,9 @@ func (d *disk) settle(c nameChange) {
 	}
 }
 
-// open opens one of the disk's own files, which is known to be there.
+// open opens one of the disk's own files, and makes it first.
 func open(m *vfs.Mem, name string) vfs.File {
-	f, err := m.Open(name, vfs.ReadWrite)
+	f, err := m.Open(name, vfs.Create)
 	must(err)
 	return f
 }

@@ -19,6 +19,7 @@ type history struct {
 	marks []*disk // marks[i] after i*markOps records; never changed
 	last  *disk
 	lastN int
+	lost  Losses
 }
 
 // image returns what damage leaves of the disk after the first n records.
@@ -28,7 +29,7 @@ func (h *history) image(journal []record, n int, damage Damage) *vfs.Mem {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return newImage(h.at(journal, n), damage, n)
+	return newImage(h.at(journal, n), damage, n, &h.lost)
 }
 
 // at returns the disk after n records, to be read until the next call.

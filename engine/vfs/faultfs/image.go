@@ -1,10 +1,7 @@
 package faultfs
 
 import (
-	"maps"
 	"math/rand/v2"
-	"path"
-	"slices"
 
 	"github.com/lightning-db/lightning/engine/vfs"
 )
@@ -15,12 +12,20 @@ const sectorBytes = 512
 // image builds what a crash of d leaves. It does not change d.
 type image struct {
 	disk  *disk
-	names map[inum]map[string]inum // the names in each directory that survived
-	rand  *rand.Rand               // nil unless the damage is random
+	names []map[string]inum // the names in each directory that survived
+	rand  *rand.Rand        // nil unless the damage is random
 	kind  damageKind
 	fates fates
 	out   *vfs.Mem
-	paths map[inum]string // where out has a file or directory already
+	paths []string // where out has a file or directory already
+	lost  *Losses  // of this and other images
+}
+
+// Losses is what damage took of what was not synced.
+type Losses struct {
+	Writes  int // writes and changes of length that were lost
+	Sectors int // of writes that were torn: sectors old, garbage or zeros
+	Names   int // changes of names that were lost
 }
 
 // fates are the chances of one crash. They differ from seed to seed, so that
@@ -28,19 +33,19 @@ type image struct {
 // not.
 type fates struct{ lost, torn float64 }
 
-func newImage(d *disk, damage Damage, n int) *vfs.Mem {
-	im := &image{disk: d, kind: damage.kind, out: vfs.NewMem(), paths: make(map[inum]string)}
+func newImage(d *disk, damage Damage, n int, lost *Losses) *vfs.Mem {
+	im := &image{disk: d, lost: lost, kind: damage.kind, out: vfs.NewMem(), paths: make([]string, len(d.nodes))}
 	if damage.kind == damageRandom {
 		im.rand = damage.rand(n)
 		im.fates = fates{lost: im.rand.Float64(), torn: im.rand.Float64()}
 	}
 	im.names = im.survivingNames()
-	im.copyDir(rootDir, "/")
+	im.copyDir(rootDir, "")
 	return im.out
 }
 
-func (im *image) survivingNames() map[inum]map[string]inum {
-	names := make(map[inum]map[string]inum)
+func (im *image) survivingNames() []map[string]inum {
+	names := make([]map[string]inum, len(im.disk.nodes))
 	for id, n := range im.disk.nodes {
 		switch {
 		case !n.isDir():
@@ -49,11 +54,14 @@ func (im *image) survivingNames() map[inum]map[string]inum {
 		case im.kind == damageAll:
 			names[id] = n.durable
 		default:
-			names[id] = maps.Clone(n.durable)
+			names[id] = cloned(n.durable)
 		}
 	}
-	if im.kind == damageRandom {
-		tossNames(im.disk, names, im.rand)
+	switch im.kind {
+	case damageAll:
+		im.lost.Names += len(im.disk.names)
+	case damageRandom:
+		im.lost.Names += tossNames(im.disk, names, im.rand)
 	}
 	return names
 }
@@ -61,10 +69,11 @@ func (im *image) survivingNames() map[inum]map[string]inum {
 // copyDir copies a directory in a fixed order, so that the same seed always
 // meets the same files in turn.
 func (im *image) copyDir(dir inum, at string) {
-	for _, base := range slices.Sorted(maps.Keys(im.names[dir])) {
+	for _, base := range sorted(im.names[dir]) {
 		id := im.names[dir][base]
-		name := path.Join(at, base)
-		first, again := im.paths[id]
+		name := at + "/" + base
+		first := im.paths[id]
+		again := first != ""
 		isDir := im.disk.nodes[id].isDir()
 		switch {
 		case again && isDir: // it has one name, also when a rename left it two
@@ -87,7 +96,10 @@ func (im *image) copyFile(id inum, name string) {
 		return
 	}
 	must(im.out.CopyFile(name, im.disk.durable, id.file()))
-	if n := im.disk.nodes[id]; im.kind == damageRandom && len(n.changes) > 0 {
+	switch n := im.disk.nodes[id]; {
+	case im.kind == damageAll:
+		im.lost.Writes += len(n.changes)
+	case len(n.changes) > 0:
 		im.tossChanges(open(im.out, name), n.changes)
 	}
 }
@@ -104,6 +116,8 @@ func (im *image) tossChanges(f vfs.File, changes []change) {
 	for _, i := range im.rand.Perm(len(changes)) {
 		if im.rand.Float64() >= im.fates.lost {
 			im.carryOut(f, changes[i])
+		} else {
+			im.lost.Writes++
 		}
 	}
 	// The newest length is likelier than any other: most bugs hide in data
@@ -136,7 +150,11 @@ func (im *image) carryOut(f vfs.File, c change) {
 }
 
 func (im *image) tearSector(f vfs.File, data []byte, off int64) {
-	switch im.rand.IntN(4) {
+	how := im.rand.IntN(4)
+	if how > 0 {
+		im.lost.Sectors++
+	}
+	switch how {
 	case 0:
 		mustN(f.WriteAt(data, off))
 	case 1: // as it was

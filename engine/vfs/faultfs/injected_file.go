@@ -20,28 +20,40 @@ type injectedFile struct {
 func (f *injectedFile) Name() string { return f.name }
 
 func (f *injectedFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.before(OpRead, off, int64(len(p))); err != nil {
-		return 0, err
+	p, fault := f.beforeData(OpRead, p, off)
+	if fault != nil && len(p) == 0 {
+		return 0, fault
 	}
 	n, err := f.inner.ReadAt(p, off)
 	f.in.flipBits(f.name, p[:n], off)
+	if err == nil {
+		err = fault
+	}
 	return n, err
 }
 
 func (f *injectedFile) WriteAt(p []byte, off int64) (int, error) {
-	err := f.before(OpWrite, off, int64(len(p)))
-	short, ok := errors.AsType[*ShortWrite](err)
-	switch {
-	case ok:
-		p = p[:min(max(short.Bytes, 0), len(p))]
-	case err != nil:
-		return 0, err
+	p, fault := f.beforeData(OpWrite, p, off)
+	if fault != nil && len(p) == 0 {
+		return 0, fault
 	}
-	n, writeErr := f.writeAt(p, off)
-	if writeErr != nil {
-		return n, writeErr
+	n, err := f.writeAt(p, off)
+	if err == nil {
+		err = fault
 	}
 	return n, err
+}
+
+// beforeData is before, for a call that moves p. It returns what of p is moved.
+func (f *injectedFile) beforeData(kind Kind, p []byte, off int64) ([]byte, error) {
+	err := f.before(kind, off, int64(len(p)))
+	if short, ok := errors.AsType[*Short](err); ok {
+		return p[:min(max(short.Bytes, 0), len(p))], err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // writeAt writes what the disk has room for.

@@ -13,8 +13,8 @@ import (
 //
 //  1. Every call is counted, and shown to the hook before it is made. When
 //     the hook returns an error the call is not made and returns that error,
-//     but for two: Close closes all the same, as the kernel does, and a write
-//     that meets a *ShortWrite writes that much.
+//     but for two: Close closes all the same, as the kernel does, and a read or
+//     write that meets a *Short does that much.
 //  2. Without a fault it behaves as what it wraps, and adds nothing.
 //
 // It may be used by many goroutines at once; faults may be changed meanwhile.
@@ -37,17 +37,17 @@ type Injector struct {
 	space space
 }
 
-// ShortWrite is what a hook, or FailNth, gives to a write for it to write its
+// Short is what a hook, or FailNth, gives to a read or a write for it to do its
 // first Bytes bytes and fail with Err. For any other call it is an error like
 // any other.
-type ShortWrite struct {
+type Short struct {
 	Bytes int
 	Err   error
 }
 
-func (e *ShortWrite) Error() string { return "short write: " + e.Err.Error() }
+func (e *Short) Error() string { return "cut short: " + e.Err.Error() }
 
-func (e *ShortWrite) Unwrap() error { return e.Err }
+func (e *Short) Unwrap() error { return e.Err }
 
 // failure is a planned fault: the n-th call from now, of some kinds.
 type failure struct {

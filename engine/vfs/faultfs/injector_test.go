@@ -131,7 +131,7 @@ func TestInjector_SetHook_DecidesOnEveryCall(t *testing.T) {
 	}
 }
 
-func TestInjector_ShortWrite(t *testing.T) {
+func TestInjector_Short(t *testing.T) {
 	in := Inject(vfs.NewMem())
 	f := create(t, in, "/f")
 	for _, c := range []struct {
@@ -139,10 +139,17 @@ func TestInjector_ShortWrite(t *testing.T) {
 		content  string
 	}{{3, 3, "abc"}, {0, 0, ""}, {100, 6, "abcdef"}} {
 		ok(t, f.Truncate(0))
-		in.FailNth(1, &ShortWrite{Bytes: c.bytes, Err: errFault}, false, OpWrite)
+		in.FailNth(1, &Short{Bytes: c.bytes, Err: errFault}, false, OpWrite)
 		n, err := f.WriteAt([]byte("abcdef"), 0)
 		if n != c.n || !errors.Is(err, errFault) || read(t, f) != c.content {
-			t.Errorf("short write of %d: wrote %d, %v, content %q", c.bytes, n, err, read(t, f))
+			t.Errorf("write of %d: wrote %d, %v, content %q", c.bytes, n, err, read(t, f))
+		}
+		write(t, f, 0, "abcdef")
+		in.FailNth(1, &Short{Bytes: c.bytes, Err: errFault}, false, OpRead)
+		buf := make([]byte, 6)
+		n, err = f.ReadAt(buf, 0)
+		if n != c.n || !errors.Is(err, errFault) || string(buf[:n]) != c.content {
+			t.Errorf("read of %d: read %d, %v, content %q", c.bytes, n, err, buf[:n])
 		}
 	}
 }

@@ -3,18 +3,21 @@ package faultfs
 import "math/rand/v2"
 
 // tossNames carries out some of a disk's unsynced changes of names on the
-// durable ones.
+// durable ones, and returns how many were lost.
 //
 // A rename that is lost leaves the file at its old place. When a later change
 // that is kept gives that place to another, the rename has to have happened
 // after all: otherwise the file would have no name, which no file system's
 // rename allows.
-func tossNames(d *disk, durable map[inum]map[string]inum, rand *rand.Rand) {
-	t := &nameToss{names: durable, waiting: make(map[inum]place)}
+func tossNames(d *disk, durable []map[string]inum, rand *rand.Rand) (lostNames int) {
+	t := &nameToss{names: durable, waiting: make([]place, len(d.nodes))}
 	lost := rand.Float64()
 	for _, c := range d.names {
 		kept := rand.Float64() >= lost
 		both := rand.IntN(3) == 0
+		if !kept {
+			lostNames++
+		}
 		switch {
 		case !kept && c.kind == nameMoved:
 			t.waiting[c.id] = c.at
@@ -30,12 +33,13 @@ func tossNames(d *disk, durable map[inum]map[string]inum, rand *rand.Rand) {
 			}
 		}
 	}
+	return lostNames
 }
 
 // nameToss is the state of the names while changes are carried out.
 type nameToss struct {
-	names   map[inum]map[string]inum
-	waiting map[inum]place // where a lost rename would have brought a file
+	names   []map[string]inum
+	waiting []place // where a lost rename would have brought a file, or nothing
 }
 
 // bind gives the name at p to id.
@@ -56,9 +60,9 @@ func (t *nameToss) drop(p place, id inum) {
 
 // rescue carries out the lost rename of id, whose name at p goes to another.
 func (t *nameToss) rescue(id inum, p place) {
-	to, ok := t.waiting[id]
-	if ok && to != p {
-		delete(t.waiting, id)
+	to := t.waiting[id]
+	if to.base != "" && to != p {
+		t.waiting[id] = place{}
 		t.bind(to, id)
 	}
 }
@@ -68,7 +72,7 @@ func (t *nameToss) rescue(id inum, p place) {
 func (t *nameToss) replaced(p place) {
 	for id, to := range t.waiting {
 		if to == p {
-			delete(t.waiting, id)
+			t.waiting[id] = place{}
 		}
 	}
 }

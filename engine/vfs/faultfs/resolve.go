@@ -3,9 +3,9 @@ package faultfs
 import (
 	"errors"
 	"io/fs"
-	"path"
-	"path/filepath"
 	"strings"
+
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // How a disk understands paths, and what it refuses to do with them.
@@ -22,9 +22,8 @@ func (d *disk) resolve(name string) (place, error) {
 	if name == "" {
 		return place{}, fs.ErrNotExist
 	}
-	name = filepath.ToSlash(name[len(filepath.VolumeName(name)):])
 	at := place{dir: rootDir}
-	rest := path.Clean("/" + name)[1:]
+	rest := vfs.CleanMem(name)
 	for {
 		element, after, more := strings.Cut(rest, "/")
 		at.base = element

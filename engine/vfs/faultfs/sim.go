@@ -3,9 +3,7 @@ package faultfs
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -30,16 +28,19 @@ var ErrIO = errors.New("input/output error")
 //
 // It may be used by many goroutines at once, also Image while others write.
 type Sim struct {
+	// Before, if not nil, is called before each call that changes the disk, but
+	// for Lock and SetHolder: by the caller's goroutine, and without a lock. A
+	// sync of which it returns true does nothing. It is set before the first call.
+	Before func(Op) (skip bool)
+
 	watch
 
 	mu         sync.Mutex // lock order: mu, then watch.mu
 	live       *disk
 	journal    []record
-	locks      map[inum]bool
 	stopAt     int // 0: never
 	failSyncIn int // 0: not
 	failSyncAs SyncFailure
-	late       map[inum]bool // a sync of the file has failed and nobody was told
 
 	history history
 }
@@ -78,7 +79,7 @@ func NewSim() *Sim { return newSim(newDisk()) }
 func NewSimFrom(m *vfs.Mem) *Sim { return newSim(diskFrom(m)) }
 
 func newSim(base *disk) *Sim {
-	return &Sim{live: base.clone(), locks: make(map[inum]bool), late: make(map[inum]bool), history: history{marks: []*disk{base}}}
+	return &Sim{live: base.clone(), history: history{marks: []*disk{base}}}
 }
 
 // Ops returns how many operations have changed the disk.
@@ -117,6 +118,15 @@ func (s *Sim) Image(n int, d Damage) *vfs.Mem {
 	return s.history.image(journal, n, d)
 }
 
+// Losses is what the images have lost together since it was called last.
+func (s *Sim) Losses() Losses {
+	s.history.mu.Lock()
+	defer s.history.mu.Unlock()
+	lost := s.history.lost
+	s.history.lost = Losses{}
+	return lost
+}
+
 // Trace returns the journal as text, one operation a line.
 func (s *Sim) Trace() []string {
 	s.mu.Lock()
@@ -131,12 +141,18 @@ func (s *Sim) Trace() []string {
 	return lines
 }
 
+// before calls Before.
+func (s *Sim) before(op Op) (skip bool) { return s.Before != nil && s.Before(op) }
+
 func (s *Sim) Open(name string, mode vfs.Mode) (vfs.File, error) {
+	if mode >= vfs.Create {
+		s.before(Op{Kind: OpCreate, Name: name})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id, err := s.openLocked(name, mode)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		return nil, pathError("open", name, err)
 	}
 	inner, err := s.live.seen.Open(id.file(), min(mode, vfs.ReadWrite))
 	if err != nil {
@@ -173,6 +189,7 @@ func (s *Sim) openLocked(name string, mode vfs.Mode) (inum, error) {
 }
 
 func (s *Sim) Mkdir(name string) error {
+	s.before(Op{Kind: OpMkdir, Name: name})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, err := s.live.resolve(name)
@@ -186,6 +203,7 @@ func (s *Sim) Mkdir(name string) error {
 }
 
 func (s *Sim) Remove(name string) error {
+	s.before(Op{Kind: OpRemove, Name: name})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, err := s.live.resolve(name)
@@ -199,6 +217,7 @@ func (s *Sim) Remove(name string) error {
 }
 
 func (s *Sim) Rename(oldname, newname string) error {
+	s.before(Op{Kind: OpRename, Name: oldname, NewName: newname})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.renameLocked(oldname, newname)
@@ -233,7 +252,7 @@ func (s *Sim) List(dir string) ([]string, error) {
 	if err != nil {
 		return nil, pathError("list", dir, err)
 	}
-	return slices.Sorted(maps.Keys(s.live.nodes[id].seen)), nil
+	return sorted(s.live.nodes[id].seen), nil
 }
 
 func (s *Sim) Stat(name string) (vfs.Info, error) {
@@ -250,6 +269,9 @@ func (s *Sim) Stat(name string) (vfs.Info, error) {
 }
 
 func (s *Sim) SyncDir(dir string) error {
+	if s.before(Op{Kind: OpSyncDir, Name: dir}) {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id, err := s.live.find(dir)

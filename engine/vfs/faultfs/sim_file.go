@@ -57,6 +57,9 @@ func (f *simFile) Map(n int64) error {
 }
 
 func (f *simFile) Sync() error {
+	if f.sim.before(Op{Kind: OpSync, Name: f.name}) {
+		return nil
+	}
 	f.sim.mu.Lock()
 	defer f.sim.mu.Unlock()
 	err := f.syncLocked()
@@ -72,8 +75,9 @@ func (f *simFile) syncLocked() error {
 	if err := f.sim.do(r); err != nil {
 		return err
 	}
-	told := f.sim.late[f.id]
-	f.sim.late[f.id] = r.failed == SyncLate
+	n := f.sim.live.nodes[f.id]
+	told := n.late
+	n.late = r.failed == SyncLate
 	if told || r.failed > 0 && r.failed != SyncLate {
 		return ErrIO
 	}
@@ -90,12 +94,13 @@ func (f *simFile) Close() error {
 
 // change journals an operation on the file's data.
 func (f *simFile) change(op Op, data []byte) error {
+	op.Name = f.name
+	f.sim.before(op)
 	f.sim.mu.Lock()
 	defer f.sim.mu.Unlock()
 	if err := f.check(op.Kind.String(), op.Off, op.Len); err != nil {
 		return err
 	}
-	op.Name = f.name
 	return pathError(op.Kind.String(), f.name, f.sim.do(record{Op: op, id: f.id, data: data}))
 }
 

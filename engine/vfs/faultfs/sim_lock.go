@@ -14,14 +14,14 @@ func (s *Sim) Lock(name, holder string) (vfs.Lock, error) {
 	if err != nil {
 		return nil, pathError("lock", name, err)
 	}
-	if s.locks[id] {
+	if s.live.nodes[id].locked {
 		return nil, &vfs.LockedError{Name: name, Holder: vfs.ReadHolder(open(s.live.seen, id.file()))}
 	}
 	l := &simLock{sim: s, id: id, name: name, held: true}
 	if err := l.setHolderLocked(holder); err != nil {
 		return nil, pathError("lock", name, err)
 	}
-	s.locks[id] = true
+	s.live.nodes[id].locked = true
 	s.opened(name)
 	return l, nil
 }
@@ -56,7 +56,7 @@ func (l *simLock) Close() error {
 		return pathError("close", l.name, fs.ErrClosed)
 	}
 	l.held = false
-	delete(l.sim.locks, l.id)
+	l.sim.live.nodes[l.id].locked = false
 	l.sim.closed(l.name)
 	return nil
 }

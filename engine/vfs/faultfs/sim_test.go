@@ -337,3 +337,53 @@ func TestSim_FailSyncAs(t *testing.T) {
 	}
 	ok(t, f.Sync())
 }
+
+// Before sees each call that is about to change the disk, and may leave out a
+// sync.
+func TestSim_Before(t *testing.T) {
+	s := NewSim()
+	var seen []string
+	s.Before = func(op Op) bool {
+		seen = append(seen, op.String())
+		return op.Kind == OpSync || op.Kind == OpSyncDir
+	}
+	ok(t, s.Mkdir("/d"))
+	f, err := s.Open("/d/f", vfs.Create)
+	ok(t, err)
+	write(t, f, 3, "x")
+	ok(t, f.Sync())
+	ok(t, f.Truncate(2))
+	ok(t, f.Allocate(1, 4))
+	ok(t, f.Close())
+	ok(t, s.SyncDir("/d"))
+	ok(t, s.Rename("/d/f", "/g"))
+	ok(t, s.Remove("/g"))
+	want := "mkdir /d; create /d/f; write /d/f 3 1; sync /d/f; truncate /d/f 2; allocate /d/f 1 4; syncdir /d; rename /d/f /g; remove /g"
+	if have := strings.Join(seen, "; "); have != want {
+		t.Errorf("have %s\nwant %s", have, want)
+	}
+	if trace := strings.Join(s.Trace(), "; "); strings.Contains(trace, "sync") || s.Ops() != len(seen)-2 {
+		t.Errorf("%d operations: %s", s.Ops(), trace)
+	}
+}
+
+func TestSim_Losses(t *testing.T) {
+	s, f := syncedFile(t, "0123456789")
+	write(t, f, 0, "A")
+	write(t, f, 1, "B")
+	ok(t, s.Mkdir("/lost"))
+	s.Image(s.Ops(), None)
+	if have := s.Losses(); have != (Losses{}) {
+		t.Errorf("without damage: %+v", have)
+	}
+	s.Image(s.Ops(), All)
+	if have, want := s.Losses(), (Losses{Writes: 2, Names: 1}); have != want {
+		t.Errorf("have %+v, want %+v", have, want)
+	}
+	for seed := range int64(50) {
+		s.Image(s.Ops(), Random(seed))
+	}
+	if have := s.Losses(); have.Sectors == 0 || have.Writes < 10 || have.Writes > 90 {
+		t.Errorf("by chance: %+v", have)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/chzyer/readline"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/mattn/go-runewidth"
@@ -20,6 +21,7 @@ func main() {
 	commands()
 	locales()
 	streams()
+	lines()
 }
 
 // commands prints help, completions and errors.
@@ -165,3 +167,29 @@ func show(name string, data []byte, b *bytes.Buffer, w io.WriteCloser, reader fu
 	fmt.Println(err, bytes.Equal(back, data))
 	b.Reset()
 }
+
+// lines prints what the line editor makes of keys, and what it shows.
+func lines() {
+	var shown bytes.Buffer
+	typed := strings.NewReader("one two\x01x\x05y\r" + // Home and End
+		"three four\x1b[D\x1bb\x1b[3~\x17z\r" + // an arrow, words, and Delete
+		"app\t b\x08\x0b\x19\x14\x15é世界\r" + // a tab, kill and yank
+		strings.Repeat("long ", 20) + "\x01\x1bf!\r" + // more than a line
+		"given up\x03\x04")
+	rl, err := readline.NewEx(&readline.Config{
+		Prompt: "> ", Stdin: io.NopCloser(typed), Stdout: &shown, Stderr: &shown, ForceUseInteractive: true,
+		FuncGetWidth: func() int { return 40 }, FuncOnWidthChanged: func(func()) {},
+		FuncMakeRaw: func() error { return nil }, FuncExitRaw: func() error { return nil },
+		Painter: unpainted{},
+	})
+	for err == nil || err == readline.ErrInterrupt {
+		var line string
+		line, err = rl.Readline()
+		fmt.Printf("%q %v\n", line, err)
+	}
+	fmt.Printf("%q\n", shown.String())
+}
+
+type unpainted struct{}
+
+func (unpainted) Paint(line []rune, _ int) []rune { return line }

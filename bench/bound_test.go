@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// The benchmarks of bounds do the least that any store must do here, and
+// nothing else: docs/PERFORMANCE.md holds figures against them.
+//
+//	go test -run '^$' -bench Bound -benchtime 2s
+
+var valueSizes = []int{10 << 10, 100 << 10, 1 << 20}
+
+// A value written once, by a call, with a checksum: into a file that grows, and
+// over what was written before and is in memory.
+func BenchmarkBound_PutLarge(b *testing.B) {
+	const region = 1 << 30
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
+	for _, size := range valueSizes {
+		values := randomBytes(size + 64)
+		for _, reused := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%d/reused=%v", size, reused), func(b *testing.B) {
+				f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer f.Close()
+				if reused {
+					for off := int64(0); off < region; off += 1 << 20 {
+						if _, err := f.WriteAt(make([]byte, 1<<20), off); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := f.Sync(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.SetBytes(int64(size))
+				sum, off := uint32(0), int64(0)
+				for i := 0; b.Loop(); i++ {
+					value := values[i%64:][:size]
+					sum ^= crc32.Checksum(value, castagnoli)
+					if _, err := f.WriteAt(value, off); err != nil {
+						b.Fatal(err)
+					}
+					if off += int64(size); reused && off+int64(size) > region {
+						off = 0
+					}
+				}
+				sink = sum
+			})
+		}
+	}
+}
+
+// A value copied out of 250 MiB of them in memory.
+func BenchmarkBound_GetLarge(b *testing.B) {
+	values := randomBytes(250 << 20)
+	for _, size := range valueSizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			into := make([]byte, size)
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				copy(into, values[rand.IntN(len(values)/size)*size:])
+			}
+		})
+	}
+}
+
+// 4,000 bytes, a leaf, at a random place of 1 GiB of a file that is in memory,
+// by a call.
+func BenchmarkBound_GetFromFile(b *testing.B) {
+	const size = 1 << 30
+	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	for off := int64(0); off < size; off += 16 << 20 {
+		if _, err := f.WriteAt(randomBytes(16<<20), off); err != nil {
+			b.Fatal(err)
+		}
+	}
+	leaf := make([]byte, 4000)
+	b.SetBytes(int64(len(leaf)))
+	for b.Loop() {
+		if _, err := f.ReadAt(leaf, rand.Int64N(size/4096)*4096); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Values of 100 bytes copied out of blocks of 4 KiB, 33 in each: a full scan
+// that does nothing but that. Blocks lie in memory in their order, or, as leaves
+// do after random puts, in none.
+func BenchmarkBound_Scan(b *testing.B) {
+	blocks := randomBytes(128 << 20)
+	inOrder := make([]int, len(blocks)/4096)
+	for i := range inOrder {
+		inOrder[i] = i
+	}
+	for name, order := range map[string][]int{"in-order": inOrder, "at-random": rand.Perm(len(inOrder))} {
+		b.Run(name, func(b *testing.B) {
+			var into [100]byte
+			block, entry := 0, 0
+			b.SetBytes(int64(len(into)))
+			for b.Loop() {
+				copy(into[:], blocks[order[block]*4096+entry*120+20:])
+				if entry++; entry == 33 {
+					entry, block = 0, (block+1)%len(order)
+				}
+			}
+			sink = uint32(into[0])
+		})
+	}
+}
+
+// sink keeps what is measured from being left out.
+var sink uint32
+
+func randomBytes(n int) []byte {
+	random := rand.NewChaCha8([32]byte{1})
+	all := make([]byte, n)
+	random.Read(all)
+	return all
+}

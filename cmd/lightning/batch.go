@@ -1,0 +1,355 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	exporter "github.com/lightning-db/lightning/export"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/query"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+const batchLong = `Run statements, one a line, in one transaction: all of them take effect, or
+none. The database is created where there is none. FILE may be compressed; -
+or nothing is standard input.
+
+    put KEY VALUE         the value is the rest of the line
+    delete KEY...         also: delete --prefix P
+    get KEY...            see what the lines before have done
+    scan [PREFIX]
+    count [PREFIX]
+    expect KEY VALUE      give up, with status 9, if the value is another
+    expect KEY            likewise, if the key has one
+    keyspace NAME         what the lines below are about
+
+Lines of JSON are those of a patch (lightning diff -o jsonl): {"op":"delete",
+"key":"a"}, {"op":"put","key":"a","value":"1"}, with a "keyspace" if you like,
+which is made where there is none. An empty line, and one that begins with #,
+is none. Anywhere, "a\x00b", x'610062' and u64(42)
+stand for bytes; other words are read as -K and -V say.
+
+Everything is read before anything is done: a line that is not understood is
+named, and nothing is written. A get of a key that is not there makes the exit
+status 1; what the others did is committed.`
+
+func (a *app) batchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "batch DB [FILE | -]",
+		GroupID: groupData,
+		Short:   "Run statements in one transaction",
+		Long:    batchLong,
+		Example: `  printf 'put a 1\nput b 2\ndelete c\n' | lightning batch my.db
+  lightning diff -o jsonl my.db other.db | lightning batch my.db
+  lightning batch my.db statements.txt -o jsonl`,
+		Args: arguments(1, 2),
+	}
+	syncMode := syncFlag(cmd, engine.SyncFull)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		mode, err := syncMode()
+		if err != nil {
+			return err
+		}
+		b := &batch{app: a, path: "-"}
+		form, err := a.linesFormat()
+		if err != nil {
+			return err
+		}
+		if a.keys.Lossy() || a.values.Lossy() {
+			return usagef("-K and -V are for what is read, too: choose encodings that lose nothing (help encodings)")
+		}
+		if form == formatText {
+			if b.printer, err = a.entryWriter(form, columns{true, true}); err != nil {
+				return err
+			}
+		}
+		if len(args) > 1 {
+			b.path = args[1]
+		}
+		if err := b.check(); err != nil {
+			return err
+		}
+		return a.write(cmd, args[0], true, mode, func(db *engine.DB, ks *engine.Keyspace) error {
+			return b.commit(db, ks)
+		})
+	}
+	return cmd
+}
+
+// A batch runs statements. First all are read without a transaction, which
+// tells what is wrong with them; and then once more.
+type batch struct {
+	*app
+	path    string
+	printer dump.Writer // of text; nil for JSON lines
+	patched []string    // keyspaces that lines of a patch name
+	text    bytes.Buffer
+
+	db                    *engine.DB
+	base                  *engine.Tx // in the keyspace of -k; nil at first
+	tx                    *engine.Tx // in that of the words below
+	line                  int64
+	op                    string
+	puts, deletes, missed int64
+}
+
+// check reads all statements and keeps their text.
+func (b *batch) check() error {
+	if b.path == "-" && b.InTerminal {
+		return usagef("no statements: name a file, or give them through a pipe")
+	}
+	source, f, err := b.input(b.ctx, b.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	plain, err := dump.Decompress(source)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	return b.all(plain)
+}
+
+// commit runs all statements.
+func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
+	for _, name := range b.patched {
+		if _, err := db.Keyspace(name); err == nil || b.noCreate {
+			continue
+		}
+		if _, err := db.CreateKeyspace(name, nil); err != nil {
+			return err
+		}
+	}
+	tx, err := db.Begin(engine.TxOptions{})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	b.db, b.base = db, tx.In(ks)
+	b.tx = b.base
+	if err := b.all(&b.text); err != nil {
+		return err
+	}
+	if err := tx.Commit(b.ctx); err != nil {
+		return err
+	}
+	b.Note("committed: %s, %s", ui.Plural(b.puts, "put"), ui.Plural(b.deletes, "delete"))
+	if b.missed > 0 {
+		return saidError{exitNo}
+	}
+	return nil
+}
+
+func (b *batch) all(text io.Reader) error {
+	lines, err := dump.NewReader(text, dump.Statements, dump.ReaderOptions{})
+	for b.line = 1; err == nil; {
+		var r *dump.Record
+		if r, err = lines.Read(); err != nil {
+			break
+		}
+		if b.base == nil {
+			for ; b.line < r.Line; b.line++ {
+				b.text.WriteByte('\n') // lines keep their numbers
+			}
+			b.text.Write(r.Source)
+		}
+		b.line = r.Line
+		if r.Source[0] == '{' {
+			err = b.patch(r)
+		} else {
+			err = b.words(r.Source)
+		}
+		if err == nil {
+			err = b.ctx.Err()
+		}
+		if err != nil && b.base == nil {
+			err = r.Bad(err)
+		} else if err != nil {
+			err = fmt.Errorf("line %d: %w", r.Line, err)
+		}
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return fmt.Errorf("%s: %w; nothing was written", b.path, err)
+}
+
+// words runs a statement of words.
+func (b *batch) words(text []byte) error {
+	verb, rest, err := dump.Word(text, dump.Raw, false)
+	if err != nil {
+		return err
+	}
+	op := string(verb)
+	switch op {
+	case "set":
+		op = "put"
+	case "del", "rm":
+		op = "delete"
+	}
+	var key, value []byte
+	switch op {
+	case "keyspace":
+		if key, _, err = dump.Word(rest, dump.Auto, true); err == nil {
+			b.tx, err = b.space(string(key))
+		}
+		return err
+	case "scan", "count":
+		if len(rest) > 0 {
+			key, _, err = dump.Word(rest, b.keys, true)
+		}
+	case "put", "expect":
+		key, rest, err = dump.Word(rest, b.keys, false)
+		if err == nil && (op == "put" || len(rest) > 0) {
+			value, _, err = dump.Word(rest, b.values, true)
+		}
+	case "get", "delete":
+		prefix, ok := bytes.CutPrefix(bytes.TrimSpace(rest), []byte("--prefix"))
+		if op == "delete" && ok && (len(prefix) == 0 || prefix[0] <= ' ') {
+			op = "delete --prefix"
+			if key, _, err = dump.Word(prefix, b.keys, true); len(key) == 0 && err == nil {
+				err = errors.New("every key begins with an empty prefix")
+			}
+			break
+		}
+		for {
+			if key, rest, err = dump.Word(rest, b.keys, false); err != nil || len(rest) == 0 {
+				break
+			}
+			if err := b.do(b.tx, op, key, nil); err != nil {
+				return err
+			}
+		}
+	default:
+		return fmt.Errorf("no statement %s: use put, delete, get, scan, count, expect, keyspace", dump.Printable(verb))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return b.do(b.tx, op, key, value)
+}
+
+// patch runs a line of a patch.
+func (b *batch) patch(r *dump.Record) error {
+	op, err := r.Field("op")
+	if err != nil {
+		return err
+	}
+	key, err := r.Key()
+	if err != nil {
+		return err
+	}
+	value, ok, err := r.Value()
+	if err != nil {
+		return err
+	}
+	if string(op) != "delete" && (string(op) != "put" || !ok) {
+		return errors.New("a line of a patch has the op delete, or the op put and a value")
+	}
+	tx := b.base
+	if _, ok := r.Find("keyspace"); ok {
+		name, err := r.Field("keyspace")
+		if err == nil && b.tx == nil && !slices.Contains(b.patched, string(name)) {
+			b.patched = append(b.patched, string(name))
+		}
+		if err == nil {
+			tx, err = b.space(string(name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return b.do(tx, string(op), key, value)
+}
+
+// space returns the transaction in a keyspace, nil where there is none.
+func (b *batch) space(name string) (*engine.Tx, error) {
+	if name != "" && !goodName(name) {
+		return nil, errName
+	}
+	if b.tx == nil {
+		return nil, nil
+	}
+	ks, err := b.db.Keyspace(name)
+	if err != nil {
+		return nil, err
+	}
+	return b.tx.In(ks), nil
+}
+
+// do runs a statement; without a transaction it looks at the key only.
+func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
+	b.op = op
+	if err := checkKey(key); err != nil || tx == nil {
+		return err
+	}
+	var err error
+	switch op {
+	case "put":
+		b.puts++
+		err = tx.Put(key, value)
+	case "delete":
+		b.deletes++
+		err = tx.Delete(key)
+	case "delete --prefix":
+		b.deletes++
+		err = tx.DeleteRange(key, query.PrefixEnd(key))
+	case "scan":
+		_, err := exporter.Run(b.ctx, tx, b, exporter.Options{Start: key, End: query.PrefixEnd(key)})
+		return err
+	case "count":
+		n, err := countKeys(b.ctx, tx, key, query.PrefixEnd(key))
+		if err == nil {
+			form := "%d\n"
+			if b.printer == nil {
+				form = `{"line":` + fmt.Sprint(b.line) + `,"op":"count","count":%d}` + "\n"
+			}
+			_, err = fmt.Fprintf(b.out, form, n)
+		}
+		return err
+	default: // get, expect
+		found, err := tx.Get(key)
+		missing := errors.Is(err, engine.ErrNotFound)
+		switch {
+		case err != nil && !missing:
+			return err
+		case op == "get" && !missing:
+			return b.Write(key, found)
+		case op == "get":
+			b.missed++
+			if b.printer != nil {
+				b.complain(exitNo, fmt.Sprintf("line %d: key not found: %s", b.line, dump.Printable(key)))
+			}
+		case missing != (value == nil) || !bytes.Equal(found, value):
+			return fmt.Errorf("%w: the value of key %s is not what was expected", engine.ErrConflict, dump.Printable(key))
+		}
+	}
+	if err == nil && b.printer == nil {
+		err = b.Write(key, nil)
+	}
+	return err
+}
+
+// Write prints what a statement has found, or, where there is no value, that it
+// was run.
+func (b *batch) Write(key, value []byte) error {
+	if b.printer != nil {
+		return b.printer.Write(key, value)
+	}
+	o := dump.WriterOptions{Keys: b.keys, Values: b.values}
+	if value == nil {
+		o.Values = dump.None
+	}
+	_, err := fmt.Fprintf(b.out, `{"line":%d,"op":"%s",%s`+"\n", b.line, b.op, dump.AppendEntry(nil, key, value, o)[1:])
+	return err
+}
+
+// Close is there for a dump.Writer.
+func (b *batch) Close() error { return nil }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/content"
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+func (a *app) diffCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "diff A B",
+		GroupID: groupSafe,
+		Short:   "Compare two databases",
+		Long: `Compare what two databases hold, whatever their layout: the entries of all
+keyspaces, or of the one that -k names. The status is 1 where they differ, and
+0 where they do not.
+
+Each key by which they differ is a line: -key with the value that only A has,
++key with the one that only B has, ~key with both. As JSON lines they are a
+patch, by which lightning batch makes A hold what B does.`,
+		Example: `  lightning diff my.db other.db
+  lightning diff my.db other.db --summary
+  lightning diff my.db other.db --prefix user: --keys
+  lightning diff -o jsonl my.db other.db | lightning batch my.db`,
+		Args: arguments(2, 2),
+	}
+	d := &diff{app: a, keyRange: rangeFlags(cmd, "from", "to")}
+	f := cmd.Flags()
+	f.Var(onlyFlag{&d.onlyKeys, &a.keysFlag}, "keys", "print keys without their values")
+	f.Lookup("keys").NoOptDefVal = "true"
+	f.StringVarP(&a.keysFlag, "key-encoding", "K", "auto", "`ENCODING` of keys, in arguments and output (help encodings)")
+	f.BoolVar(&d.summary, "summary", false, "print only how many keys differ")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return d.run(args) }
+	return cmd
+}
+
+type diff struct {
+	*app
+	keyRange          *keyRange
+	onlyKeys, summary bool
+
+	text   bool
+	bounds engine.IterOptions
+	counts [content.Same + 1]int64
+}
+
+func (d *diff) run(args []string) (err error) {
+	format, err := d.linesFormat()
+	if err != nil {
+		return err
+	}
+	d.text = format == formatText
+	if d.bounds.Start, d.bounds.End, err = d.keyRange.bounds(d.app, false); err != nil {
+		return err
+	}
+	err = d.moment(args[0], func(_ *engine.DB, a []space) error {
+		return d.moment(args[1], func(_ *engine.DB, b []space) error { return d.compare(a, b) })
+	})
+	if err != nil {
+		return err
+	}
+	c := d.counts
+	differ := c[content.Removed]+c[content.Added]+c[content.Changed] > 0
+	if d.summary {
+		form := `{"only_a":%d,"only_b":%d,"changed":%d,"same":%d,"equal":%t}` + "\n"
+		if d.text {
+			form = "only in A  %d\nonly in B  %d\nchanged    %d\nsame       %d\nequal      %t\n"
+		}
+		fmt.Fprintf(d.out, form, c[content.Removed], c[content.Added], c[content.Changed], c[content.Same], !differ)
+	}
+	if differ {
+		return saidError{exitNo}
+	}
+	return nil
+}
+
+// compare compares the keyspaces of two databases, by their names. One that is
+// not there is as one without entries.
+func (d *diff) compare(a, b []space) error {
+	for len(a)+len(b) > 0 {
+		var left, right engine.Reader
+		name := ""
+		inA := len(b) == 0 || len(a) > 0 && a[0].name <= b[0].name
+		if len(b) > 0 && (len(a) == 0 || b[0].name <= a[0].name) {
+			name, right, b = b[0].name, b[0].entries, b[1:]
+		}
+		if inA {
+			name, left, a = a[0].name, a[0].entries, a[1:]
+		}
+		head := name != ""
+		err := content.Diff(d.ctx, left, right, d.bounds, func(c content.Change, key []byte, a, b *engine.Iterator) error {
+			d.counts[c]++
+			if c == content.Same || d.summary {
+				return nil
+			}
+			if head && d.text {
+				head = false
+				fmt.Fprintf(d.out, "keyspace %s\n", dump.Printable([]byte(name)))
+			}
+			return d.print(c, name, key, a, b)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// print prints the line of a difference.
+func (d *diff) print(c content.Change, name string, key []byte, a, b *engine.Iterator) error {
+	o := dump.WriterOptions{Keys: d.keys, Values: d.values}
+	if d.onlyKeys || !d.text && b == nil {
+		o.Values = dump.None
+	}
+	var values [2][]byte
+	for i, it := range []*engine.Iterator{a, b} {
+		if it == nil || o.Values == dump.None || i == 0 && !d.text {
+			continue
+		}
+		if values[i] = it.Value(); values[i] == nil {
+			return it.Err()
+		}
+	}
+	if d.text {
+		d.out.WriteByte("-+~"[c])
+		d.out.Write(d.keys.Append(nil, key))
+		for _, value := range values {
+			if value != nil {
+				d.out.WriteByte('\t')
+				d.out.Write(d.values.Append(nil, value))
+			}
+		}
+	} else {
+		op := `{"op":"put",`
+		if b == nil {
+			op = `{"op":"delete",`
+		}
+		d.out.WriteString(op)
+		if name != "" {
+			d.out.WriteString(`"keyspace":`)
+			d.out.Write(append(dump.AppendJSONString(nil, []byte(name)), ','))
+		}
+		d.out.Write(dump.AppendEntry(nil, key, values[1], o)[1:])
+	}
+	return d.out.WriteByte('\n') // a bufio.Writer repeats its first error
+}

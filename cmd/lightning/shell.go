@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
+)
+
+func (a *app) shellCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "shell DB",
+		GroupID: groupShell,
+		Short:   "Work with a database, statement by statement",
+		Long: `Work with a database, statement by statement. Statements are the commands of
+lightning without the name of the database, settings begin with a dot (help
+lists both), and a transaction is begin ... commit, or rollback. Writes are off
+until .write on.
+
+Keys and values may be quoted: "a\x00b", 'as it is', x'00ff', u64(42). A number
+before a statement repeats it. scan takes a prefix, and the words where, select,
+limit and reverse.
+
+Tab completes commands, flags, settings, keyspaces, and keys in the data; Ctrl-R
+searches what was typed before; Ctrl-C stops what runs or clears the line; Ctrl-D
+leaves. What may follow is shown in grey behind the cursor. The history is in
+$XDG_STATE_HOME/lightning/history; a line that begins with a space is kept out
+of it.
+
+Without a terminal, and with -c and -f, there is no prompt, the first statement
+that fails ends the shell (--bail=false goes on), and its exit status is the
+shell's.`,
+		Example: `  lightning shell my.db
+  lightning shell my.db --write
+  lightning shell my.db -c 'count; get user:1'
+  lightning shell my.db --write -f changes.txt
+  echo 'scan user: -o jsonl' | lightning shell my.db`,
+		Args: arguments(1, 1),
+	}
+	f := cmd.Flags()
+	write := f.Bool("write", false, "allow writes from the start; the database is created where there is none")
+	command := f.StringP("command", "c", "", "run these `STATEMENTS`, separated by ; and end")
+	f.StringP("file", "f", "", "run the statements of a `FILE`, and end")
+	f.String("init", "", "run the statements of a `FILE` first")
+	bail := f.Bool("bail", false, "end with the first statement that fails; the default unless somebody types")
+	syncMode := syncFlag(cmd, engine.SyncFull)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		h := &session{app: a, cmd: cmd, arg: args[0]}
+		var err error
+		if h.sync, err = syncMode(); err != nil {
+			return err
+		}
+		scripted := f.Changed("command") || f.Changed("file")
+		s := &shell.Session{Streams: a.Streams, Host: h, Interactive: !scripted && a.InTerminal && a.ErrTerminal, Taken: !scripted && !a.InTerminal}
+		s.Start()
+		h.shell = s
+		for name, flag := range map[string]string{"mode": a.output, "keys": a.keysFlag, "values": a.valuesFlag, "keyspace": a.keyspace} {
+			if flag != "" {
+				s.Settings[name] = flag
+			}
+		}
+		if a.output != "" && !slices.Contains(entryFormats, a.output) {
+			return usagef("--output: use %s", strings.Join(entryFormats, ", "))
+		}
+		s.Bail = !s.Interactive
+		if f.Changed("bail") {
+			s.Bail = *bail
+		}
+		return h.open(cmd.Context(), *write, func(ctx context.Context) (status int) {
+			for _, step := range []string{"init", "file", "command", ""} {
+				if s.Done() || ctx.Err() != nil || status != 0 && s.Bail {
+					break
+				}
+				next := 0
+				switch {
+				case step == "" && !scripted:
+					next = s.Input(ctx)
+				case step == "" || !f.Changed(step):
+				case step == "command":
+					next = s.Text(ctx, *command)
+				default:
+					next = s.File(ctx, f.Lookup(step).Value.String())
+				}
+				if status == 0 || step == "" && s.Interactive {
+					status = next
+				}
+			}
+			return status
+		})
+	}
+	return cmd
+}
+
+// A session is a database that the shell keeps open, and what holds from one of
+// its statements to the next. It is the host of package shell: statements are the
+// commands of this program, which find the database open (see open.go).
+type session struct {
+	app  *app // of lightning shell itself
+	cmd  *cobra.Command
+	arg  string // what names the database in the arguments of commands
+	sync engine.SyncMode
+
+	shell  *shell.Session
+	db     *engine.DB
+	tx     *engine.Tx // nil: none is open
+	writes int        // statements of tx that wrote
+
+	commands *cobra.Command // of root
+}
+
+// open opens the database, runs the session, and closes it.
+func (h *session) open(ctx context.Context, write bool, run func(context.Context) int) error {
+	if err := h.reopen(write); err != nil {
+		return err
+	}
+	if _, err := h.app.keyspaceOf(h.db); err != nil {
+		_ = h.db.Close()
+		return err
+	}
+	s := h.shell
+	if s.Interactive {
+		s.Interrupted = interrupted{interruptSignal}
+		typedTo.Store(s)
+		s.History = historyFile()
+		h.greet()
+	}
+	status := run(ctx)
+	typedTo.Store(nil)
+	err := s.Close()
+	if h.tx != nil {
+		h.tx.Rollback()
+		if h.writes > 0 {
+			h.app.Note("warning: the transaction was not committed: what %s wrote is gone", ui.Plural(h.writes, "statement"))
+		}
+	}
+	if closeErr := h.app.closeDB(h.db); err == nil {
+		err = closeErr
+	}
+	if status != 0 {
+		if err != nil {
+			h.Fail(err)
+		}
+		return saidError{status}
+	}
+	return err
+}
+
+func (h *session) writable() bool { return h.is("write") == "on" }
+
+func (h *session) greet() {
+	writes := "read-only (.write on to change)"
+	if h.writable() {
+		writes = "writes on"
+	}
+	h.app.Note("lightning %s · %s · %s · %s · .help", version, filepath.Base(h.db.Path()), ui.Plural(h.db.Stats().Entries, "key"), writes)
+}
+
+// historyFile is where the XDG base directories have it; "" if there is no home.
+func historyFile() string {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(dir) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return ""
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "lightning", "history")
+}
+
+// reopen opens the database for writing, or only for reading. The one that is
+// open stays so where that fails.
+func (h *session) reopen(write bool) error {
+	var db *engine.DB
+	var err error
+	if write {
+		db, err = h.app.openWriter(h.cmd, h.arg, h.db == nil, h.sync)
+	} else {
+		var path string
+		if path, err = h.app.path(h.arg); err != nil {
+			return err
+		}
+		db, err = engine.Open(path, &engine.Options{ReadOnly: true, MustExist: true})
+		if errors.Is(err, engine.ErrNotExist) {
+			err = hintError{err, "--write makes one"}
+		}
+		err = orDamaged(path, err)
+	}
+	if err != nil {
+		return err
+	}
+	old := h.db
+	if h.db = db; write {
+		h.shell.Settings["write"] = "on"
+	}
+	if old == nil {
+		return nil
+	}
+	if err := h.app.closeDB(old); err != nil {
+		return err
+	}
+	if !write {
+		return db.Refresh() // what closing wrote
+	}
+	return nil
+}
+
+// of returns the session if arg is its database.
+func (h *session) of(arg string) *session {
+	if h == nil || arg != h.arg {
+		return nil
+	}
+	return h
+}
+
+// use is app.use, of the database that stays open.
+func (h *session) use(a *app, fn func(*engine.DB, *engine.Keyspace) error) error {
+	ks, err := a.keyspaceOf(h.db)
+	if err != nil {
+		return err
+	}
+	return fn(h.db, ks)
+}
+
+// write is app.write: what is no part of a transaction does not look as if.
+func (h *session) write(a *app, cmd *cobra.Command, fn func(*engine.DB, *engine.Keyspace) error) error {
+	db, ks, err := h.writer(a, cmd)
+	if err != nil {
+		return err
+	}
+	return fn(db, ks)
+}
+
+// writer is the database for a command that writes to it outside of the
+// transaction of the shell.
+func (h *session) writer(a *app, cmd *cobra.Command) (db *engine.DB, ks *engine.Keyspace, err error) {
+	if err := h.mayWrite(cmd); err != nil {
+		return nil, nil, err
+	}
+	if h.tx != nil {
+		return nil, nil, usagef("%s is not part of a transaction: commit or rollback first", cmd.Name())
+	}
+	ks, err = a.keyspaceOf(h.db)
+	return h.db, ks, err
+}
+
+// update is app.update, in the transaction of the shell.
+func (h *session) update(a *app, cmd *cobra.Command, fn func(*engine.Tx) error) error {
+	if err := h.mayWrite(cmd); err != nil {
+		return err
+	}
+	return h.use(a, func(_ *engine.DB, ks *engine.Keyspace) error {
+		err := fn(h.tx.In(ks))
+		if err == nil {
+			h.writes++
+		}
+		return err
+	})
+}
+
+func (h *session) mayWrite(cmd *cobra.Command) error {
+	if !h.writable() {
+		return hintError{fmt.Errorf("%s: %w", h.db.Path(), engine.ErrReadOnly), "allow writes with .write on"}
+	}
+	if f := cmd.Flags().Lookup("sync"); f != nil && f.Changed {
+		return usagef("--sync is for all of a shell: lightning shell --write --sync %s", f.Value)
+	}
+	return nil
+}
+
+// transact runs begin, commit or rollback.
+func (h *session) transact(ctx context.Context, word string) (err error) {
+	if word == "begin" {
+		if h.tx != nil {
+			return usagef("a transaction is open: commit or rollback first")
+		}
+		h.writes = 0
+		h.tx, err = h.db.Begin(engine.TxOptions{ReadOnly: !h.writable()})
+		return err
+	}
+	tx := h.tx
+	if tx == nil {
+		return usagef("no transaction is open: begin one")
+	}
+	h.tx = nil
+	if word == "rollback" {
+		tx.Rollback()
+		return nil
+	}
+	err = tx.Commit(ctx)
+	if errors.Is(err, engine.ErrConflict) {
+		err = hintError{err, "nothing was written: begin again"}
+	}
+	return err
+}

@@ -1,0 +1,373 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/query"
+	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
+)
+
+const interruptSignal = syscall.SIGINT
+
+// Run runs a statement as the command that it is.
+func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out *shell.Output) int {
+	a := newApp(ctx, &ui.Streams{
+		In: in, Out: out.To, Err: out.Err, Quiet: h.app.Quiet,
+		InTerminal: h.app.InTerminal, OutTerminal: out.Terminal, ErrTerminal: h.app.ErrTerminal,
+	})
+	a.session = h
+	return a.execute(func(root *cobra.Command) error {
+		if err := a.SetColor(h.app.color); err != nil {
+			return err
+		}
+		if h.tx == nil && !h.writable() {
+			if err := h.db.Refresh(); err != nil { // another process may write
+				return err
+			}
+		}
+		if word := st.Words[0].Text; shell.In(word, shell.NoCommands) {
+			if len(st.Words) > 1 {
+				return usagef("%s takes no arguments", word)
+			}
+			return h.transact(ctx, word)
+		}
+		args, err := h.arguments(root, st)
+		if err != nil {
+			return err
+		}
+		root.SetArgs(args)
+		return root.ExecuteContext(ctx)
+	})
+}
+
+// find returns the command that words begin with, root if there is none, and the
+// words behind it.
+func find(root *cobra.Command, words []shell.Word) (*cobra.Command, []shell.Word) {
+	cmd := root
+next:
+	for len(words) > 0 && words[0].Literal < 0 {
+		for _, c := range cmd.Commands() {
+			if c.Name() == words[0].Text || c.HasAlias(words[0].Text) {
+				cmd, words = c, words[1:]
+				continue next
+			}
+		}
+		break
+	}
+	return cmd, words
+}
+
+// arguments makes the arguments of the command line out of a statement.
+func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, error) {
+	cmd, words := find(root, st.Words)
+	if cmd == root {
+		word := dump.Printable([]byte(words[0].Text))
+		if near := root.SuggestionsFor(words[0].Text); len(near) > 0 {
+			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(near, ", "))
+		}
+		return nil, usagef("unknown command %s; see .help", word)
+	}
+	args := strings.Fields(cmd.CommandPath())[1:]
+	// What a command says of its arguments, when they are too many or too few.
+	root.Annotations = map[string]string{usageInShell: strings.Join(args, " ") + " " + argumentsOf(cmd)}
+	if takesDatabase(cmd) {
+		args = append(args, "-K", h.is("keys"), "-V", h.is("values"), "--color", h.app.color, h.arg)
+	} else if !usable(cmd) {
+		return nil, usagef("%s is not for the shell: %s", cmd.Name(), cmd.CommandPath())
+	}
+	return clauses(args, cmd, st, words)
+}
+
+// takesDatabase reports whether the first argument of a command is a database
+// that is there.
+func takesDatabase(cmd *cobra.Command) bool {
+	_, rest, _ := strings.Cut(cmd.Use, " ")
+	return (strings.HasPrefix(rest, "DB") || strings.HasPrefix(rest, "A B")) && !shell.In(cmd.Name(), " shell restore stress-writer")
+}
+
+// usable reports whether a command is one for the shell.
+func usable(cmd *cobra.Command) bool {
+	return takesDatabase(cmd) || cmd.HasSubCommands() && cmd.Name() != "completion" || shell.In(cmd.Name(), " help version")
+}
+
+// keyedCommands are those whose arguments are keys, and the value of one.
+const keyedCommands = shell.Filtered + " get put key"
+
+// clauses adds to args the words behind a command. For scan and count the first
+// is a prefix; where, select, limit and reverse begin clauses, which are flags of
+// the command line.
+func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shell.Word) ([]string, error) {
+	keyed := shell.In(cmd.Name(), keyedCommands)
+	prefixed, keywords := shell.In(cmd.Name(), " scan count"), keywordsOf(cmd)
+	keyword := func(w shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
+	prefixes := 0
+	for len(words) > 0 {
+		w := words[0]
+		words = words[1:]
+		flag, value := flagOf(cmd, w)
+		switch {
+		case keyword(w) && w.Text == "reverse":
+			args = append(args, "--reverse")
+		case keyword(w):
+			n := 0
+			for n < len(words) && !keyword(words[n]) && (w.Text != "limit" || n == 0) {
+				if flag, _ := flagOf(cmd, words[n]); flag != nil {
+					break
+				}
+				n++
+			}
+			if n == 0 {
+				return nil, usagef("nothing behind %s", w.Text)
+			}
+			args = append(args, "--"+w.Text+"="+st.Text[words[0].Start:words[n-1].End])
+			words = words[n:]
+		case w.Literal != 0 && strings.HasPrefix(w.Text, "-") && w.Text != "-":
+			args = append(args, marked(w, holdsBytes(flag)))
+			if flag != nil && flag.Name == "prefix" {
+				prefixes++
+			}
+			if value && len(words) > 0 {
+				args = append(args, marked(words[0], holdsBytes(flag)))
+				words = words[1:]
+			}
+		case prefixed:
+			args = append(args, "--prefix="+marked(w, true))
+			prefixes++
+		default:
+			args = append(args, marked(w, keyed))
+		}
+		if prefixed && prefixes > 1 { // the last would win, and the rest be ignored
+			return nil, usagef("%s takes one prefix, and %s is a second; a range is --from A --to B", cmd.Name(), dump.Printable([]byte(w.Text)))
+		}
+	}
+	return args, nil
+}
+
+// keywordsOf returns the words that begin clauses of a command.
+func keywordsOf(cmd *cobra.Command) string {
+	switch cmd.Name() {
+	case "scan", "count":
+		return shell.Clauses
+	case "delete":
+		return " where"
+	}
+	return ""
+}
+
+// marked is a word as an argument. Of a key or a value that was in quotes the
+// bytes mean themselves.
+func marked(w shell.Word, key bool) string {
+	if !key || w.Literal < 0 {
+		return w.Text
+	}
+	return w.Text[:w.Literal] + literalMark + w.Text[w.Literal:]
+}
+
+// flagOf returns the flag that a word is, nil if it is none, and whether its
+// value is the next word.
+func flagOf(cmd *cobra.Command, w shell.Word) (flag *pflag.Flag, value bool) {
+	word := w.Text
+	if len(word) < 2 || word[0] != '-' || w.Literal == 0 {
+		return nil, false
+	}
+	cmd.InheritedFlags() // or Flags has only those of cmd itself
+	name, _, given := strings.Cut(word, "=")
+	if strings.HasPrefix(word, "--") {
+		flag = cmd.Flags().Lookup(name[2:])
+	} else {
+		for i := 1; i < len(word); i++ {
+			if flag = cmd.Flags().ShorthandLookup(word[i : i+1]); flag == nil || flag.NoOptDefVal == "" {
+				given = i+1 < len(word)
+				break
+			}
+		}
+	}
+	return flag, flag != nil && flag.NoOptDefVal == "" && !given
+}
+
+// isKeyFlag reports whether a flag's value is a key of the database; the --from
+// of import and the --to of export are formats.
+func isKeyFlag(f *pflag.Flag) bool {
+	return f != nil && shell.In(f.Name, " prefix from to start end after") && choices(f.Usage) == nil
+}
+
+// holdsBytes reports whether a flag's value is a key or a value of the database.
+func holdsBytes(f *pflag.Flag) bool {
+	return isKeyFlag(f) || f != nil && f.Name == "if-equal"
+}
+
+// Fail says what is wrong with what is no command.
+func (h *session) Fail(err error) int {
+	if by, ok := errors.AsType[interrupted](err); ok {
+		return h.app.complain(128+int(by.signal), by.Error())
+	}
+	return h.app.complain(statusOf(err), h.app.message(err))
+}
+
+func (h *session) Usage(message string) error { return usageError{message} }
+
+func (h *session) Create(path string) (io.WriteCloser, error) {
+	path, err := outPath(path)
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+}
+
+func (h *session) State() shell.State {
+	return shell.State{Database: filepath.Base(h.db.Path()), InTx: h.tx != nil, Writes: h.writes}
+}
+
+// is returns a setting.
+func (h *session) is(name string) string { return h.shell.Settings[name] }
+
+// Set opens another keyspace, or the database once more.
+func (h *session) Set(name, argument string) error {
+	switch name {
+	case "keyspace":
+		_, err := h.db.Keyspace(argument)
+		return err
+	case "write":
+		if argument == h.is("write") {
+			return nil
+		}
+		if h.tx != nil {
+			return usagef(".write: a transaction is open: commit or rollback first")
+		}
+		return h.reopen(argument == "on")
+	}
+	return nil
+}
+
+// encodings are what -K and -V take.
+var encodings = []string{"auto", "raw", "quoted", "hex", "base64", "u64", "json", "size", "redacted", "none"}
+
+func (h *session) keyspaces() []string {
+	spaces, _ := h.db.Keyspaces()
+	var names []string
+	for _, k := range spaces {
+		if k.Name != "" {
+			names = append(names, shell.Quote([]byte(k.Name)))
+		}
+	}
+	return names
+}
+
+// longestShown is how long a key is at most that is completed.
+const longestShown = 256
+
+func (h *session) Keys(prefix []byte, most int) (keys [][]byte, more bool) {
+	// What cannot be read is not completed: the statement will say why.
+	a := newApp(h.app.ctx, h.app.Streams)
+	a.session = h
+	_ = a.snapshot(h.arg, func(r engine.Reader) error {
+		it := r.NewIterator(engine.IterOptions{Start: prefix, End: query.PrefixEnd(prefix)})
+		for ok := it.First(); ok; ok = it.Next() {
+			if len(keys) == most {
+				more, most = it.Last(), -1
+			}
+			if key := it.Key(); len(key) <= longestShown {
+				keys = append(keys, append([]byte{}, key...))
+			}
+			if more {
+				break
+			}
+		}
+		return it.Close()
+	})
+	return keys, more
+}
+
+// argumentsOf returns what a command takes in the shell.
+func argumentsOf(cmd *cobra.Command) string {
+	switch cmd.Name() {
+	case "scan":
+		return "[PREFIX] [where EXPR] [select FIELDS] [limit N] [reverse]"
+	case "count":
+		return "[PREFIX] [where EXPR]"
+	case "delete":
+		return "[KEY...] [where EXPR]"
+	}
+	_, args, _ := strings.Cut(cmd.Use, " ")
+	_, args, _ = strings.Cut(args, " ")
+	return args
+}
+
+func (h *session) Commands() [][2]string {
+	list := [][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
+	for _, cmd := range h.root().Commands() {
+		if usable(cmd) && !cmd.Hidden {
+			list = append(list, [2]string{strings.TrimSpace(cmd.Name() + " " + argumentsOf(cmd)), cmd.Short})
+		}
+	}
+	return list
+}
+
+// root returns commands to look at. None of them is run.
+func (h *session) root() *cobra.Command {
+	if h.commands == nil {
+		h.commands = newApp(h.app.ctx, h.app.Streams).root()
+	}
+	return h.commands
+}
+
+func (h *session) Complete(words []shell.Word, typed string) (names []string, keys bool) {
+	root := h.root()
+	cmd, words := find(root, words)
+	if cmd == root {
+		if len(words) > 0 {
+			if words[0].Plain(".keyspace") {
+				names = h.keyspaces()
+			}
+			return names, false
+		}
+		names = strings.Fields(shell.NoCommands)
+	}
+	for _, c := range cmd.Commands() {
+		if usable(c) && !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	add := func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, "--"+f.Name)
+		}
+	}
+	if strings.HasPrefix(typed, "-") {
+		cmd.InheritedFlags()
+		cmd.Flags().VisitAll(add)
+		return names, false
+	}
+	arguments := 0
+	var flag *pflag.Flag // whose value is wanted
+	for _, w := range words {
+		isValue := flag != nil
+		if f, value := flagOf(cmd, w); isValue || !value {
+			if flag = nil; f == nil && !isValue {
+				arguments++
+			}
+		} else {
+			flag = f
+		}
+	}
+	more, what := wanted(cmd, flag, arguments+1) // behind the database
+	switch {
+	case what == wantsSpace:
+		more = h.keyspaces()
+	case flag == nil && arguments == 0 && shell.In(cmd.Name(), " scan count"):
+		what = wantsKey
+	}
+	return append(names, more...), what == wantsKey
+}

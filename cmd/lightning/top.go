@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sort"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+)
+
+func (a *app) topCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "top DB",
+		GroupID: groupInspect,
+		Short:   "Print the keys with the largest values",
+		Long: `Print the keys with the largest values, the largest first, and how many bytes
+those have. All keys are read; large values are not. Ctrl-C prints what has
+been found so far.`,
+		Example: `  lightning top my.db
+  lightning top my.db -n 3 --prefix user: -o jsonl`,
+		Args: arguments(1, 1),
+	}
+	keys := rangeFlags(cmd, "from", "to")
+	most := cmd.Flags().IntP("limit", "n", 10, "how many")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if *most < 1 {
+			return usagef("--limit %d: use 1 or more", *most)
+		}
+		start, end, err := keys.bounds(a, false)
+		if err != nil {
+			return err
+		}
+		format, err := a.format(a.tabular(), columnFormats...)
+		if err != nil {
+			return err
+		}
+		return a.snapshot(args[0], func(s engine.Reader) error {
+			var g groups
+			cut := func() {
+				sort.Sort(&g)
+				g.list = g.list[:min(*most, len(g.list))]
+			}
+			_, err := (&where{app: a}).each(s, start, end, false, func(it *engine.Iterator, _ []byte) error {
+				g.list = append(g.list, group{value: string(it.Key()), size: int64(it.ValueSize())})
+				if len(g.list) > 2**most+1000 {
+					cut()
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return err
+			}
+			cut()
+			name := "key"
+			if !a.keys.Plain() {
+				name += "_" + string(a.keys)
+			}
+			t, tableErr := a.newTable(format, []string{"bytes", "key"}, []string{"bytes", name})
+			if tableErr != nil {
+				return tableErr
+			}
+			for _, one := range g.list {
+				t.number(0, one.size, true)
+				t.key(1, "key", []byte(one.value))
+				if err := t.row(); err != nil {
+					return err
+				}
+			}
+			return errors.Join(t.Close(), err)
+		})
+	}
+	return cmd
+}

@@ -1,0 +1,120 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+// database makes one of so many entries, key:0000 and on.
+func database(t *testing.T, entries int) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "db")
+	db, err := engine.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := db.NewBatch()
+	for i := range entries {
+		err = errors.Join(err, b.Put(fmt.Appendf(nil, "key:%04d", i), []byte("value")))
+	}
+	if err := errors.Join(err, db.Apply(t.Context(), b), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// runHere runs a command in this process, under a context, and returns its
+// status and what it printed.
+func runHere(ctx context.Context, out *os.File, args ...string) (status int, stdout, stderr string) {
+	var o, e bytes.Buffer
+	a := &app{Streams: &ui.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, ctx: ctx}
+	if out != nil {
+		a.Out = out
+	}
+	a.out = bufio.NewWriter(a.Out)
+	root := a.root()
+	root.SetArgs(args)
+	status = a.finish(root.ExecuteContext(ctx))
+	return status, o.String(), e.String()
+}
+
+// Ctrl-C during a walk: the status is 130. What was counted until then is
+// printed; a copy commits what it has, and says how much that is.
+func TestWalks_Interrupted(t *testing.T) {
+	dir := database(t, 3000)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(interrupted{syscall.SIGINT})
+	for _, c := range []struct{ args, out, message string }{
+		{"du %s -o csv -q", "1023,13299,", "interrupted"},
+		{"top %s -n 1", "5\tkey:0000\n", "interrupted"},
+		{"stats %s --histogram -o csv", "8-15,1023,0\n", "interrupted"},
+		{"diff %[1]s %[1]s", "", "interrupted"},
+		{"hash %s", "", "interrupted"},
+		{"copy %[1]s %[1]s.copy", "", "interrupted; 1,023 entries copied"},
+	} {
+		args := strings.Fields(fmt.Sprintf(strings.ReplaceAll(c.args, "%s", "%[1]s"), dir))
+		status, out, message := runHere(ctx, nil, args...)
+		if status != 130 || !strings.Contains(out, c.out) || c.out == "" && out != "" || !strings.HasSuffix(message, "lightning: "+c.message+"\n") {
+			t.Errorf("%s: status %d, %q, %q", c.args, status, out, message)
+		}
+	}
+}
+
+// Nobody reads what is printed: status 141, and not a word.
+func TestWalks_ClosedPipe(t *testing.T) {
+	dir := database(t, 9000)
+	empty := database(t, 0)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	for _, args := range []string{
+		"diff " + empty + " " + dir, "diff -o jsonl " + empty + " " + dir, "hash " + dir, "du --sep 0 -q -n 0 " + dir, "top -n 5 " + dir, "stats --histogram " + dir,
+	} {
+		status, _, message := runHere(t.Context(), w, strings.Fields(args)...)
+		if status != exitPipe || message != "" {
+			t.Errorf("%s: status %d, %q", args, status, message)
+		}
+	}
+}
+
+// A database of another format is named as such, with what can be done.
+func TestUpgrade_OtherVersion(t *testing.T) {
+	dir := database(t, 10)
+	path := filepath.Join(dir, "btree.db")
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < 8192; at += 2048 {
+		if meta := file[at : at+512]; string(meta[:8]) == "LGTNGDB1" {
+			binary.LittleEndian.PutUint32(meta[8:], 1)
+			binary.LittleEndian.PutUint64(meta[504:], xxhash.Sum64(meta[:504]))
+		}
+	}
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, message := runHere(t.Context(), nil, "upgrade", dir)
+	if status != exitVersion || out != "" || !strings.Contains(message, "format version 1, this program knows 2") || !strings.Contains(message, "; lightning export") || strings.Count(message, "\n") != 1 {
+		t.Errorf("status %d, %q, %q", status, out, message)
+	}
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/query"
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+const whereTopic = `--where chooses entries by an expression, --select and --count-by compute from
+them. It is a part of jq: what is typed here means the same there.
+
+    path      .  .a.b  .a[0]  .a[-1]  ."odd name"  .["odd name"]
+    entry     $key  $value (its bytes as text)  $size (of the value, in bytes)
+    constant  null  true  false  42  -1.5e3  "text"  ["a","b"]  {"a":1}
+    compare   ==  !=  <  <=  >  >=
+    combine   and  or  ( )  and behind an expression: | not
+    function  .a | length    type  tostring  tonumber  startswith("x")
+              endswith("x")  contains("x")  has("a")
+              any(.a[]; . > 1)  all(.a[]; . > 1)
+
+    lightning scan my.db --where '.age > 30 and .city == "Rome"'
+    lightning scan my.db --where '.tags | contains(["new"])' --select .id,.tags
+    lightning count my.db --where '$key | startswith("user:")'
+    lightning scan my.db --count-by .city
+
+An entry matches unless the answer is null or false. What is not there is null,
+and types are in the order null, false, true, numbers, strings, arrays, objects:
+.age < 30 is true where there is no age. Where that is not meant:
+    .age != null and .age < 30
+
+Integers are compared exactly, whatever their length. Of several members of one
+name the last counts, and escapes in names and strings are resolved. No regular
+expressions, no arithmetic: for these, pipe into jq:
+    lightning scan my.db -o jsonl -V json | jq 'select(.value.name | test("^A"))'
+
+Where a value is not JSON every path is null; $key, $value and $size are as ever.
+Where jq has an error, as for .a of a string, the entry does not match. At the
+end the number of either is said; --strict ends at the first, with status 5.
+
+Conditions on $key that all entries must meet bound the range that is read, as
+--prefix, --from and --to do: == < <= > >= with a string, and startswith.
+`
+
+// A where is --where and --strict of a command: it chooses entries, and counts
+// what it met.
+type where struct {
+	*app
+	cmd    *cobra.Command
+	expr   string
+	strict bool
+
+	filter *query.Filter // nil: every entry
+	began  time.Time
+	counts
+}
+
+// counts are what a pass over entries met.
+type counts struct {
+	examined, notJSON, failed int64
+	bad                       bool   // the last entry is among these
+	first                     string // of failed: which, and why
+}
+
+func (a *app) whereFlags(cmd *cobra.Command) *where {
+	w := &where{app: a, cmd: cmd}
+	f := cmd.Flags()
+	f.StringVar(&w.expr, "where", "", "only entries for which this `EXPR` is true, as in '.age > 30 and .city == \"Rome\"' (help where)")
+	f.BoolVar(&w.strict, "strict", false, "end at a value that is not JSON, or that an expression has no answer for")
+	return w
+}
+
+func (w *where) given() bool { return w.cmd.Flags().Changed("where") }
+
+// prepare compiles the expression, and narrows a range by what it says of $key.
+// others says that other expressions are given.
+func (w *where) prepare(start, end []byte, others bool) (from, to []byte, err error) {
+	w.began = time.Now()
+	if !w.given() {
+		if w.strict && !others {
+			err = usagef("--strict is for expressions: there is none")
+		}
+		return start, end, err
+	}
+	if w.filter, err = query.Compile(w.expr); err != nil {
+		return start, end, usagef("--where: %v", err)
+	}
+	from, to = w.filter.Range()
+	return later(start, from), earlier(end, to), nil
+}
+
+// match reports whether an entry matches.
+func (w *where) match(key, value []byte) (bool, error) {
+	if w.examined++; w.examined%1024 == 0 && w.ctx.Err() != nil {
+		return false, w.ctx.Err()
+	}
+	if w.filter == nil {
+		w.bad = false
+		return true, nil
+	}
+	ok, err := w.filter.Match(key, value)
+	if w.bad = err != nil; w.bad {
+		err = w.judge(key, err)
+	}
+	return ok, err
+}
+
+// judge counts an entry that an expression had trouble with, and returns an
+// error if that is to end the command.
+func (w *where) judge(key []byte, err error) error {
+	text := fmt.Sprintf("key %s: %v", dump.Printable(key), err)
+	if w.strict {
+		return fmt.Errorf("%w: %s", errData, text)
+	}
+	switch {
+	case err == query.ErrNotJSON:
+		w.notJSON++
+	case w.failed == 0:
+		w.first = text
+		fallthrough
+	default:
+		w.failed++
+	}
+	return nil
+}
+
+// value returns the value of the entry that it stands on, nil where nobody
+// wants it.
+func (w *where) value(it *engine.Iterator, wanted bool) []byte {
+	if wanted || w.filter != nil && w.filter.ReadsValue() {
+		return it.Value()
+	}
+	return nil
+}
+
+// count counts the entries that match.
+func (w *where) count(r engine.Reader, start, end []byte) (n int64, err error) {
+	if w.filter == nil {
+		return countKeys(w.ctx, r, start, end)
+	}
+	return w.each(r, start, end, false, func(*engine.Iterator, []byte) error { return nil })
+}
+
+// each calls fn on the entries of a range that match, with their values where
+// these are wanted, and returns how many that were.
+func (w *where) each(r engine.Reader, start, end []byte, values bool, fn func(it *engine.Iterator, value []byte) error) (n int64, err error) {
+	w.counts = counts{}
+	it := r.NewIterator(engine.IterOptions{Start: start, End: end})
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		value := w.value(it, values)
+		if it.Err() != nil {
+			break
+		}
+		var matches bool
+		if matches, err = w.match(it.Key(), value); err == nil && matches {
+			n++
+			err = fn(it, value)
+		}
+	}
+	return n, errors.Join(err, it.Close())
+}
+
+// report says on standard error what was met, and on a terminal how many
+// entries were looked at.
+func (w *where) report(n int64, what string) error {
+	if err := w.out.Flush(); err != nil {
+		return err
+	}
+	if w.notJSON > 0 {
+		w.Note("%s not JSON: their paths were taken as null (help where)", ui.Plural(w.notJSON, "value")+verb(w.notJSON))
+	}
+	if w.failed > 0 {
+		w.Note("no answer for %s; the first, %s", ui.Plural(w.failed, "entry"), w.first)
+	}
+	if w.filter != nil && w.ErrTerminal {
+		w.Note("%s, %s examined, %s", ui.Plural(n, what), ui.Count(w.examined), ui.Duration(time.Since(w.began)))
+	}
+	return nil
+}
+
+// deleteMatching deletes the entries of a range that match.
+func (w *where) deleteMatching(tx *engine.Tx, start, end []byte) (int64, error) {
+	// The iterator is closed before anything is deleted below it: keys are kept
+	// one behind the other.
+	var keys []byte
+	var ends []int
+	n, err := w.each(tx, start, end, false, func(it *engine.Iterator, _ []byte) error {
+		keys = append(keys, it.Key()...)
+		ends = append(ends, len(keys))
+		return nil
+	})
+	begin := 0
+	for _, end := range ends {
+		if err != nil {
+			break
+		}
+		err = tx.Delete(bytes.Clone(keys[begin:end]))
+		begin = end
+	}
+	return n, err
+}

@@ -1,0 +1,66 @@
+package importer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+// Load reads all records of r, whose keys must increase, and gives them to load,
+// which makes a new database of them or returns an error (engine.Load). Nothing
+// is committed before all of them are.
+func Load(r dump.Reader, o Options, load func(next func() (key, value []byte, err error)) error) (Result, error) {
+	j := &job{o: o}
+	var last []byte
+	begun := false
+	err := load(func() ([]byte, []byte, error) {
+		for {
+			record, err := r.Read()
+			if err == nil {
+				err = j.ordered(record, last, begun)
+			}
+			bad, isBad := errors.AsType[*dump.RowError](err)
+			switch {
+			case err == nil:
+				last, begun = append(last[:0], j.key...), true
+				j.result.Bytes += int64(len(j.key) + len(j.value))
+				if j.result.Read++; j.result.Read%8192 == 0 && o.Report != nil {
+					o.Report(j.result)
+				}
+				return j.key, j.value, nil
+			case isBad:
+				j.result.Read++
+				if err := j.reject(bad); err != nil {
+					return nil, nil, err
+				}
+			default:
+				return nil, nil, err // io.EOF too
+			}
+		}
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	j.result.Committed = j.result.Read - j.result.Rejected
+	return j.result, nil
+}
+
+// ordered sets key and value to those of a record, whose key must be behind
+// last.
+func (j *job) ordered(r *dump.Record, last []byte, begun bool) error {
+	if err := j.entry(r); err != nil {
+		return r.Bad(err)
+	}
+	if err := checkSize(j.key, j.value); err != nil {
+		return r.Bad(err)
+	}
+	if r.Space != "" {
+		return &dump.InputError{Err: fmt.Errorf("the file has keyspaces (%s), for which --sorted has no place", dump.Printable([]byte(r.Space)))}
+	}
+	if begun && bytes.Compare(last, j.key) >= 0 {
+		return &dump.InputError{Err: fmt.Errorf("line %d: key %s is not behind the key before it, %s: --sorted wants keys that increase", r.Line, dump.Printable(j.key), dump.Printable(last))}
+	}
+	return nil
+}

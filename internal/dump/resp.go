@@ -1,0 +1,219 @@
+package dump
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Commands of Redis, as redis-cli --pipe takes them and an append-only file
+// holds them, in two forms that may alternate:
+//
+//	*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n
+//	SET k "val\x00ue"
+//
+// SET of a key and a value is a record. SELECT 0 is passed over: it is what
+// every such file begins with. Any other command is a bad record.
+
+// A respReader reads commands of Redis.
+type respReader struct {
+	bare
+	lines  *lines
+	args   []byte // of the command, one after another
+	ends   []int  // where each ends
+	source []byte
+	record Record
+}
+
+func newRESPReader(r io.Reader) Reader {
+	c := &respReader{lines: newLines(r)}
+	c.record.fields = []field{{name: []byte("key")}, {name: []byte("value")}}
+	return c
+}
+
+// maxArgs bounds the arguments of a command, as Redis does.
+const maxArgs = 1 << 20
+
+func (c *respReader) Read() (*Record, error) {
+	for {
+		line, err := c.lines.next()
+		if err != nil {
+			return nil, err
+		}
+		if len(chomp(line)) == 0 {
+			continue
+		}
+		r := &c.record
+		r.Line = c.lines.line
+		c.args, c.ends, c.source = c.args[:0], c.ends[:0], append(c.source[:0], line...)
+		if line[0] == '*' {
+			err = c.array(chomp(line))
+		} else {
+			if r.Line == 1 && bytes.HasPrefix(line, []byte("REDIS0")) {
+				return nil, inputError("the file begins with a snapshot (RDB): BGREWRITEAOF with aof-use-rdb-preamble no makes one without")
+			}
+			err = c.inline(chomp(line))
+		}
+		r.Source = c.source
+		if err != nil {
+			if err == errInline {
+				return nil, r.Bad(err)
+			}
+			if err == io.EOF {
+				err = errRESPEnd
+			}
+			return nil, inputError("line %d: %w", r.Line, err)
+		}
+		if len(c.ends) == 0 || len(c.ends) == 2 && c.is("SELECT") && string(c.arg(1)) == "0" {
+			continue
+		}
+		if err := c.check(); err != nil {
+			return nil, r.Bad(err)
+		}
+		r.fields[0].value, r.fields[1].value = c.arg(1), c.arg(2)
+		return r, nil
+	}
+}
+
+var errRESPEnd = errors.New("the command has no end: the file was cut off")
+
+func (c *respReader) arg(i int) []byte {
+	begin := 0
+	if i > 0 {
+		begin = c.ends[i-1]
+	}
+	return c.args[begin:c.ends[i]:c.ends[i]]
+}
+
+func (c *respReader) is(name string) bool { return strings.EqualFold(string(c.arg(0)), name) }
+
+// check says what is wrong with a command.
+func (c *respReader) check() error {
+	switch {
+	case !c.is("SET"):
+		return errorf("the command %s: only SET is imported", Printable(c.arg(0)))
+	case len(c.ends) < 3:
+		return errors.New("SET wants a key and a value")
+	case len(c.ends) > 3:
+		return errorf("SET with %s: only a key and a value are imported, no options", Printable(c.arg(3)))
+	}
+	return nil
+}
+
+var errRESP = inputError("no command of Redis: expected * and a number, then for each argument $, its length, and its bytes")
+
+// size reads the number behind the first byte of a line.
+func respSize(line []byte, mark byte, most int64) (int64, error) {
+	if len(line) == 0 || line[0] != mark {
+		return 0, errRESP
+	}
+	n, err := strconv.ParseInt(string(line[1:min(len(line), 24)]), 10, 64)
+	if err != nil || n < 0 || n > most {
+		return 0, errRESP
+	}
+	return n, nil
+}
+
+// array reads the arguments of a command whose first line is read.
+func (c *respReader) array(line []byte) error {
+	count, err := respSize(line, '*', maxArgs)
+	if err != nil {
+		return err
+	}
+	for range count {
+		line, err := c.lines.next()
+		if err != nil {
+			return err
+		}
+		c.source = append(c.source, line...)
+		n, err := respSize(chomp(line), '$', maxRecord-int64(len(c.args)))
+		if err != nil {
+			return err
+		}
+		if err := c.bytes(n + 2); err != nil {
+			return err
+		}
+		if !bytes.HasSuffix(c.args, []byte("\r\n")) {
+			return errRESP
+		}
+		c.args = c.args[:len(c.args)-2]
+		c.ends = append(c.ends, len(c.args))
+	}
+	return nil
+}
+
+// bytes appends n bytes to the arguments. Memory grows as they come.
+func (c *respReader) bytes(n int64) error {
+	for n > 0 {
+		if c.lines.r.Buffered() == 0 {
+			if _, err := c.lines.r.Peek(1); err != nil {
+				return err
+			}
+		}
+		b, err := c.lines.r.Peek(int(min(n, int64(c.lines.r.Buffered()))))
+		if err != nil {
+			return err
+		}
+		c.args, c.source = append(c.args, b...), append(c.source, b...)
+		c.lines.line += int64(bytes.Count(b, []byte{'\n'}))
+		n -= int64(len(b))
+		if _, err := c.lines.r.Discard(len(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errInline = errors.New("the quotes of the command are not closed, or something stands right behind them")
+
+// inline reads a command of one line: words with space between them, in double
+// quotes with \n \r \t \b \a \xFF and \ before any other byte, in single ones
+// with \' only.
+func (c *respReader) inline(line []byte) error {
+	for {
+		line = bytes.TrimLeft(line, " \t\r\n\v\f\x00")
+		if len(line) == 0 {
+			return nil
+		}
+		var quote byte
+	word:
+		for len(line) > 0 {
+			b := line[0]
+			line = line[1:]
+			switch {
+			case quote == 0 && (b == ' ' || b >= '\t' && b <= '\r' || b == 0):
+				break word
+			case quote == 0 && (b == '"' || b == '\''):
+				quote = b
+			case b == quote && quote != 0:
+				if len(line) > 0 && line[0] > ' ' {
+					return errInline
+				}
+				quote = 0
+				break word
+			case b == '\\' && quote == '\'' && len(line) > 0 && line[0] == '\'':
+				c.args, line = append(c.args, '\''), line[1:]
+			case b == '\\' && quote == '"' && len(line) > 0:
+				if len(line) > 2 && line[0] == 'x' {
+					if n, err := strconv.ParseUint(string(line[1:3]), 16, 8); err == nil {
+						c.args, line = append(c.args, byte(n)), line[3:]
+						continue
+					}
+				}
+				b = line[0]
+				if i := strings.IndexByte("nrtba", b); i >= 0 {
+					b = "\n\r\t\b\a"[i]
+				}
+				c.args, line = append(c.args, b), line[1:]
+			default:
+				c.args = append(c.args, b)
+			}
+		}
+		if quote != 0 {
+			return errInline
+		}
+		c.ends = append(c.ends, len(c.args))
+	}
+}

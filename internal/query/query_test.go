@@ -1,0 +1,386 @@
+package query_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/internal/query"
+)
+
+const ada = `{"name":"Ada","age":36,"tags":["a","b"],"address":{"city":"Rome","zip":null},"n\u0061me2":"x","odd name":1,
+	"old":1,"old":2,"big":12345678901234567890,"items":[{"id":1,"ok":true},{"id":2,"ok":false}],"text":"a\u0062c\n"}`
+
+// answers is what every expression must say of ada under the key user:1, for
+// us and for gojq.
+var answers = []struct {
+	expr string
+	want string // the answer as JSON; error where there is none
+}{
+	{`.`, ada},
+	{`.name`, `"Ada"`},
+	{`.address.city`, `"Rome"`},
+	{`.address | .city`, `"Rome"`},
+	{`(.address).city`, `"Rome"`},
+	{`.["odd name"]`, `1`},
+	{`."odd name"`, `1`},
+	{`.address["city"]`, `"Rome"`},
+	{`.tags[0]`, `"a"`},
+	{`.tags[-1]`, `"b"`},
+	{`.tags[2]`, `null`},
+	{`.items[1].id`, `2`},
+	{`.items[-2].ok`, `true`},
+	{`.nothing.below.it`, `null`},
+	{`.nothing[3]`, `null`},
+	{`.name.first`, `error`},
+	{`.age[0]`, `error`},
+	{`.address[0]`, `error`},
+	{`$key`, `"user:1"`},
+	{`$key | length`, `6`},
+	{`$size > 100`, `true`},
+	{`$value | startswith("{\"name\"")`, `true`},
+
+	// (a) jq's order over all types.
+	{`.nothing < 30`, `true`},
+	{`.nothing != null and .nothing < 30`, `false`},
+	{`null < false and false < true and true < 0 and 0 < "" and "" < [] and [] < {}`, `true`},
+	{`[1,2] < [1,3] and [1] < [1,2] and {"a":2} < {"b":1} and {"a":1} < {"a":2}`, `true`},
+	{`"a" < "ab" and "ab" < "b" and "z" < "é"`, `true`},
+	{`.address == {"zip":null,"city":"Rome"}`, `true`},
+
+	// (b) Integers of any length.
+	{`.big == 12345678901234567890`, `true`},
+	{`.big < 12345678901234567891`, `true`},
+	{`9007199254740992 == 9007199254740993`, `false`},
+	{`9007199254740992.0 == 9007199254740993`, `true`},
+	{`1 == 1.0 and 100 == 1e2`, `true`},
+
+	// (d) The last member of a name counts, (e) however that is written.
+	{`.old`, `2`},
+	{`.name2`, `"x"`},
+	{`.text == "abc\n"`, `true`},
+
+	{`.age > 30 and .name == "Ada"`, `true`},
+	{`.age > 40 or .name == "Ada"`, `true`},
+	{`.age > 40 and .name.first`, `false`},
+	{`.age | . > 30 and . < 40`, `true`},
+	{`(.age > 40) | not`, `true`},
+	{`.nothing | not`, `true`},
+	{`.name | length`, `3`},
+	{`.tags | length`, `2`},
+	{`.address | length`, `2`},
+	{`.nothing | length`, `0`},
+	{`true | length`, `error`},
+	{`-5 | length`, `5`},
+	{`.age | type`, `"number"`},
+	{`.nothing | type`, `"null"`},
+	{`true | type`, `"boolean"`},
+	{`.age | tostring`, `"36"`},
+	{`.nothing | tostring`, `"null"`},
+	{`"36" | tonumber`, `36`},
+	{`"3x" | tonumber`, `error`},
+	{`.name | startswith("A") and endswith("a")`, `true`},
+	{`.age | startswith("3")`, `error`},
+	{`.name | contains("d")`, `true`},
+	{`.tags | contains(["a"])`, `true`},
+	{`.address | contains({"city":"Ro"})`, `true`},
+	{`.age | contains("3")`, `error`},
+	{`has("age")`, `true`},
+	{`has("Age")`, `false`},
+	{`.address | has("zip")`, `true`},
+	{`.tags | has(1)`, `true`},
+	{`.name | has("x")`, `error`},
+	{`any(.tags[]; . == "b")`, `true`},
+	{`all(.tags[]; . == "b")`, `false`},
+	{`any(.items[]; .ok and .id == 1)`, `true`},
+	{`any(.items[].id; . == 2)`, `true`},
+	{`any(.nothing[]; true)`, `error`},
+	{`.tags | any(. == "a")`, `true`},
+	{`.tags | all`, `true`},
+	{`any(.address[]; . == "Rome")`, `true`},
+}
+
+func TestSelect_AnswersAsJq(t *testing.T) {
+	for _, c := range answers {
+		answer, failed := oracle(t, c.expr, []byte("user:1"), []byte(ada))
+		s, err := query.CompileSelect(c.expr)
+		if err != nil {
+			t.Errorf("%s: %v", c.expr, err)
+			continue
+		}
+		err = s.Run([]byte("user:1"), []byte(ada))
+		if c.want == "error" {
+			if err == nil || !failed {
+				t.Errorf("%s: have %s, %v, gojq %v; want an error", c.expr, s.AppendJSON(nil, 0), err, answer)
+			}
+			continue
+		}
+		have := s.AppendJSON(nil, 0)
+		if err != nil || failed || !sameJSON(t, have, []byte(c.want)) {
+			t.Errorf("%s: have %s, %v; want %s", c.expr, have, err, c.want)
+		}
+		theirs, err := json.Marshal(answer)
+		if err != nil || !sameJSON(t, have, theirs) {
+			t.Errorf("%s: have %s, gojq %s", c.expr, have, theirs)
+		}
+	}
+}
+
+func sameJSON(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var x, y any
+	if err := json.Unmarshal(a, &x); err != nil {
+		t.Errorf("%s: %v", a, err)
+	}
+	if err := json.Unmarshal(b, &y); err != nil {
+		t.Errorf("%s: %v", b, err)
+	}
+	return fmt.Sprint(x) == fmt.Sprint(y)
+}
+
+func TestCompile_SaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct{ expr, want string }{
+		{"", "column 1: it ends too early: →"},
+		{".age >", "column 7: it ends too early: .age >→"},
+		{".age = 3", "column 6: = does not compare: use ==: .age →= 3"},
+		{".é == 1", "column 2: é cannot stand here"},
+		{`."é" = 1`, `column 6: = does not`},
+		{`.a | test("x")`, "column 6: test is left out, as all with regular expressions: use startswith, endswith, contains: .a | →test"},
+		{".a | lenght", "column 6: no function lenght, there are not length type"},
+		{".a | Length", "no function Length, there are"},
+		{"name == 1", "a field is .name"},
+		{"select(.a)", "column 1: the expression itself selects"},
+		{".a AND .b", "column 4: what joins it with what is before"},
+		{".a[] == 1", "column 3: [] stands in any(.a[]; …)"},
+		{"any(.a; .b[])", "column 11: [] stands in"},
+		{"1 < .a < 3", "column 8: comparisons do not chain: join them with and"},
+		{".a && .b", "column 4: use and"},
+		{".a || .b", "column 4: use or"},
+		{"!.a", "column 1: put | not behind it"},
+		{".a == 'x'", `column 7: strings stand in double quotes`},
+		{".a, .b", "column 3: one expression"},
+		{"(.a", "column 4: ) is missing"},
+		{".a)", "column 3: ) cannot stand here"},
+		{"$name", "column 1: no variable $name: there are $key, $value and $size"},
+		{`.a == "x`, "column 7: a string that does not end"},
+		{`.a == "\q"`, "column 7: a string that does not end, or has an escape"},
+		{".a + 1", "column 4: no arithmetic"},
+		{".a // 1", "column 4: no arithmetic here, and no //"},
+		{".a?", "column 3: ? of jq is left out"},
+		{"..", "column 1: .. of jq is left out"},
+		{"has", `column 1: has takes one argument: has("a")`},
+		{".a | length(1)", "column 6: length takes no argument"},
+		{"any(1; 2; 3)", "column 9: ; cannot stand here"},
+		{"not .a", "column 5: not gives nothing that has fields"},
+		{".a[1.5]", "column 4: an index is an integer"},
+		{".a[b]", "column 3: in brackets stands an index"},
+		{".a == 01", "column 7: no number"},
+		{".a == [1,.b]", "column 7: no constant"},
+		{".a.", "column 4: a name is missing behind the dot"},
+		{strings.Repeat("(", 1000), "nested too deep"},
+		{strings.Repeat("x", 100) + " == 1", "→" + strings.Repeat("x", 30) + "…"},
+	} {
+		_, err := query.Compile(c.expr)
+		if err == nil {
+			t.Errorf("%s: no error", c.expr)
+		} else if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: have %q\nwant %q", c.expr, err, c.want)
+		}
+	}
+}
+
+// TestMatch_NotJSON: point (c). The paths are null, $value is not.
+func TestMatch_NotJSON(t *testing.T) {
+	bad := []string{
+		"", " ", "text", "{", `{"a":1`, `{"a":1}}`, `{"a":1,}`, `{a:1}`, `{"a" 1}`, `{"a":}`, `[1,]`, `[1 2]`, `"\x"`, "\"a\nb\"", `"\u12g4"`, `tru`, `nul`,
+		`01`, `1.`, `-`, `1e`, `.5`, "\xff", `{"a":1} x`, `{"a":"x}`, `"12345678`, `{"b":1,"a":1,"c":[}`,
+		strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000),
+	}
+	for _, value := range bad {
+		if json.Valid([]byte(value)) {
+			t.Fatalf("%q is JSON", value)
+		}
+		for expr, want := range map[string]bool{`.a == null`: true, `.a`: false, `. == null and .a.b < 3`: true, `.a | startswith("x")`: false} {
+			f, err := query.Compile(expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if have, err := f.Match([]byte("k"), []byte(value)); have != want || err != query.ErrNotJSON {
+				t.Errorf("%s of %.50q: have %v, %v; want %v and ErrNotJSON", expr, value, have, err, want)
+			}
+		}
+		f, err := query.Compile(`$value | length >= 0`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, err := f.Match([]byte("k"), []byte(value)); !have || err != nil {
+			t.Errorf("$value of %.50q: have %v, %v", value, have, err)
+		}
+	}
+}
+
+// FuzzMatch_KnowsJSON: what is JSON for us is for encoding/json, too, and no
+// bytes bring a filter down.
+func FuzzMatch_KnowsJSON(f *testing.F) {
+	for _, seed := range []string{ada, `[1,{"a":[]}]`, `"\ud83d\ude00"`, `-0.5e+10`, ` {"a":{"b":1,"a":2}}`, `{"a":1,"a":{"b":2}}`, "{\"a\":[\"\xe9\",\"\\n\xff\"]}"} {
+		f.Add([]byte(seed))
+	}
+	filter, err := query.Compile(`.a.b == .a or any(.a[]; . == 2) or (.a | length) == 3 or .a == {"b":[1]} or (. | tostring | tonumber) == 1`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	columns, err := query.CompileSelect(`., .a, .a.b, .a[0], (.a | length)`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		_, err := filter.Match(nil, value)
+		if (err != query.ErrNotJSON) != json.Valid(value) {
+			t.Fatalf("%q: have %v; encoding/json says %v", value, err, json.Valid(value))
+		}
+		if err := columns.Run(nil, value); err == query.ErrNotJSON {
+			return
+		}
+		for i := range columns.Columns {
+			if out := columns.AppendJSON(nil, i); !json.Valid(out) || !utf8.Valid(out) {
+				t.Fatalf("%q: %s gives %q", value, columns.Columns[i], out)
+			}
+		}
+	})
+}
+
+func TestFilter_Range(t *testing.T) {
+	for _, c := range []struct{ expr, start, end string }{
+		{`.a == 1`, "-", "-"},
+		{`$key == "b"`, "b", "b\x00"},
+		{`$key | startswith("user:")`, "user:", "user;"},
+		{`$key >= "a" and $key < "b"`, "a", "b"},
+		{`"a" < $key and "b" >= $key and .x`, "a\x00", "b\x00"},
+		{`$key > "m" and ($key | startswith("z"))`, "z", "{"},
+		{`($key | startswith("a")) or $key == "c"`, "a", "c\x00"},
+		{`$key < "c" or .x`, "-", "-"},
+		{`$key < "c" or $key > "x"`, "-", "-"},
+		{`$key != "c"`, "-", "-"},
+		{`$key == 5`, "-", "-"},
+		{`$key | startswith("")`, "", "-"},
+		{`($key == "a") | not`, "-", "-"},
+	} {
+		f, err := query.Compile(c.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		show := func(b []byte) string {
+			if b == nil {
+				return "-"
+			}
+			return string(b)
+		}
+		if start, end := f.Range(); show(start) != c.start || show(end) != c.end {
+			t.Errorf("%s: have %q to %q, want %q to %q", c.expr, show(start), show(end), c.start, c.end)
+		}
+	}
+}
+
+func TestMatch_AllocatesNothing(t *testing.T) {
+	key, value, bad := []byte("user:1"), []byte(ada), []byte("no JSON")
+	for _, expr := range []string{
+		`.age > 30 and .name == "Ada"`,
+		`.address.city | startswith("Ro")`,
+		`.big > 5 or .age < 1.5`,
+		`any(.items[]; .id == 2)`,
+		`.tags | contains(["b"])`,
+		`.tags[1] == "b" and (.tags | length) == 2`,
+		`.tags == ["a","b"]`,
+		`.text == "abc" or (.name2 | contains("y"))`,
+		`has("age") and (.age | type == "number") and (.age | tostring == "36")`,
+		`.name.first`,
+		`$key | startswith("user")`,
+	} {
+		f, err := query.Compile(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(100, func() { _, _ = f.Match(key, value) }); n > 0 {
+			t.Errorf("%s: %v allocations", expr, n)
+		}
+		if n := testing.AllocsPerRun(100, func() { _, _ = f.Match(key, bad) }); n > 0 {
+			t.Errorf("%s: %v allocations for what is not JSON", expr, n)
+		}
+	}
+}
+
+func TestSelect_Columns(t *testing.T) {
+	s, err := query.CompileSelect(`.name, .address.city,.key , $size, .tags, .text, (.age | length)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have := strings.Join(s.Names("key"), "|"); have != "name|.address.city|.key|$size|tags|text|(.age | length)" {
+		t.Errorf("names: have %s", have)
+	}
+	if err := s.Run([]byte("k"), []byte(ada)); err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for i := range s.Columns {
+		text, isNull := s.AppendText(nil, i)
+		have = append(have, fmt.Sprintf("%s %v", text, isNull))
+	}
+	want := []string{"Ada false", "Rome false", "null true", fmt.Sprintf("%d false", len(ada)), `["a","b"] false`, "abc\n false", "36 false"}
+	if fmt.Sprint(have) != fmt.Sprint(want) {
+		t.Errorf("have %q\nwant %q", have, want)
+	}
+	// A column that has no answer is null, and the others are there.
+	if s, err = query.CompileSelect(`.name.first, .age`); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Run([]byte("k"), []byte(ada))
+	if text := string(append(s.AppendJSON(nil, 0), s.AppendJSON([]byte(" "), 1)...)); err == nil || text != "null 36" {
+		t.Errorf("have %s, %v", text, err)
+	}
+	for _, list := range []string{"", ".a,", ".a,,.b", ".a .", ".a[]"} {
+		if _, err := query.CompileSelect(list); err == nil {
+			t.Errorf("%q: no error", list)
+		}
+	}
+}
+
+func TestSelect_GroupsEqualValues(t *testing.T) {
+	s, err := query.CompileSelect(".a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, same := range [][2]string{{"1", "1.0"}, {"100", "1e2"}, {`"a"`, `"\u0061"`}, {"-0", "0.0"}, {"1.50", "1.5"}, {"null", `null`}, {"[1, 2]", "[1,2]"}} {
+		var have [2]string
+		for i, v := range same {
+			if err := s.Run(nil, []byte(`{"a":`+v+`}`)); err != nil {
+				t.Fatal(err)
+			}
+			have[i] = string(s.AppendGroup(nil, 0))
+		}
+		if have[0] != have[1] {
+			t.Errorf("%s and %s: have %s and %s", same[0], same[1], have[0], have[1])
+		}
+	}
+}
+
+// A program may write expressions, and long ones.
+func TestCompile_TakesMemoryInProportion(t *testing.T) {
+	for _, piece := range []string{` or 1 == "a"`, ".a"} {
+		bytes := func(n int) uint64 {
+			expr := ".a" + strings.Repeat(piece, n)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if _, err := query.Compile(expr); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		if one, four := bytes(2000), bytes(8000); four > 6*one {
+			t.Errorf("%q: 2,000 of them take %d bytes, 8,000 take %d", piece, one, four)
+		}
+	}
+}

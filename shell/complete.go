@@ -1,0 +1,130 @@
+package shell
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// mostKeys is how many keys of the data are shown to choose from.
+const mostKeys = 60
+
+// A completion is what may stand where the cursor is.
+type completion struct {
+	typed      string   // what is there of it
+	candidates []string // each begins with typed, in their order
+	more       bool     // there are others, between the last two
+}
+
+func (c *completion) add(names ...string) {
+	for _, name := range names {
+		if strings.HasPrefix(name, c.typed) {
+			c.candidates = append(c.candidates, name)
+		}
+	}
+}
+
+// common is what all of them begin with.
+func (c *completion) common() string {
+	if len(c.candidates) == 0 {
+		return c.typed
+	}
+	common := c.candidates[0]
+	for _, other := range c.candidates[1:] {
+		n := 0
+		for n < len(common) && n < len(other) && common[n] == other[n] {
+			n++
+		}
+		common = common[:n]
+	}
+	for common != "" && !utf8.ValidString(common) {
+		common = common[:len(common)-1] // not half a character
+	}
+	return common
+}
+
+// complete says what may stand at the end of text.
+func (s *Session) complete(text string) completion {
+	words, typed := unfinished(text)
+	c := completion{typed: typed}
+	if s.completeWord(&c, words) {
+		s.completeKeys(&c)
+	}
+	return c
+}
+
+// completeWord completes what begins behind words, but for keys, and reports
+// whether those may be there, too.
+func (s *Session) completeWord(c *completion, words []Word) (keys bool) {
+	typed := c.typed
+	if len(words) > 0 && words[0].isNumber() {
+		words = words[1:]
+	}
+	if len(words) > 1 && words[0].Plain(".watch") {
+		words = words[2:]
+	}
+	first := ""
+	if len(words) > 0 {
+		first = words[0].Text
+	}
+	if In(first, " help .help") {
+		words = nil
+	}
+	if len(words) == 0 && strings.HasPrefix(typed, ".") || strings.HasPrefix(first, ".") {
+		for _, t := range settings {
+			if len(words) == 0 {
+				c.add("." + t.Name)
+			} else if first[1:] == t.Name {
+				c.add(strings.Fields(t.Choices)...)
+			}
+		}
+	}
+	names, keys := s.Host.Complete(words, typed)
+	c.add(names...)
+	return keys
+}
+
+// unfinished returns the words of the last statement of text, and what is there
+// of the one that is not finished, quotes and all.
+func unfinished(text string) (words []Word, typed string) {
+	// A word that nothing follows is the one.
+	const mark = "\u2588"
+	statements, complete := Parse(text + mark)
+	if len(statements) == 0 {
+		return nil, ""
+	}
+	last := statements[len(statements)-1]
+	if last.Err != nil && !complete { // an open quote
+		end := 0
+		if n := len(last.Words); n > 0 {
+			end = last.Words[n-1].End
+		}
+		return last.Words, strings.TrimSuffix(strings.TrimLeft(last.Text[end:], " \t\r\n\\"), mark)
+	}
+	if len(last.Words) == 0 || last.Err != nil {
+		return []Word{{Literal: -1}}, "" // of no command
+	}
+	n := len(last.Words) - 1
+	return last.Words[:n], strings.TrimSuffix(last.Text[last.Words[n].Start:], mark)
+}
+
+// completeKeys completes a key of the data.
+func (s *Session) completeKeys(c *completion) {
+	prefix := c.typed
+	if strings.HasPrefix(prefix, `"`) {
+		var err error
+		if prefix, err = literal(prefix + `"`); err != nil {
+			return
+		}
+	} else if prefix != "" && !plainWord(prefix) {
+		return
+	}
+	keys, more := s.Host.Keys([]byte(prefix), mostKeys)
+	for _, key := range keys {
+		word := Quote(key)
+		if strings.HasPrefix(c.typed, `"`) && word[0] != '"' {
+			word = `"` + word + `"`
+		}
+		c.add(word)
+	}
+	c.more = more && len(c.candidates) > 1
+}

@@ -1,0 +1,132 @@
+package shell
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// What a terminal sends for keys, in pieces of one byte or all at once.
+func TestKeys(t *testing.T) {
+	for _, test := range []struct{ in, out, pasted string }{
+		{in: "abc é\r", out: "abc é\r"},
+		{in: "\x1b[1~\x1b[7~\x1b[4~\x1b[8~", out: "\x01\x01\x05\x05"},               // Home and End of tmux, screen, rxvt
+		{in: "\x1b[H\x1b[F\x1bOH\x1bOF", out: "\x1b[H\x1b[F\x1bOH\x1bOF"},           // of xterm
+		{in: "\x1b[A\x1b[D\x1bOA", out: "\x1b[A\x1b[D\x1bOA"},                       // arrows
+		{in: "\x1b[1;5C\x1b[1;5D", out: "\x1bf\x1bb"},                               // Ctrl with them
+		{in: "\x1b[3~", out: string(forward)},                                       // Delete, which is not Ctrl-D
+		{in: "\x1b[15~\x1b[5~\x1b[1;2P\x1bOPa", out: "a"},                           // F5, page up, F1: nothing
+		{in: "\x1bb\x1b\x1bf", out: "\x1bb\x1bf"},                                   // Alt-b, Esc Alt-f
+		{in: "a\x1b[200~b\x1b[201~c", out: "a" + string(pasted) + "c", pasted: "b"}, // a paste
+		{in: "\x1b[200~a\rb\r\n\tc\n\n\x1b[201~", out: string(pasted), pasted: "a\nb\n\tc"},
+		{in: "\x1b[200~a\x1b[31m\x03\x04\x7f\x1bxb\x1b[201~", out: string(pasted), pasted: "ab"}, // no keys are pasted
+	} {
+		for _, k := range []*keys{{in: strings.NewReader(test.in)}, {in: iotest.OneByteReader(strings.NewReader(test.in))}} {
+			var out strings.Builder
+			for {
+				var b [3]byte
+				n, err := k.Read(b[:])
+				out.Write(b[:n])
+				if err != nil {
+					break
+				}
+			}
+			if out.String() != test.out {
+				t.Errorf("%q: have %q, want %q", test.in, out.String(), test.out)
+			}
+			if have := k.takePaste(); have != test.pasted {
+				t.Errorf("%q: pasted %q, want %q", test.in, have, test.pasted)
+			}
+		}
+	}
+}
+
+// The Delete key takes the character behind the cursor; a paste comes where the
+// cursor is.
+func TestEditor_OnChange(t *testing.T) {
+	e := &editor{keys: &keys{pastes: []string{"xyz", "lost"}}}
+	for _, test := range []struct {
+		line string
+		pos  int
+		key  rune
+		want string
+		at   int
+	}{
+		{"ab" + string(pasted) + "cd", 3, pasted, "abxyzcd", 5},
+		{"ab" + string(forward) + "cd", 3, forward, "abd", 2},
+		{"ab" + string(forward), 3, forward, "ab", 2},
+	} {
+		line, at, ok := e.OnChange([]rune(test.line), test.pos, test.key)
+		if string(line) != test.want || at != test.at || !ok {
+			t.Errorf("%q: have %q %d %v", test.line, string(line), at, ok)
+		}
+	}
+	if _, _, ok := e.OnChange([]rune("abc"), 2, 'b'); ok {
+		t.Error("a key changes more than it is")
+	}
+	// In a search there is no place for it; and it does not come later.
+	if _, _, ok := e.OnChange([]rune("abc"), 2, pasted); ok || e.keys.takePaste() != "" {
+		t.Error("a paste is put where none was")
+	}
+}
+
+// The history is for its owner alone, keeps the newest, and an item of several
+// lines is one.
+func TestHistory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "lightning", "history")
+	private := func() {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Fatalf("%v, %v; want mode 0600", info.Mode(), err)
+		}
+	}
+	h, items := openHistory(path)
+	private()
+	if len(items) > 0 {
+		t.Fatalf("a new one has %q", items)
+	}
+	other, _ := openHistory(path)
+	h.add(edited("one\ntwo"))
+	other.add("three")
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h, items = openHistory(path)
+	private()
+	if len(items) != 2 || plain(items[0]) != "one\ntwo" || items[1] != "three" {
+		t.Fatalf("have %q", items)
+	}
+	for i := range mostHistory + mostHistory/10 {
+		h.add(fmt.Sprint("item ", i))
+	}
+	h.close()
+	h, items = openHistory(path)
+	h.add("behind")
+	h.close()
+	private()
+	last := fmt.Sprint("item ", mostHistory+mostHistory/10-1)
+	if len(items) != mostHistory || items[mostHistory-1] != last {
+		t.Errorf("%d items, the last %q", len(items), items[len(items)-1])
+	}
+	h, items = openHistory(path)
+	defer h.close()
+	if !slices.Equal(items[mostHistory-1:], []string{last, "behind"}) {
+		t.Errorf("after it was shortened: %d items, the last %q", len(items), items[mostHistory-1:])
+	}
+
+	// Where there can be none, the shell works without.
+	none, items := openHistory(filepath.Join(path, "below", "a", "file"))
+	none.add("x")
+	if err := none.close(); err != nil || items != nil {
+		t.Errorf("%v, %q", err, items)
+	}
+}

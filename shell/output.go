@@ -1,0 +1,230 @@
+package shell
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+// An Output is where the data of a statement goes.
+type Output struct {
+	To io.Writer
+	// Err is standard error, behind what of To is not yet shown.
+	Err      io.Writer
+	Terminal bool // somebody reads it: tables, and nothing that moves the cursor
+	pager    *pager
+	file     io.Closer // that ends with the statement
+}
+
+// paged reports whether a pager shows it.
+func (o *Output) paged() bool { return o.pager != nil && o.pager.pipe != nil }
+
+func (o *Output) close() error {
+	if o.file != nil {
+		return o.file.Close()
+	}
+	return nil
+}
+
+// out opens the output of one statement.
+func (s *Session) out() (*Output, error) {
+	s.aside = &aside{session: s}
+	o := &Output{To: s.Out, Err: s.aside}
+	f, isFile := s.Out.(*os.File)
+	switch {
+	case s.once != "":
+		file, err := s.open(s.once)
+		s.once = ""
+		if err != nil {
+			return nil, err
+		}
+		o.To, o.file = file, file
+	case s.file != nil:
+		o.To = s.file
+	case isFile && s.OutTerminal && s.Interactive && s.Settings["pager"] != "off":
+		o.pager = &pager{session: s, out: f, height: s.Height(), width: s.Width()}
+		o.To, o.file, s.aside.pager = o.pager, o.pager, o.pager
+		fallthrough
+	default:
+		o.Terminal = s.OutTerminal
+	}
+	return o, nil
+}
+
+// open opens a file, or a command behind |.
+func (s *Session) open(name string) (io.WriteCloser, error) {
+	if command, ok := strings.CutPrefix(name, "|"); ok {
+		return s.command(strings.TrimSpace(command))
+	}
+	return s.Host.Create(name)
+}
+
+// setOutput has the data of all that follows go to a file or a command, "" to
+// standard output again.
+func (s *Session) setOutput(name string) error {
+	if s.file != nil {
+		err := s.file.Close()
+		s.file, s.Settings["output"] = nil, ""
+		if err != nil {
+			return err
+		}
+	}
+	if name == "" {
+		return nil
+	}
+	f, err := s.open(name)
+	if err == nil {
+		s.file, s.Settings["output"] = f, name
+	}
+	return err
+}
+
+// command starts a command of the system's shell that reads what is written.
+func (s *Session) command(line string) (io.WriteCloser, error) {
+	if line == "" {
+		return nil, s.Host.Usage("no command behind |")
+	}
+	out, ok := s.Out.(*os.File)
+	errs, ok2 := s.Err.(*os.File)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if !ok || !ok2 {
+		out, errs = os.Stdout, os.Stderr
+	}
+	env := os.Environ()
+	if os.Getenv("LESS") == "" {
+		env = append(env, "LESS=FRX")
+	}
+	p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", line}, &os.ProcAttr{
+		Env: env, Files: []*os.File{r, out, errs},
+	})
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	return &child{w, p, line}, nil
+}
+
+// A child is a command that reads from a pipe. Close waits for its end.
+type child struct {
+	in      *os.File
+	process *os.Process
+	line    string
+}
+
+func (c *child) Write(b []byte) (int, error) { return c.in.Write(b) }
+
+func (c *child) Close() error {
+	_ = c.in.Close()
+	state, err := c.process.Wait()
+	if err == nil && !state.Success() {
+		err = errors.New(c.line + ": " + state.String())
+	}
+	return err
+}
+
+// A pager shows what does not fit the terminal with a command that turns pages,
+// and what does as it is.
+type pager struct {
+	session       *Session
+	out           *os.File
+	height, width int
+	held          []byte // until it is known whether it fits
+	rows, column  int
+	direct        bool // there is no pager
+	pipe          io.WriteCloser
+	late          []byte // for standard error, behind all that
+}
+
+// Terminal tells the width of tables.
+func (p *pager) Terminal() io.Writer { return p.out }
+
+func (p *pager) Write(b []byte) (int, error) {
+	switch {
+	case p.pipe != nil:
+		return p.pipe.Write(b)
+	case p.direct:
+		return p.out.Write(b)
+	}
+	p.held = append(p.held, b...)
+	for rest, more := string(b), true; more; {
+		var line string
+		line, rest, more = strings.Cut(rest, "\n")
+		if p.column += ui.CellWidth(line); more {
+			p.rows += 1 + max(p.column-1, 0)/p.width
+			p.column = 0
+		}
+	}
+	if p.rows < p.height {
+		return len(b), nil
+	}
+	pipe, err := p.session.command(p.session.pagerCommand())
+	held := p.held
+	p.held = nil
+	if err != nil {
+		p.direct = true
+		_, err = p.out.Write(held)
+		return len(b), err
+	}
+	p.pipe = pipe
+	_, err = pipe.Write(held)
+	return len(b), err
+}
+
+func (p *pager) Close() error {
+	if p.pipe != nil {
+		_ = p.pipe.Close() // it was left: how is its own affair
+		_, err := p.session.Err.Write(p.late)
+		return err
+	}
+	_, err := p.out.Write(p.held)
+	if errors.Is(err, syscall.EPIPE) {
+		err = nil
+	}
+	if err == nil {
+		_, err = p.session.Err.Write(p.late)
+	}
+	return err
+}
+
+// An aside is standard error beside a statement: it comes behind what a pager has
+// before it, and it knows what question it ended with.
+type aside struct {
+	session  *Session
+	pager    *pager // nil: none
+	question string // what was written behind the last end of a line
+}
+
+func (w *aside) Write(b []byte) (int, error) {
+	if w.pager != nil && (w.pager.pipe != nil || len(w.pager.held) > 0) {
+		w.pager.late = append(w.pager.late, b...)
+		return len(b), nil
+	}
+	w.question += string(b)
+	w.question = w.question[strings.LastIndexByte(w.question, '\n')+1:]
+	return w.session.Err.Write(b)
+}
+
+// Terminal tells the width of a line of progress.
+func (w *aside) Terminal() io.Writer { return w.session.Err }
+
+// pagerCommand is .pager, or what the environment says.
+func (s *Session) pagerCommand() string {
+	line := s.Settings["pager"]
+	if line == "auto" || line == "on" {
+		if line = os.Getenv("LIGHTNING_PAGER"); line == "" {
+			line = os.Getenv("PAGER")
+		}
+		if line == "" {
+			line = "less"
+		}
+	}
+	return line
+}

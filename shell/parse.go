@@ -1,0 +1,343 @@
+package shell
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	"github.com/lightning-db/lightning/internal/dump"
+)
+
+// A Word is one word of a statement.
+type Word struct {
+	Text string
+	// Literal says where in Text bytes begin that stood in quotes, or as
+	// x'00ff' or u64(42), and mean themselves; -1 if there are none.
+	Literal int
+	// Start and End are where in the statement's text the word stands, quotes
+	// and all.
+	Start, End int
+}
+
+// Plain reports whether the word is text, written without quotes.
+func (w *Word) Plain(text string) bool { return w.Literal < 0 && w.Text == text }
+
+// isNumber reports whether the word is to repeat what is behind it.
+func (w *Word) isNumber() bool {
+	return w.Literal < 0 && w.Text != "" && w.Text[0] >= '0' && w.Text[0] <= '9'
+}
+
+// A Statement is one thing that the shell is told to do. Statements end with a
+// line or a semicolon.
+//
+// Words are separated by spaces. One that begins with a quote goes to the
+// closing one: "..." has the escapes of Go and C, '...' none (two ' are one);
+// both may go over several lines. x'00ff' is bytes in hexadecimal, u64(42) the 8
+// bytes of a number, big-endian. A word that begins with { or [ and is JSON goes
+// to the end of it, spaces and all. Quotes inside of other words are only
+// characters, except that a value in quotes may follow --flag=.
+//
+// A backslash at the end of a line is a space; a line that begins with # is none.
+type Statement struct {
+	Text  string // without the spaces around
+	Words []Word
+	Err   error // what is wrong with it: then Words are those before that
+
+	at int // where in what was parsed it begins
+}
+
+var (
+	errOpenQuote = errors.New("a quote is not closed")
+	errBehind    = errors.New("there is text right behind a closing quote: put a space there")
+)
+
+// Parse splits text into statements. It is not complete if more lines are to
+// follow: after an open quote, an open JSON value, or a backslash at the end.
+// The last statement has that as its Err, for where no more lines come.
+func Parse(text string) (statements []Statement, complete bool) {
+	p := parser{text: text}
+	for p.space() {
+		begin := p.at
+		s := Statement{at: begin, Err: p.statement()}
+		s.Words = p.words
+		end := p.at
+		s.Text = strings.TrimSpace(text[begin:end])
+		for i := range s.Words {
+			s.Words[i].Start -= begin
+			s.Words[i].End -= begin
+		}
+		if len(s.Words) > 0 || s.Err != nil {
+			statements = append(statements, s)
+		}
+		p.words = nil
+	}
+	return statements, !p.open
+}
+
+type parser struct {
+	text  string
+	at    int
+	words []Word
+	open  bool // more is to follow
+}
+
+// space skips what is between statements, and reports whether there is more.
+func (p *parser) space() bool {
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; {
+		case c == '#':
+			end := strings.IndexByte(p.text[p.at:], '\n')
+			if end < 0 {
+				return false
+			}
+			p.at += end
+		case c == ';' || c == '\n' || isBlank(c):
+			p.at++
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+
+// statement reads words to the end of the statement. Behind an error it skips to
+// the end of the line.
+func (p *parser) statement() error {
+	for p.blank(); p.at < len(p.text); p.blank() {
+		if c := p.text[p.at]; c == '\n' || c == ';' {
+			return nil
+		}
+		begin := p.at
+		text, literal, err := p.word()
+		if err != nil {
+			for p.at < len(p.text) && p.text[p.at] != '\n' {
+				p.at++
+			}
+			return err
+		}
+		p.words = append(p.words, Word{text, literal, begin, p.at})
+	}
+	return nil
+}
+
+// blank skips what is between words: spaces, and backslashes with the end of the
+// line behind them.
+func (p *parser) blank() {
+	for p.at < len(p.text) {
+		rest := p.text[p.at:]
+		switch {
+		case isBlank(rest[0]):
+			p.at++
+		case strings.HasPrefix(rest, "\\\n"):
+			p.at += 2
+		case rest == "\\":
+			p.at++
+			p.open = true
+		default:
+			return
+		}
+	}
+}
+
+func (p *parser) word() (text string, literal int, err error) {
+	if p.filters() {
+		return p.expression()
+	}
+	if text, ok, err := p.quoted(); ok {
+		return text, 0, err
+	}
+	rest := p.text[p.at:]
+	if rest[0] == '{' || rest[0] == '[' {
+		n, open := jsonLength(rest)
+		if open {
+			p.open = true
+			p.at = len(p.text)
+			return "", -1, errors.New("the JSON value has no end")
+		}
+		if n > 0 && p.boundary(p.at+n) {
+			p.at += n
+			return rest[:n], -1, nil
+		}
+	}
+	begin := p.at
+	for p.at < len(p.text) && !p.boundary(p.at) {
+		p.at++
+		if p.text[p.at-1] == '=' && p.at < len(p.text) && strings.HasPrefix(p.text[begin:], "--") {
+			name := p.text[begin:p.at]
+			if value, ok, err := p.quoted(); ok {
+				return name + value, len(name), err
+			}
+		}
+	}
+	text = p.text[begin:p.at]
+	if strings.IndexByte(text, 0) >= 0 {
+		return "", -1, errors.New(`a NUL byte is written in quotes: "\x00"`)
+	}
+	return text, -1, nil
+}
+
+// filters reports whether the words from here on are those of an expression,
+// which has quotes of its own.
+func (p *parser) filters() bool {
+	for i, w := range p.words {
+		if i == 0 && !In(w.Text, Filtered) {
+			break
+		}
+		if i > 0 && w.Plain("where") {
+			return true
+		}
+	}
+	return false
+}
+
+// Filtered are the commands in which the word "where" begins an expression over
+// values. Inside it only "..." are quotes, and they stay.
+const Filtered = " scan ls count delete"
+
+// Clauses are the words of scan that mean something, written without quotes.
+const Clauses = " where select limit reverse"
+
+// expression reads a word of an expression.
+func (p *parser) expression() (string, int, error) {
+	begin := p.at
+	for inString := false; p.at < len(p.text) && (inString || !p.boundary(p.at)); p.at++ {
+		switch c := p.text[p.at]; {
+		case c == '"':
+			inString = !inString
+		case inString && c == '\\':
+			p.at++
+		}
+		if inString && p.at+1 >= len(p.text) {
+			p.at, p.open = len(p.text), true
+			return "", -1, errOpenQuote
+		}
+	}
+	return p.text[begin:p.at], -1, nil
+}
+
+// boundary reports whether a word can end before the byte at i.
+func (p *parser) boundary(i int) bool {
+	if i == len(p.text) {
+		return true
+	}
+	c := p.text[i]
+	return isBlank(c) || c == '\n' || c == ';' || c == '\\' && (i+1 == len(p.text) || p.text[i+1] == '\n')
+}
+
+// quoted reads a literal, if one is there.
+func (p *parser) quoted() (text string, ok bool, err error) {
+	rest := p.text[p.at:]
+	var end int // of the literal
+	switch {
+	case rest[0] == '"':
+		end = 1
+		for end < len(rest) && rest[end] != '"' {
+			if rest[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		end++
+	case rest[0] == '\'':
+		end = singleEnd(rest, 1)
+	case strings.HasPrefix(rest, "x'"):
+		end = singleEnd(rest, 2)
+	case strings.HasPrefix(rest, "u64("):
+		if end = strings.IndexAny(rest, ") \n;") + 1; end == 0 || rest[end-1] != ')' {
+			return "", false, nil
+		}
+	default:
+		return "", false, nil
+	}
+	if end > len(rest) {
+		p.at = len(p.text)
+		p.open = true
+		return "", true, errOpenQuote
+	}
+	p.at += end
+	text, err = literal(rest[:end])
+	if err == nil && !p.boundary(p.at) {
+		err = errBehind
+	}
+	return text, true, err
+}
+
+// singleEnd returns where the quote ends that begins before i; two quotes stand
+// for one. Behind the text, if it does not.
+func singleEnd(text string, i int) int {
+	for ; i < len(text); i++ {
+		if text[i] != '\'' {
+			continue
+		}
+		if i+1 == len(text) || text[i+1] != '\'' {
+			return i + 1
+		}
+		i++
+	}
+	return len(text) + 1
+}
+
+// literal returns the bytes that a literal means.
+func literal(text string) (string, error) {
+	var b []byte
+	var err error
+	switch text[0] {
+	case '"':
+		b, err = dump.Quoted.Decode([]byte(text))
+	case 'x':
+		if b, err = hex.DecodeString(text[2 : len(text)-1]); err != nil {
+			err = errors.New("x'...' holds pairs of hexadecimal digits")
+		}
+	case 'u':
+		b, err = dump.U64.Decode([]byte(text[4 : len(text)-1]))
+	default:
+		return strings.ReplaceAll(text[1:len(text)-1], "''", "'"), nil
+	}
+	return string(b), err
+}
+
+// jsonLength returns the length of the JSON array or object at the beginning of
+// text, 0 if there is none. It is open if the text looks like JSON, and ends
+// before the value does.
+func jsonLength(text string) (n int, open bool) {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth > 0 {
+				continue
+			}
+			if !dump.ValidJSON([]byte(text[:i+1])) {
+				return 0, false
+			}
+			return i + 1, false
+		}
+	}
+	inside := strings.TrimLeft(text[1:], " \t\r\n")
+	return 0, inside != "" && strings.IndexByte(`"{[`, inside[0]) >= 0
+}
+
+// Quote writes bytes as one word of a statement that Parse reads back.
+func Quote(b []byte) string {
+	if text := string(b); dump.IsText(b) && plainWord(text) {
+		return text
+	}
+	return string(dump.Quoted.Append(nil, b))
+}
+
+// plainWord reports whether text means itself, written without quotes.
+func plainWord(text string) bool {
+	if text == "" || In(text, Clauses) || strings.ContainsAny(text, " \t\r\n;\\") || strings.IndexByte(`"'{[#-@.`, text[0]) >= 0 {
+		return false
+	}
+	return !strings.HasPrefix(text, "x'") && !strings.HasPrefix(text, "u64(")
+}

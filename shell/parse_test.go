@@ -1,0 +1,123 @@
+package shell
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// show writes statements as the tests have them: words between |, literals with
+// the place where they begin, statements one a line.
+func show(statements []Statement) string {
+	var b strings.Builder
+	for _, s := range statements {
+		for i, w := range s.Words {
+			if i > 0 {
+				b.WriteByte('|')
+			}
+			b.WriteString(fmt.Sprintf("%q", w.Text)[1:])
+			text := b.String()
+			b.Reset()
+			b.WriteString(text[:len(text)-1])
+			if w.Literal >= 0 {
+				fmt.Fprintf(&b, "@%d", w.Literal)
+			}
+		}
+		if s.Err != nil {
+			fmt.Fprintf(&b, "!%v", s.Err)
+		}
+		b.WriteByte('\n')
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		text, want string
+		incomplete bool
+	}{
+		{text: "", want: ""},
+		{text: "  # nothing\n\n;; ", want: ""},
+		{text: "get k", want: "get|k"},
+		{text: "get k; put a b\ncount ;", want: "get|k\nput|a|b\ncount"},
+		{text: `put "a b" 'it''s' x'00Ff' u64(258)`, want: `put|a b@0|it's@0|\x00\xff@0|\x00\x00\x00\x00\x00\x00\x01\x02@0`},
+		{text: `put "\x00\"\n" k`, want: `put|\x00\"\n@0|k`},
+		{text: "put k \"two\nlines\"; count", want: `put|k|two\nlines@0` + "\ncount"},
+		{text: `put "a;b" 'c # d' e#f`, want: `put|a;b@0|c # d@0|e#f`},
+		{text: `put user:7 {"name": "Eve; x", "a":[1, 2]}; count`, want: `put|user:7|{\"name\": \"Eve; x\", \"a\":[1, 2]}` + "\ncount"},
+		{text: "put a {\n\"b\": 1\n}", want: `put|a|{\n\"b\": 1\n}`},
+		{text: "put a [1, 2]", want: `put|a|[1, 2]`},
+		{text: "get {abc}", want: "get|{abc}"},
+		{text: "get [abc", want: "get|[abc"},
+		{text: `get a"b"`, want: `get|a\"b\"`},
+		{text: `scan --prefix="\x01a" -n 5`, want: `scan|--prefix=\x01a@9|-n|5`},
+		{text: `scan --prefix x'61'`, want: `scan|--prefix|a@0`},
+		{text: "scan \\\n  user: \\\n limit 3", want: "scan|user:|limit|3"},
+		{text: `exit \q`, want: `exit|\\q`},
+		{text: "get x'zz'", want: `get!x'...' holds pairs of hexadecimal digits`},
+		{text: `get "a"b; count`, want: `get!` + errBehind.Error()},
+		{text: "get u64(x)\ncount", want: "get!x is not a number from 0 to 18446744073709551615\ncount"},
+		{text: "get u64(1", want: "get|u64(1"},
+		{text: "get a\x00b", want: "get!a NUL byte is written in quotes: \"\\x00\""},
+		{text: `get "\q"`, want: "get!" + `a quoted string needs its closing quote and knows the escapes \n \t \r \\ \" \0 \xFF \u00e9`},
+
+		{text: `put k "open`, want: "put|k!" + errOpenQuote.Error(), incomplete: true},
+		{text: `put k "open\"`, want: "put|k!" + errOpenQuote.Error(), incomplete: true},
+		{text: `put k 'it''`, want: "put|k!" + errOpenQuote.Error(), incomplete: true},
+		{text: `put k {"a": 1,`, want: "put|k!the JSON value has no end", incomplete: true},
+		{text: `scan user: \`, want: "scan|user:", incomplete: true},
+
+		// Expressions keep their quotes, and need no spaces around them.
+		{
+			text: `scan user: where .age > 30 and (.city == "New; York") select .name limit 5; count`,
+			want: `scan|user:|where|.age|>|30|and|(.city|==|\"New; York\")|select|.name|limit|5` + "\ncount",
+		},
+		{text: `scan a where .a=="b c"`, want: `scan|a|where|.a==\"b c\"`},
+		{text: `scan "where" "a b"`, want: `scan|where@0|a b@0`},
+		{text: `get where "a b"`, want: `get|where|a b@0`},
+		{text: `scan a where .b == "open`, want: `scan|a|where|.b|==!` + errOpenQuote.Error(), incomplete: true},
+	} {
+		statements, complete := Parse(test.text)
+		if have := show(statements); have != test.want {
+			t.Errorf("%q\nhave %s\nwant %s", test.text, have, test.want)
+		}
+		if complete == test.incomplete {
+			t.Errorf("%q: complete %v", test.text, complete)
+		}
+	}
+}
+
+// What Quote writes, Parse reads back, whatever the bytes are.
+func TestQuote_ParsesBack(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	alphabet := []string{"a", "B", "7", " ", "\t", "\n", "\\", `"`, "'", ";", "#", "-", "@", ".", "{", "}", "[", "x'", "u64(", ")", "\x00", "\xff", "é", "\u2028", "="}
+	for range 20_000 {
+		var b strings.Builder
+		for range r.IntN(6) {
+			b.WriteString(alphabet[r.IntN(len(alphabet))])
+		}
+		want := b.String()
+		text := "put " + Quote([]byte(want)) + " v"
+		statements, complete := Parse(text)
+		if !complete || len(statements) != 1 || len(statements[0].Words) != 3 || statements[0].Words[1].Text != want {
+			t.Fatalf("%q is written as %s and read as %s", want, text, show(statements))
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(`put "a b" 'c' x'00' u64(1) {"a": [1]}; scan a where .b == "c" \`)
+	f.Fuzz(func(t *testing.T, text string) {
+		statements, _ := Parse(text)
+		for _, s := range statements {
+			at := 0
+			for _, w := range s.Words {
+				if w.Start < at || w.End < w.Start || w.End > len(s.Text) || w.Literal > len(w.Text) {
+					t.Fatalf("%q: word %+v of %q", text, w, s.Text)
+				}
+				at = w.End
+			}
+		}
+	})
+}

@@ -1,0 +1,388 @@
+// Package shell is the session of lightning shell: it reads statements, runs
+// them one after the other, and keeps the settings that hold between them.
+//
+// What a statement means is for the Host, which is the command line with a
+// database kept open. The session knows words, settings, and what goes where:
+// prompts, times and errors to standard error, data to standard output, a file, a
+// command or a pager.
+package shell
+
+import (
+	"context"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lightning-db/lightning/internal/ui"
+)
+
+// A Host runs what the session is told to, and says what there is to complete.
+// It is called by one goroutine at a time.
+type Host interface {
+	// Run runs a statement and returns its exit status. It says itself what went
+	// wrong. in is where a statement that asks gets an answer.
+	Run(ctx context.Context, st Statement, in io.Reader, out *Output) int
+	// Fail says what is wrong, and returns the exit status of that; Usage makes an
+	// error of not being told what to do in a way that is understood.
+	Fail(err error) int
+	Usage(message string) error
+	// Create opens a file to write to, empty.
+	Create(path string) (io.WriteCloser, error)
+	// Set is called before a setting of the host is set.
+	Set(name, argument string) error
+	// State is what the prompt shows.
+	State() State
+
+	// Commands are those a statement may begin with, with their arguments, and
+	// what each is for.
+	Commands() [][2]string
+	// Complete returns what may stand behind words where typed stands, and
+	// whether that may be a key; among them what does not begin with typed.
+	Complete(words []Word, typed string) (names []string, keys bool)
+	// Look says of each word of a statement what it is, and what may follow.
+	Look(words []Word) (looks []Look, hint string)
+	// Keys returns the first keys that begin with prefix, at most most of them,
+	// and behind them the last one, if there are more.
+	Keys(prefix []byte, most int) (keys [][]byte, more bool)
+}
+
+// NoCommands are what a statement may begin with that is no command.
+const NoCommands = " begin commit rollback exit"
+
+// A State is what the prompt shows.
+type State struct {
+	Database string
+	InTx     bool
+	Writes   int // statements of the transaction that wrote
+}
+
+// exitPipe is the status of a statement whose output nobody reads any more.
+const exitPipe = 141
+
+// A Session is one run of the shell.
+type Session struct {
+	*ui.Streams
+	Host Host
+	// Interactive says that somebody types: statements are asked for with a
+	// prompt, and a failed one ends nothing.
+	Interactive bool
+	// Bail ends the session with the first statement that fails.
+	Bail bool
+	// Interrupted is what Ctrl-C ends a statement with.
+	Interrupted error
+	// History is the path of its file; "" is none.
+	History string
+	// Taken says that standard input holds statements: they cannot read it.
+	Taken bool
+
+	// Settings are what .show shows, by their names without the dot.
+	Settings map[string]string
+
+	once  string
+	file  io.WriteCloser // of output
+	lines LineSource     // of the one who types
+	depth int            // of files that read files
+	aside *aside         // of the statement that runs
+	quit  bool
+
+	asked  bool   // for a statement, not for an answer
+	before string // lines of it that were typed
+
+	interrupts chan struct{} // Ctrl-C, for the line that is read
+	mu         sync.Mutex
+	cancel     context.CancelCauseFunc // guarded by mu: of what runs, or nil
+}
+
+// Start is called before anything else.
+func (s *Session) Start() {
+	s.Settings, s.interrupts = map[string]string{}, make(chan struct{}, 1)
+	for _, t := range settings {
+		if t.Standard != "-" {
+			s.Settings[t.Name] = t.Standard
+		}
+	}
+}
+
+// Interrupt is Ctrl-C: it ends what runs, or clears the line. Others may call it
+// at any time.
+func (s *Session) Interrupt() {
+	s.mu.Lock()
+	if s.cancel != nil {
+		s.cancel(s.Interrupted)
+	}
+	s.mu.Unlock()
+	select {
+	case s.interrupts <- struct{}{}:
+	default: // there is one
+	}
+}
+
+// runs says what Interrupt ends.
+func (s *Session) runs(cancel context.CancelCauseFunc) {
+	s.mu.Lock()
+	s.cancel = cancel
+	s.mu.Unlock()
+}
+
+// Close ends the session: what goes to a file is all there.
+func (s *Session) Close() error { return s.setOutput("") }
+
+// Done reports that the session was told to end.
+func (s *Session) Done() bool { return s.quit }
+
+// Text runs statements, and returns the status of the first that failed.
+func (s *Session) Text(ctx context.Context, text string) int {
+	return s.read(ctx, newFileLines(ctx, strings.NewReader(text), nil, nil))
+}
+
+// File runs the statements of a file.
+func (s *Session) File(ctx context.Context, path string) int {
+	const deepest = 16
+	if s.depth == deepest {
+		return s.usage(".read of a file that reads files, " + strconv.Itoa(deepest) + " deep: does one read itself?")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return s.Host.Fail(err)
+	}
+	defer f.Close()
+	s.depth++
+	defer func() { s.depth-- }()
+	return s.read(ctx, newFileLines(ctx, f, nil, nil))
+}
+
+// Input runs the statements of standard input: typed by somebody, or not. The
+// status of a session that somebody had is 0, whatever failed in it.
+func (s *Session) Input(ctx context.Context) int {
+	if !s.Interactive {
+		return s.read(ctx, newFileLines(ctx, s.In, nil, nil))
+	}
+	lines, err := s.typed(ctx)
+	if err != nil {
+		return s.Host.Fail(err)
+	}
+	s.lines = lines
+	defer lines.Close()
+	if status := s.read(ctx, lines); ctx.Err() != nil {
+		return status
+	}
+	return 0
+}
+
+func (s *Session) typed(ctx context.Context) (LineSource, error) {
+	if os.Getenv("TERM") == "dumb" {
+		return newFileLines(ctx, s.In, s.Err, s.interrupts), nil
+	}
+	return newEditor(ctx, s)
+}
+
+// read runs the statements of a source until it ends, and returns the status of
+// the first that failed.
+func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
+	typed := s.lines != nil && lines == s.lines
+	text := ""
+	for !s.quit && ctx.Err() == nil {
+		s.before, s.asked = text, typed
+		line, err := lines.ReadLine(s.prompt(text != ""))
+		s.asked = false
+		if ctx.Err() != nil {
+			break
+		}
+		if err == errCleared {
+			text = ""
+			continue
+		}
+		if err != nil && (err != io.EOF || text+line == "") {
+			if err == io.EOF {
+				return status
+			}
+			return first(status, s.Host.Fail(err))
+		}
+		text += line
+		statements, complete := Parse(text)
+		if !complete && err == nil {
+			text += "\n"
+			continue
+		}
+		lines.Save(text)
+		text = ""
+		failed := s.all(ctx, statements, typed)
+		status = first(status, failed)
+		switch {
+		case ctx.Err() != nil && failed != 0:
+			return failed // it said that it was interrupted
+		case failed != 0 && (s.Bail || failed == exitPipe && !typed):
+			return status
+		}
+	}
+	if ctx.Err() != nil {
+		return s.Host.Fail(context.Cause(ctx))
+	}
+	return status
+}
+
+func first(status, next int) int {
+	if status != 0 {
+		return status
+	}
+	return next
+}
+
+func (s *Session) prompt(more bool) string {
+	st := s.Host.State()
+	name := st.Database
+	if keyspace := s.Settings["keyspace"]; keyspace != "" {
+		name += "/" + keyspace
+	}
+	const widest = 20
+	if r := []rune(name); len(r) > widest {
+		name = "…" + string(r[len(r)-widest+1:])
+	}
+	if s.Settings["write"] == "on" {
+		name += "!"
+	}
+	switch {
+	case st.InTx && st.Writes > 0:
+		name += "(tx " + strconv.Itoa(st.Writes) + ")"
+	case st.InTx:
+		name += "(tx)"
+	}
+	if more {
+		name = strings.Repeat(" ", max(ui.CellWidth(name)-2, 0)) + ".."
+	}
+	return name + "> "
+}
+
+// all runs statements that came together. Ctrl-C ends all of them.
+func (s *Session) all(ctx context.Context, statements []Statement, typed bool) (status int) {
+	if typed {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		for len(s.interrupts) > 0 { // of before
+			<-s.interrupts
+		}
+		s.runs(cancel)
+	}
+	for _, st := range statements {
+		failed := s.times(ctx, st)
+		status = first(status, failed)
+		if s.quit || ctx.Err() != nil || failed != 0 && s.Bail {
+			break
+		}
+	}
+	if typed {
+		s.cancel(nil)
+		s.runs(nil)
+	}
+	return status
+}
+
+// times runs a statement, as often as the number says that it begins with.
+func (s *Session) times(ctx context.Context, st Statement) int {
+	n := 1
+	if len(st.Words) > 1 && st.Words[0].isNumber() {
+		var err error
+		if n, err = strconv.Atoi(st.Words[0].Text); err != nil || n < 1 {
+			return s.usage(st.Words[0].Text + " is no number of times")
+		}
+		st.Words = st.Words[1:]
+	}
+	for range n {
+		if status := s.one(ctx, st); status != 0 || s.quit {
+			return status
+		}
+		if err := ctx.Err(); err != nil {
+			return s.Host.Fail(context.Cause(ctx))
+		}
+	}
+	return 0
+}
+
+func (s *Session) one(ctx context.Context, st Statement) int {
+	if st.Err != nil {
+		return s.usage(st.Err.Error())
+	}
+	word := st.Words[0]
+	switch {
+	case word.Literal >= 0:
+	case In(word.Text, ` exit quit \q`):
+		s.quit = true
+		return 0
+	case word.Text[0] == '.':
+		return s.set(ctx, st)
+	case len(st.Words) == 1 && In(word.Text, " help ?"):
+		return s.help(ctx, "")
+	}
+	return s.run(ctx, st)
+}
+
+// run has the host run a statement, with its output where it is to go.
+func (s *Session) run(ctx context.Context, st Statement) int {
+	out, err := s.out()
+	if err != nil {
+		return s.Host.Fail(err)
+	}
+	begin := time.Now()
+	status := s.Host.Run(ctx, st, s.input(), out)
+	elapsed := time.Since(begin)
+	if err := out.close(); err != nil {
+		return first(status, s.Host.Fail(err))
+	}
+	// How long somebody reads is no time of ours.
+	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !out.paged() && elapsed >= time.Second/2 {
+		s.Note("time: %s", ui.Duration(elapsed))
+	}
+	if status == exitPipe && out.paged() {
+		return 0 // the pager was left
+	}
+	return status
+}
+
+// input is what statements read as standard input.
+func (s *Session) input() io.Reader {
+	switch {
+	case s.lines != nil:
+		return &answers{session: s}
+	case s.Taken:
+		return taken{s.Host}
+	}
+	return s.In
+}
+
+// answers is a standard input that is typed line by line.
+type answers struct {
+	session *Session
+	rest    string
+}
+
+func (a *answers) Read(p []byte) (int, error) {
+	if a.rest == "" {
+		question := a.session.aside.question
+		if _, shown := a.session.lines.(*fileLines); shown { // only an editor draws it anew
+			question = ""
+		}
+		line, err := a.session.lines.ReadLine(question)
+		a.session.aside.question = ""
+		if err == errCleared {
+			a.session.cancel(a.session.Interrupted)
+			err = context.Canceled
+		}
+		if err != nil {
+			return 0, err
+		}
+		a.rest = line + "\n"
+	}
+	n := copy(p, a.rest)
+	a.rest = a.rest[n:]
+	return n, nil
+}
+
+// taken is a standard input that holds the statements themselves.
+type taken struct{ host Host }
+
+func (t taken) Read([]byte) (int, error) {
+	return 0, t.host.Usage("standard input holds the statements: give a value, or @FILE")
+}
