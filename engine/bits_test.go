@@ -381,11 +381,13 @@ func (l *largeSpecimen) findLive(t testing.TB) *largeSpecimen {
 		newest = other
 	}
 	l.live["/"+treeFile] = liveOfTree(tree, newest)
+	reached := true
 	for _, name := range l.disk.Names() {
 		if filepath.Ext(name) != ".log" {
 			continue
 		}
-		if live, records := liveOfLog(file(name), newest); live != nil {
+		if live, records, goesOn := liveOfLog(file(name), newest, reached); live != nil {
+			reached = goesOn
 			l.live[filepath.ToSlash(name)] = live
 			if l.lastLog != "" && len(records) > 1 {
 				l.lastLog, l.records = filepath.ToSlash(name), records
@@ -446,13 +448,15 @@ const recordHeader = 40
 
 // liveOfLog: the header of a segment; its records from the log start on, to the
 // last; and, where they do not go on in another segment, the 40 bytes behind it,
-// which are zeros: something else there is told as a torn tail. It returns also
-// where the records begin and where the last of them ends, and nil for a segment
-// that is not read at all: one before that which the meta names.
-func liveOfLog(log, meta []byte) (live []bool, records []int) {
+// which are zeros: something else there is told as a torn tail. Of a segment that
+// was only made ready, and not reached, it is the header. It returns also where
+// the records begin and where the last of them ends, and whether they go on in
+// the next segment; and nil for a segment that is not read at all: one before
+// that which the meta names.
+func liveOfLog(log, meta []byte, reached bool) (live []bool, records []int, goesOn bool) {
 	le := binary.LittleEndian
 	if le.Uint64(log[32:]) < le.Uint64(meta[72:]) {
-		return nil, nil
+		return nil, nil, false
 	}
 	live = make([]bool, len(log))
 	mark := func(from, to int) {
@@ -461,6 +465,9 @@ func liveOfLog(log, meta []byte) (live []bool, records []int) {
 		}
 	}
 	mark(0, 128)
+	if !reached {
+		return live, nil, false
+	}
 	begin, logStart := le.Uint64(log[40:]), le.Uint64(meta[64:])
 	at := int(4096 + max(logStart, begin) - begin)
 	for at+recordHeader <= len(log) {
@@ -471,13 +478,13 @@ func liveOfLog(log, meta []byte) (live []bool, records []int) {
 		size := recordHeader + (int(le.Uint32(record[4:]))+7)&^7
 		mark(at, at+size)
 		if le.Uint32(record[32:]) == 0 { // the end of the segment
-			return live, append(records, at)
+			return live, append(records, at), true
 		}
 		records = append(records, at)
 		at += size
 	}
 	mark(at, at+recordHeader)
-	return live, append(records, at)
+	return live, append(records, at), at+recordHeader > len(log)
 }
 
 // The databases.
@@ -489,6 +496,9 @@ func (l *largeSpecimen) remember(t testing.TB, disk *vfs.Mem) {
 		l.older = map[string][][]byte{}
 	}
 	for _, name := range disk.Names() {
+		if ext := filepath.Ext(name); ext != ".db" && ext != ".log" {
+			continue // a spare segment can go at any time
+		}
 		data, err := disk.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
