@@ -10,22 +10,22 @@ import (
 var programme = []step{
 	{
 		name: "T1", does: "crash at every operation of a file, with twelve damages each to what was not synced; open, compare with the model, write, open again",
-		lines: goTest("./engine", "^TestCrash$"), scale: 9, cores: 2, limit: 20 * time.Minute,
+		lines: goTest("./engine", "^TestCrash$"), scale: 7.5, cores: 2, limit: 20 * time.Minute,
 		want: []want{{figure: "states", least: 300_000}, {figure: "scenarios", least: 60}},
 	},
 	{
 		name: "T2", does: "crash in the recovery from a crash, and in the recovery from that",
-		lines: goTest("./engine", "^TestCrash_InRecovery$"), scale: 3, cores: 2, limit: 10 * time.Minute,
+		lines: goTest("./engine", "^TestCrash_InRecovery$"), scale: 1, cores: 2, limit: 10 * time.Minute,
 		want: []want{{figure: "states", least: 30_000}},
 	},
 	{
 		name: "T3", does: "every call fails: once or for ever; EIO, ENOSPC, EDQUOT, EFBIG, EMFILE, EROFS, EINTR; reads and writes whole or half way",
-		lines: goTest("./engine", "^TestIOError$"), scale: 1.7, cores: 2, limit: 15 * time.Minute,
+		lines: goTest("./engine", "^TestIOError$"), scale: 1.4, cores: 2, limit: 15 * time.Minute,
 		want: []want{{figure: "cases", least: 100_000}},
 	},
 	{
 		name: "T4", does: "every sync fails in the three ways of Linux: pages marked clean, pages dropped, told too late; go on with the page cache, and after a power cut",
-		lines: goTest("./engine", "^TestIOError_SyncFails$"), scale: 8, cores: 2, limit: 10 * time.Minute,
+		lines: goTest("./engine", "^TestIOError_SyncFails$"), scale: 7, cores: 2, limit: 10 * time.Minute,
 		want: []want{{figure: "cases", least: 20_000}},
 	},
 	{
@@ -50,7 +50,7 @@ var programme = []step{
 	},
 	{
 		name: "T9", does: "histories of real goroutines held against what isolation promises",
-		lines: goTest("./stress/history", "."), scale: 40, cores: 2, limit: 10 * time.Minute,
+		lines: goTest("./stress/history", "."), scale: 8, cores: 2, limit: 10 * time.Minute,
 		want: []want{{figure: "operations", least: 2_000_000}},
 	},
 	{
