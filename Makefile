@@ -161,7 +161,7 @@ COVERED := ./engine ./engine/internal/...
 TESTED  := ./engine/... ./verify/...
 coverage: ## which part of the storage's statements the tests run, by package (LEAST=95 fails below)
 	@mkdir -p bin
-	$(GO) test -coverpkg=$$($(GO) list $(COVERED) | paste -s -d , -) -coverprofile=bin/cover.out $(TESTED) >bin/cover.txt || { cat bin/cover.txt; exit 1; }
+	$(GO) test -tags invariants -coverpkg=$$($(GO) list $(COVERED) | paste -s -d , -) -coverprofile=bin/cover.out $(TESTED) >bin/cover.txt || { cat bin/cover.txt; exit 1; }
 	@awk -v least=$(or $(LEAST),0) -f tools/coverage.awk bin/cover.out
 
 clean: ## remove what was built

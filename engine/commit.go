@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lightning-db/lightning/engine/internal/invariant"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/memtable"
 	"github.com/lightning-db/lightning/engine/internal/wal"
@@ -236,6 +237,10 @@ func (db *DB) freezeFull() {
 // freeze gives the version a new active memtable. The caller holds commitMu.
 func (db *DB) freeze(v *version) {
 	old := v.active
+	if invariant.On {
+		invariant.That(!db.commitMu.TryLock(), "freeze: nobody holds commitMu")
+		invariant.Hold(old.table.Check())
+	}
 	end, segment := db.log.Position()
 	old.end, old.segment, old.seq, old.spaces = end, segment, db.lastSeq, db.spaces
 	next := *v

@@ -1,7 +1,6 @@
 package memtable
 
 import (
-	"bytes"
 	"testing"
 	"unsafe"
 
@@ -11,62 +10,8 @@ import (
 // checkTree checks what the comments on leaf and branch promise.
 func checkTree(t *testing.T, table *Table, ks kv.Keyspace) {
 	t.Helper()
-	top := table.tree(ks).root.Load()
-	if top == nil {
-		return
-	}
-	var check func(node unsafe.Pointer, height int, lower, upper []byte)
-	check = func(node unsafe.Pointer, height int, lower, upper []byte) {
-		within := kv.Range{Start: lower, End: upper}
-		if height == 0 {
-			checkLeaf(t, &table.arena, (*leaf)(node), within)
-			return
-		}
-		b := (*branch)(node)
-		if b.n < 1 || b.n > fanout {
-			t.Fatalf("branch of %d children", b.n)
-		}
-		for i := range b.n {
-			start, end := lower, upper
-			if i > 0 {
-				start = table.arena.at(b.seps[i-1]).key()
-			}
-			if i < b.n-1 {
-				end = table.arena.at(b.seps[i]).key()
-				if !within.Contains(end) || !bytes.HasPrefix(end, b.prefix) || b.heads[i] != headOf(end, len(b.prefix)) {
-					t.Fatalf("separator %.40q in a branch of prefix %.40q, bounds %.40q, %.40q", end, b.prefix, lower, upper)
-				}
-			}
-			check(b.child(i), height-1, start, end)
-		}
-	}
-	check(top.node, top.height, nil, nil)
-}
-
-func checkLeaf(t *testing.T, a *arena, l *leaf, within kv.Range) {
-	t.Helper()
-	if l.count() != int(l.used) {
-		t.Fatalf("leaf of %d slots counts %d", l.used, l.count())
-	}
-	for i := range l.count() {
-		e := l.entry(a, uint8(i))
-		key := e.key()
-		if !within.Contains(key) || l.slots[i].head != headOf(key, int(l.skip)) {
-			t.Fatalf("slot %d: key %.40q, head %x after %d, bounds %.40q, %.40q",
-				i, key, l.slots[i].head, l.skip, within.Start, within.End)
-		}
-		if e.seq() > kv.Seq(l.newest.Load()) {
-			t.Fatalf("slot %d: sequence number %d, newest of the leaf %d", i, e.seq(), l.newest.Load())
-		}
-		if found, _ := l.find(a, key, kv.Hash(key)); found != i {
-			t.Fatalf("slot %d: its key is found in slot %d", i, found)
-		}
-	}
-	slots, n := l.inOrder(a)
-	for i := 1; i < n; i++ {
-		if bytes.Compare(l.entry(a, slots[i-1]).key(), l.entry(a, slots[i]).key()) >= 0 {
-			t.Fatalf("order of a leaf: %v", slots[:n])
-		}
+	if err := table.tree(ks).check(&table.arena); err != nil {
+		t.Fatal(err)
 	}
 }
 

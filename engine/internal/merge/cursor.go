@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/lightning-db/lightning/engine/internal/invariant"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 )
 
@@ -179,6 +180,10 @@ func (c *Cursor) step(hider *kv.RangeDelete) bool {
 	for ; c.same > 0; c.same-- {
 		s := &c.sources[c.order[0]]
 		var ok bool
+		var from []byte
+		if invariant.On {
+			from = bytes.Clone(s.entry.Key)
+		}
 		switch {
 		case hider != nil && s.entry.Seq == 0:
 			ok = c.jump(s, hider)
@@ -189,6 +194,10 @@ func (c *Cursor) step(hider *kv.RangeDelete) bool {
 		}
 		switch {
 		case ok:
+			if invariant.On {
+				d := bytes.Compare(from, s.entry.Key)
+				invariant.That(d != 0 && d < 0 != c.reverse, "merge: source %d went from %.40q to %.40q, reverse %t", c.order[0], from, s.entry.Key, c.reverse)
+			}
 			c.sift()
 		case s.Err() != nil:
 			return c.fail(s.Err())
@@ -242,6 +251,9 @@ func (c *Cursor) compare(i, j uint8) int {
 // what is deleted.
 func (c *Cursor) settle() bool {
 	for len(c.order) > 0 {
+		if invariant.On {
+			c.checkOrder()
+		}
 		e := c.sources[c.order[0]].entry
 		c.entry, c.same = e, 1
 		for _, i := range c.order[1:] {
@@ -260,6 +272,15 @@ func (c *Cursor) settle() bool {
 	}
 	c.leave()
 	return false
+}
+
+// checkOrder holds the sources to their order: by key, then newest first.
+func (c *Cursor) checkOrder() {
+	for at := 1; at < len(c.order); at++ {
+		i, j := c.order[at-1], c.order[at]
+		d := c.compare(i, j)
+		invariant.That(d < 0 || d == 0 && i < j, "merge: source %d, on %.40q, stands before %d, on %.40q", i, c.sources[i].entry.Key, j, c.sources[j].entry.Key)
+	}
 }
 
 // hider returns the fragment that hides e, or nil.

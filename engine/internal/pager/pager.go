@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lightning-db/lightning/engine/internal/invariant"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -184,7 +185,12 @@ func (p *Pager) Failed() error {
 }
 
 // Close closes the file. No call may be under way or follow.
-func (p *Pager) Close() error { return p.file.Close() }
+func (p *Pager) Close() error {
+	if invariant.On {
+		invariant.Hold(p.cache.check())
+	}
+	return p.file.Close()
+}
 
 // InPlace reports whether the file's name still leads to it, as far as that can
 // be told.

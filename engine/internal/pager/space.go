@@ -1,8 +1,8 @@
 package pager
 
 import (
+	"cmp"
 	"slices"
-	"sort"
 
 	"github.com/lightning-db/lightning/engine/internal/node"
 )
@@ -155,5 +155,5 @@ func (s *space) unused(pending []extent) ([]extent, error) {
 }
 
 func sortExtents(ext []extent) {
-	sort.Slice(ext, func(i, j int) bool { return ext[i].off < ext[j].off })
+	slices.SortFunc(ext, func(a, b extent) int { return cmp.Compare(a.off, b.off) })
 }

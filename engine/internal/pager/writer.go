@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/invariant"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 )
@@ -103,6 +104,9 @@ func (w *Writer) Write(h node.Header, below uint64, overflow bool, buf []byte, c
 	ref := node.Ref{Off: off, Len: h.Len, Count: below, Sum: h.Sum, Overflow: overflow}
 	f := newFrame(ref, h.Keyspace, int(h.Level))
 	checkChildren(buf, children)
+	if invariant.On {
+		invariant.Hold(node.Check(buf)) // what readers and verify will ask of it
+	}
 	w.p.cache.admitWritten(f, buf, children, resident)
 	return f, nil
 }
