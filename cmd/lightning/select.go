@@ -151,6 +151,8 @@ func (t *table) key(i int, name string, key []byte) {
 		b = dump.AppendMember(b, name, key, t.keys)
 	case t.format == formatRaw, (t.format == formatCSV || t.format == formatTSV) && t.keys.Plain():
 		b = append(b, key...)
+	case t.format == formatTable && t.keys == dump.Raw: // a cell is one line
+		b = dump.Auto.Append(b, key)
 	default:
 		b = t.keys.Append(b, key)
 	}
@@ -223,7 +225,7 @@ type groups struct {
 }
 
 type group struct {
-	value       string // of an expression as JSON
+	value       string // of an expression, as AppendGroup has it
 	size, count int64
 }
 
@@ -294,8 +296,9 @@ func (s *scan) countBy(snapshot engine.Reader) (int64, error) {
 		if err := plain.Run(nil, []byte(one.value)); err != nil {
 			return n, err
 		}
-		t.cells[0] = []byte(one.value)
-		if !t.asJSON() {
+		if t.asJSON() {
+			t.cells[0] = plain.AppendJSON(nil, 0)
+		} else {
 			text, isNull := plain.AppendText(nil, 0)
 			t.cells[0] = t.text(nil, text, isNull)
 		}

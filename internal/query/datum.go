@@ -182,8 +182,9 @@ func (d *datum) string(scratch *[]byte) []byte {
 	return *scratch
 }
 
-// compare is jq's order over all values.
-func (m *machine) compare(a, b *datum) int {
+// compare is jq's order over all values. depth is how many arrays and objects a
+// and b are in.
+func (m *machine) compare(a, b *datum, depth int) int {
 	if a.kind != b.kind {
 		return cmp.Compare(a.kind, b.kind)
 	}
@@ -193,15 +194,15 @@ func (m *machine) compare(a, b *datum) int {
 	case str:
 		return bytes.Compare(a.string(&m.scratch[0]), b.string(&m.scratch[1]))
 	case array:
-		return m.compareArrays(a, b)
+		return m.compareArrays(a, b, depth)
 	case object:
-		return m.compareObjects(a, b)
+		return m.compareObjects(a, b, depth)
 	}
 	return 0
 }
 
-func (m *machine) compareArrays(a, b *datum) int {
-	x, y := elements(a), elements(b)
+func (m *machine) compareArrays(a, b *datum, depth int) int {
+	x, y := elements(a, m.endsIn(a, 0, depth)), elements(b, m.endsIn(b, 1, depth))
 	for {
 		more, also := x.next(), y.next()
 		if !more || !also {
@@ -213,25 +214,27 @@ func (m *machine) compareArrays(a, b *datum) int {
 			}
 			return 0
 		}
-		if c := m.compare(&x.item, &y.item); c != 0 {
+		if c := m.compare(&x.item, &y.item, depth+1); c != 0 {
 			return c
 		}
 	}
 }
 
 // compareObjects compares the names, in order, and then the values.
-func (m *machine) compareObjects(a, b *datum) int {
-	x, y := members(a), members(b)
+func (m *machine) compareObjects(a, b *datum, depth int) int {
+	x, y := members(a, m.endsIn(a, 0, depth)), members(b, m.endsIn(b, 1, depth))
 	for i := range min(len(x), len(y)) {
-		if c := cmp.Compare(x[i].name, y[i].name); c != 0 {
+		if c := bytes.Compare(x[i].name, y[i].name); c != 0 {
 			return c
 		}
 	}
 	if c := cmp.Compare(len(x), len(y)); c != 0 {
 		return c
 	}
+	var left, right datum // in the loop they would be allocated each time
 	for i := range x {
-		if c := m.compare(&x[i].value, &y[i].value); c != 0 {
+		left, right = x[i].value(a), y[i].value(b)
+		if c := m.compare(&left, &right, depth+1); c != 0 {
 			return c
 		}
 	}
@@ -241,13 +244,16 @@ func (m *machine) compareObjects(a, b *datum) int {
 // An items walks over the values of an array or object that has been found
 // valid.
 type items struct {
-	text []byte
-	at   int
-	name slot // of a member
-	item datum
+	text  []byte
+	ends  *ends
+	begin int  // of the item
+	at    int  // behind it
+	name  slot // of a member
+	item  datum
 }
 
-func elements(d *datum) items { return items{text: d.text, at: 1} }
+// elements begins to walk, with what is known of the ends of items, if anything is.
+func elements(d *datum, e *ends) items { return items{text: d.text, ends: e, at: 1} }
 
 // next moves to the next item, if there is one.
 func (w *items) next() bool {
@@ -263,10 +269,65 @@ func (w *items) next() bool {
 		w.name.end, w.name.escaped = stringEnd(w.text, w.at+1)
 		w.at = space(w.text, space(w.text, w.name.end+1)+1) // the colon
 	}
-	begin := w.at
-	w.at = new(scanner).value(w.text, begin, nil, maxDepth)
-	w.item = datumOf(w.text[begin:w.at:w.at])
+	w.begin = w.at
+	w.at = w.ends.end(w.text, w.begin)
+	w.item = datumOf(w.text[w.begin:w.at])
 	return true
+}
+
+// An ends holds where the arrays and objects in a text end. Without it, a walk
+// through what is nested steps over all that is inside once for each level.
+type ends struct {
+	text  []byte
+	spans []span // in the order in which they begin
+	open  []int  // the spans that have no end yet
+}
+
+type span struct{ begin, end int32 }
+
+// nested is the depth from which on ends are kept: above it stepping over is
+// cheap enough, and takes no memory.
+const nested = 32
+
+// endsIn returns the ends of what is in one of two values that are walked at a
+// time, nil where nothing is known of them.
+func (m *machine) endsIn(d *datum, side, depth int) *ends {
+	if depth < nested {
+		return nil
+	}
+	e := &m.deep[side]
+	if depth == nested {
+		e.fill(d.text)
+	}
+	return e
+}
+
+func (e *ends) fill(text []byte) {
+	e.text, e.spans = text, e.spans[:0]
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i, _ = stringEnd(text, i+1)
+		case '[', '{':
+			e.open = append(e.open, len(e.spans))
+			e.spans = append(e.spans, span{begin: int32(i)})
+		case ']', '}':
+			last := len(e.open) - 1
+			e.spans[e.open[last]].end = int32(i + 1)
+			e.open = e.open[:last]
+		}
+	}
+}
+
+// end returns where the value at text[i] ends. Of ends, text is a part, whose
+// place in the whole its capacity tells.
+func (e *ends) end(text []byte, i int) int {
+	if e == nil || text[i] != '[' && text[i] != '{' {
+		return new(scanner).value(text, i, nil, maxDepth)
+	}
+	before := cap(e.text) - cap(text)
+	at := sort.Search(len(e.spans), func(k int) bool { return int(e.spans[k].begin) >= before+i })
+	return int(e.spans[at].end) - before
 }
 
 // datumOf returns the value of a JSON text that has been found valid.
@@ -303,35 +364,38 @@ func (s *scanner) get(doc []byte, i int, out *datum) {
 	}
 }
 
+// A member of an object: there may be millions.
 type member struct {
-	name  string
-	value datum
-	at    int // where it is in the object
+	name       []byte // without escapes
+	begin, end int    // of the value, in the object
 }
+
+func (one *member) value(of *datum) datum { return datumOf(of.text[one.begin:one.end]) }
 
 type byName []member
 
 func (b byName) Len() int { return len(b) }
 func (b byName) Less(i, j int) bool {
-	return b[i].name < b[j].name || b[i].name == b[j].name && b[i].at < b[j].at
+	c := bytes.Compare(b[i].name, b[j].name)
+	return c < 0 || c == 0 && b[i].begin < b[j].begin
 }
 func (b byName) Swap(i, j int) { b[i], b[j] = b[j], b[i] }
 
 // members returns the members of an object by their names; of several with one
 // name, the last.
-func members(d *datum) []member {
-	var all []member
-	for w := elements(d); w.next(); {
+func members(d *datum, e *ends) []member {
+	all := make([]member, 0, itemCount(d, e))
+	for w := elements(d, e); w.next(); {
 		name := w.text[w.name.begin:w.name.end]
 		if w.name.escaped {
 			name = appendUnescaped(nil, name)
 		}
-		all = append(all, member{string(name), w.item, w.at})
+		all = append(all, member{name, w.begin, w.at})
 	}
 	sort.Sort(byName(all))
 	kept := all[:0]
 	for i, one := range all {
-		if i+1 == len(all) || all[i+1].name != one.name {
+		if i+1 == len(all) || !bytes.Equal(all[i+1].name, one.name) {
 			kept = append(kept, one)
 		}
 	}
@@ -341,7 +405,7 @@ func members(d *datum) []member {
 // appendText appends a string as its content, and anything else as JSON.
 func (d *datum) appendText(dst []byte) []byte {
 	if d.kind != str {
-		return d.appendJSON(dst)
+		return d.appendJSON(dst, false)
 	}
 	if d.escaped {
 		return appendUnescaped(dst, d.text)
@@ -350,8 +414,8 @@ func (d *datum) appendText(dst []byte) []byte {
 }
 
 // appendJSON appends JSON without insignificant space. What is not UTF-8 in its
-// strings becomes U+FFFD.
-func (d *datum) appendJSON(dst []byte) []byte {
+// strings becomes U+FFFD, unless it is to be kept exact.
+func (d *datum) appendJSON(dst []byte, exact bool) []byte {
 	switch d.kind {
 	case null, no, yes:
 		return append(dst, words[d.kind]...)
@@ -362,7 +426,7 @@ func (d *datum) appendJSON(dst []byte) []byte {
 	if d.escaped {
 		text = appendUnescaped(nil, text)
 	}
-	if !utf8.Valid(text) {
+	if !exact && !utf8.Valid(text) {
 		text = []byte(string([]rune(string(text))))
 	}
 	if d.kind == str {

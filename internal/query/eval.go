@@ -186,7 +186,7 @@ func (m *machine) run(n *node, in, out *datum) error {
 		if n.test == equal || n.test == less|greater {
 			out.setBool(m.equal(&left, other) == (n.test == equal))
 		} else {
-			out.setBool(n.test>>(m.compare(&left, other)+1)&1 != 0)
+			out.setBool(n.test>>(m.compare(&left, other, 0)+1)&1 != 0)
 		}
 	case opCall:
 		var doc datum
@@ -206,7 +206,7 @@ func (m *machine) equal(a, b *datum) bool {
 	if a.kind == str && b.kind == str && !a.escaped && !b.escaped {
 		return bytes.Equal(a.text, b.text)
 	}
-	return m.compare(a, b) == 0
+	return m.compare(a, b, 0) == 0
 }
 
 // find gives what is at a place of the document.
@@ -243,9 +243,9 @@ func (n *node) below(of, out *datum) error {
 		}
 		i := n.index
 		if i < 0 {
-			i += itemCount(of)
+			i += itemCount(of, nil)
 		}
-		for w := elements(of); i >= 0 && w.next(); i-- {
+		for w := elements(of, nil); i >= 0 && w.next(); i-- {
 			if i == 0 {
 				*out = w.item
 			}
@@ -261,9 +261,9 @@ func (n *node) below(of, out *datum) error {
 	return errNoObject
 }
 
-func itemCount(of *datum) int {
+func itemCount(of *datum, e *ends) int {
 	n := 0
-	for w := elements(of); w.next(); {
+	for w := elements(of, e); w.next(); {
 		n++
 	}
 	return n
@@ -300,7 +300,7 @@ func (m *machine) call(n *node, in, out *datum) error {
 			out.setBool(bytes.HasSuffix(text, part))
 		}
 	case idContains:
-		found, ok := m.contains(in, &arg)
+		found, ok := m.contains(in, &arg, 0)
 		if !ok {
 			return n.function.wrong
 		}
@@ -336,9 +336,9 @@ func (m *machine) length(n *node, in, out *datum) error {
 	case str:
 		out.setCount(utf8.RuneCount(in.string(&m.scratch[0])))
 	case array:
-		out.setCount(itemCount(in))
+		out.setCount(itemCount(in, nil))
 	case object:
-		out.setCount(len(members(in)))
+		out.setCount(len(members(in, nil)))
 	default:
 		return n.function.wrong
 	}
@@ -426,7 +426,7 @@ func parseNumber(text []byte, out *datum) bool {
 }
 
 // contains reports whether a contains b. ok is false where that is no question.
-func (m *machine) contains(a, b *datum) (found, ok bool) {
+func (m *machine) contains(a, b *datum, depth int) (found, ok bool) {
 	if a.kind != b.kind {
 		return false, false
 	}
@@ -437,28 +437,30 @@ func (m *machine) contains(a, b *datum) (found, ok bool) {
 		return bytes.Contains(a.string(&m.scratch[0]), b.string(&m.scratch[1])), true
 	case array:
 		// In the loops x and y would be allocated.
-		y := elements(b)
+		ends, y := m.endsIn(a, 0, depth), elements(b, m.endsIn(b, 1, depth))
 		var x items
 		for y.next() {
 			in := false
-			for x = elements(a); !in && x.next(); {
-				in, _ = m.contains(&x.item, &y.item)
+			for x = elements(a, ends); !in && x.next(); {
+				in, _ = m.contains(&x.item, &y.item, depth+1)
 			}
 			if !in {
 				return false, true
 			}
 		}
 	case object:
-		x := members(a)
+		x := members(a, m.endsIn(a, 0, depth))
 		i := 0
-		for _, want := range members(b) {
-			for i < len(x) && x[i].name < want.name {
+		var own, wanted datum
+		for _, want := range members(b, m.endsIn(b, 1, depth)) {
+			for i < len(x) && bytes.Compare(x[i].name, want.name) < 0 {
 				i++
 			}
-			if i == len(x) || x[i].name != want.name {
+			if i == len(x) || !bytes.Equal(x[i].name, want.name) {
 				return false, true
 			}
-			if in, _ := m.contains(&x[i].value, &want.value); !in {
+			own, wanted = x[i].value(a), want.value(b)
+			if in, _ := m.contains(&own, &wanted, depth+1); !in {
 				return false, true
 			}
 		}
@@ -472,14 +474,14 @@ func (m *machine) has(n *node, in, arg, out *datum) error {
 	case in.kind == null:
 	case in.kind == object && arg.kind == str:
 		name := arg.string(&m.scratch[0])
-		for w := elements(in); !found && w.next(); {
+		for w := elements(in, nil); !found && w.next(); {
 			own := datum{kind: str, text: in.text[w.name.begin:w.name.end], escaped: w.name.escaped}
 			found = bytes.Equal(own.string(&m.scratch[1]), name)
 		}
 	case in.kind == array && arg.kind == number:
 		arg.read()
 		i := arg.asFloat()
-		found = i > -1 && i < float64(itemCount(in)) // -0.5 is cut to 0
+		found = i > -1 && i < float64(itemCount(in, nil)) // -0.5 is cut to 0
 	default:
 		return n.function.wrong
 	}
@@ -504,13 +506,15 @@ func (m *machine) ask(n *node, i int, of *datum, all bool) (decided bool, err er
 		}
 		return m.ask(n, i+1, &next, all)
 	case of.kind == array:
-		w := elements(of) // in the loop it would be allocated
+		w := elements(of, nil) // in the loop it would be allocated
 		for !decided && err == nil && w.next() {
 			decided, err = m.ask(n, i+1, &w.item, all)
 		}
 	case of.kind == object:
-		for _, one := range members(of) {
-			if decided, err = m.ask(n, i+1, &one.value, all); decided || err != nil {
+		var value datum
+		for _, one := range members(of, nil) {
+			value = one.value(of)
+			if decided, err = m.ask(n, i+1, &value, all); decided || err != nil {
 				break
 			}
 		}

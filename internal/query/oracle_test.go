@@ -286,6 +286,53 @@ func TestFilter_AnswersAsGojq(t *testing.T) {
 	}
 }
 
+// deep writes two values that are nested so deep and differ only where they are
+// deepest, if at all.
+func (w writer) deep(depth int) (a, b string) {
+	if depth == 0 {
+		a = w.document(1)
+		return a, w.pick(a, a, w.document(1))
+	}
+	a, b = w.deep(depth - 1)
+	before, behind := "", ""
+	if w.IntN(2) == 0 {
+		for range w.IntN(3) {
+			before += w.document(2) + "," + w.space()
+			behind += w.space() + "," + w.document(2)
+		}
+		return "[" + before + a + behind + "]", "[" + before + b + behind + w.space() + "]"
+	}
+	for range w.IntN(3) {
+		before += w.pick(`"a":`, `"b" : `, `"c":`) + w.document(2) + ","
+		behind += w.space() + w.pick(`,"x":`, `,"y":`, `,"\u007a":`) + w.document(2)
+	}
+	return "{" + before + `"c":` + a + behind + "}", "{" + w.space() + before + `"c":` + b + behind + "}"
+}
+
+// TestFilter_DeepAnswersAsGojq: what is nested deep is walked in another way.
+func TestFilter_DeepAnswersAsGojq(t *testing.T) {
+	for seed := range uint64(300) {
+		w := writer{rand.New(rand.NewPCG(seed, 6))}
+		a, b := w.deep(28 + w.IntN(10))
+		value := fmt.Appendf(nil, `{"a":%s,"b":%s,"n":{"a":%s}}`, a, b, b)
+		for _, expr := range []string{".a == .b", ".a < .b", ".a >= .b", "contains(.n)", ".n | contains({})"} {
+			compareWithOracle(t, expr, expr, nil, value)
+		}
+	}
+	// As deep as JSON may be. Without the ends this would take seconds.
+	const most = 9_990
+	for _, in := range []string{`[`, `{"a":`} {
+		whole := strings.Repeat(in, most) + "1" + strings.Repeat(map[string]string{`[`: "]", `{"a":`: "}"}[in], most)
+		f, err := query.Compile(".a == .b and (.a < .b | not) and contains(.n)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if match, err := f.Match(nil, fmt.Appendf(nil, `{"a":%s,"b":%[1]s,"n":{"a":%[1]s}}`, whole)); !match || err != nil {
+			t.Errorf("%s: have %v, %v", in, match, err)
+		}
+	}
+}
+
 // FuzzFilter_AnswersAsGojq goes on beyond the seeds of the test.
 func FuzzFilter_AnswersAsGojq(f *testing.F) {
 	f.Add(uint64(1))

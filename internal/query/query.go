@@ -101,6 +101,7 @@ type machine struct {
 	doc        scanner // of the value
 	scanned    bool
 	scratch    [2][]byte // strings without their escapes
+	deep       [2]ends   // of the two values that are compared
 }
 
 // eval answers an expression about an entry. Beside an error other than

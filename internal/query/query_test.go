@@ -366,6 +366,58 @@ func TestSelect_GroupsEqualValues(t *testing.T) {
 	}
 }
 
+// Bytes that are not UTF-8 all become U+FFFD in JSON; groups are not mixed up.
+func TestSelect_GroupsKeepBytesApart(t *testing.T) {
+	s, err := query.CompileSelect(".a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, differ := range [][2]string{{"\"\xff\"", "\"\xfe\""}, {"\"\xff\"", "\"\ufffd\""}, {"[\"\xff\"]", "[\"\xfe\"]"}, {"{\"\xff\":1}", "{\"\xfe\":1}"}} {
+		var have [2]string
+		for i, v := range differ {
+			if err := s.Run(nil, []byte(`{"a":`+v+`}`)); err != nil {
+				t.Fatal(err)
+			}
+			have[i] = string(s.AppendGroup(nil, 0))
+			if out := s.AppendJSON(nil, 0); !utf8.Valid(out) {
+				t.Errorf("%q is printed as %q", v, out)
+			}
+		}
+		if have[0] == have[1] {
+			t.Errorf("%q and %q: have %q for both", differ[0], differ[1], have[0])
+		}
+	}
+}
+
+// What an object has is sorted to find names that come twice, and there may be
+// millions: 580 MB for the length of two million are too much.
+func TestSelect_MembersTakeLittleMemory(t *testing.T) {
+	const members = 200_000
+	doc := []byte(`{"a":{"0":0`)
+	for i := 1; i < members; i++ {
+		doc = fmt.Appendf(doc, `,"%d":%d`, i, i)
+	}
+	doc = append(doc, "}}"...)
+	for expr, objects := range map[string]uint64{".a | length": 1, ".a == .a": 2, "any(.a[]; . < 0)": 1, `.a | contains({"7":7})`: 1} {
+		s, err := query.CompileSelect(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := s.Run(nil, doc); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if have := (after.TotalAlloc - before.TotalAlloc) / members; have > 50*objects {
+			t.Errorf("%s: %d bytes a member", expr, have)
+		}
+		if expr == ".a | length" && string(s.AppendJSON(nil, 0)) != fmt.Sprint(members) {
+			t.Errorf("%s: have %s, want %d", expr, s.AppendJSON(nil, 0), members)
+		}
+	}
+}
+
 // A program may write expressions, and long ones.
 func TestCompile_TakesMemoryInProportion(t *testing.T) {
 	for _, piece := range []string{` or 1 == "a"`, ".a"} {

@@ -85,7 +85,9 @@ func (s *Selection) Run(key, value []byte) (err error) {
 
 // AppendJSON appends a column of the entry as JSON, without insignificant
 // space.
-func (s *Selection) AppendJSON(dst []byte, column int) []byte { return s.row[column].appendJSON(dst) }
+func (s *Selection) AppendJSON(dst []byte, column int) []byte {
+	return s.row[column].appendJSON(dst, false)
+}
 
 // AppendText appends a column of the entry: a string as its content, anything
 // else as JSON. isNull reports whether it is null.
@@ -95,7 +97,8 @@ func (s *Selection) AppendText(dst []byte, column int) (text []byte, isNull bool
 }
 
 // AppendGroup appends a column of the entry as JSON that is the same for equal
-// numbers and for equal strings, however they are written.
+// numbers and for equal strings, however they are written, and for no others: in
+// strings that are not UTF-8 it keeps the bytes.
 func (s *Selection) AppendGroup(dst []byte, column int) []byte {
 	d := s.row[column]
 	if d.kind == number {
@@ -106,5 +109,5 @@ func (s *Selection) AppendGroup(dst []byte, column int) []byte {
 			d.text = nil
 		}
 	}
-	return d.appendJSON(dst)
+	return d.appendJSON(dst, true)
 }
