@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/inspect"
+	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -55,17 +56,26 @@ func (a *app) read(arg string, fn func(*engine.DB, *engine.Keyspace) error) erro
 	return a.use(db, fn)
 }
 
-// orDamaged adds to the error for what is no database that it may have been one:
-// of a file without a meta nobody can tell, but a log lies beside it.
+// orDamaged tells what is no database from one that has lost its metas: of the
+// file of its trees alone nobody could, but a log lies beside it. That is damage,
+// as it is for verify.
 func orDamaged(path string, err error) error {
-	if errors.Is(err, engine.ErrFormat) {
-		tree, treeErr := os.Stat(filepath.Join(path, "btree.db"))
-		log, logErr := os.Stat(filepath.Join(path, "wal"))
-		if treeErr == nil && logErr == nil && tree.Mode().IsRegular() && log.IsDir() {
-			err = hintError{err, "it has a log, so it may be one that is damaged: lightning verify says more"}
-		}
+	if !errors.Is(err, engine.ErrFormat) {
+		return err
+	}
+	db, lost := inspect.Open(vfs.OS(), path)
+	if lost == nil {
+		return errors.Join(err, db.Close())
+	}
+	if inspect.AsDamage(lost) != nil {
+		err = hintError{fmt.Errorf("open %s: %w", path, lost), saveWhatIsLeft(path)}
 	}
 	return err
+}
+
+// saveWhatIsLeft says what can be done about damage.
+func saveWhatIsLeft(path string) string {
+	return fmt.Sprintf("save what can be read: lightning repair %s NEW, or restore a backup", path)
 }
 
 // snapshot is read, of one moment: in a transaction of the shell, of what that

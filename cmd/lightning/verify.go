@@ -90,7 +90,7 @@ finding names the promise that is broken, the place, and the keys affected.`,
 			err = a.printJSON(reportJSON(&report))
 		}
 		if err == nil && !report.OK {
-			return hintError{fmt.Errorf("%s: %w", path, errDamage), fmt.Sprintf("save what can be read: lightning repair %s NEW, or restore a backup", args[0])}
+			return hintError{fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(args[0])}
 		}
 		return err
 	}
