@@ -37,7 +37,8 @@ const formatsTopic = `-o chooses the form of what is printed:
     tsv     tab-separated, with a header; \t \n \r \0 \\ are escapes
     line    one field a line
     raw     the bytes as they are
-    null    each key (with --values: each value) ended by a NUL, for xargs -0
+    null    each key (with --values: each value) ended by a NUL, for xargs -0;
+            one with a NUL in it ends the command, unless it is quoted (-K)
     db_dump what mdb_load and db_load read
     sql     INSERTs for SQLite: TEXT where it is UTF-8, else BLOBs
     md      a Markdown table
@@ -57,6 +58,9 @@ func (a *app) format(standard string, allowed ...string) (string, error) {
 		// What the shell is set to holds where there is such a form.
 		if a.session != nil && slices.Contains(allowed, a.session.is("mode")) {
 			return a.session.is("mode"), nil
+		}
+		if a.OutTerminal && slices.Contains(allowed, a.onTerminal) {
+			return a.onTerminal, nil
 		}
 		return standard, nil
 	}
@@ -87,11 +91,11 @@ func (a *app) entryWriter(format string, c columns) (dump.Writer, error) {
 		o.Values = dump.None
 	}
 	var out io.Writer = a.out
+	if a.OutTerminal && format != formatRaw && format != formatTable { // which is safe by itself
+		out = ui.SafeWriter(out)
+	}
 	switch format {
 	case formatCSV, formatTSV, formatDBDump, formatSQL:
-		if a.OutTerminal {
-			out = ui.SafeWriter(out)
-		}
 		w, err := dump.NewWriter(out, dump.Format(format), o)
 		if err != nil {
 			err = usageError{err.Error()}

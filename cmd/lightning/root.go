@@ -28,6 +28,8 @@ type app struct {
 	keys, values dump.Encoding
 	json         bool
 	color        string
+	onTerminal   string // the output format there, of the configuration file
+	noConfig     bool
 	timeout      time.Duration
 	noCreate     bool
 
@@ -82,6 +84,7 @@ process writes.`,
 	f.StringVar(&a.color, "color", "auto", "colour: auto, always, never")
 	f.DurationVar(&a.timeout, "timeout", 0, "how long to wait for a process that has the database locked")
 	f.BoolVar(&a.noCreate, "no-create", false, "refuse to create a database")
+	f.BoolVar(&a.noConfig, "no-config", false, "do not read the configuration file (help environment)")
 
 	root.AddGroup(
 		&cobra.Group{ID: groupData, Title: "Data:"},
@@ -152,6 +155,9 @@ func flagError(cmd *cobra.Command, err error) error {
 // prepare reads the flags that all commands share.
 func (a *app) prepare(cmd *cobra.Command) (err error) {
 	defer func() { a.started = err == nil }()
+	if err := a.configure(cmd); err != nil {
+		return err
+	}
 	if err := a.SetColor(a.color); err != nil {
 		return usageError{err.Error()}
 	}

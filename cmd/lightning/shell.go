@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,7 +62,11 @@ shell's.`,
 		s := &shell.Session{Streams: a.Streams, Host: h, Interactive: !scripted && a.InTerminal && a.ErrTerminal, Taken: !scripted && !a.InTerminal}
 		s.Start()
 		h.shell = s
-		for name, flag := range map[string]string{"mode": a.output, "keys": a.keysFlag, "values": a.valuesFlag, "keyspace": a.keyspace} {
+		mode := a.output
+		if mode == "" && a.OutTerminal {
+			mode = a.onTerminal
+		}
+		for name, flag := range map[string]string{"mode": mode, "keys": a.keysFlag, "values": a.valuesFlag, "keyspace": a.keyspace} {
 			if flag != "" {
 				s.Settings[name] = flag
 			}
@@ -130,7 +133,7 @@ func (h *session) open(ctx context.Context, write bool, run func(context.Context
 	if s.Interactive {
 		s.Interrupted = interrupted{interruptSignal}
 		typedTo.Store(s)
-		s.History = historyFile()
+		s.History = baseFile("XDG_STATE_HOME", ".local/state", "history")
 		h.greet()
 	}
 	status := run(ctx)
@@ -162,19 +165,6 @@ func (h *session) greet() {
 		writes = "writes on"
 	}
 	h.app.Note("lightning %s · %s · %s · %s · .help", version, filepath.Base(h.db.Path()), ui.Plural(h.db.Stats().Entries, "key"), writes)
-}
-
-// historyFile is where the XDG base directories have it; "" if there is no home.
-func historyFile() string {
-	dir := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(dir) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return ""
-		}
-		dir = filepath.Join(home, ".local", "state")
-	}
-	return filepath.Join(dir, "lightning", "history")
 }
 
 // reopen opens the database for writing, or only for reading. The one that is

@@ -15,7 +15,8 @@ import (
 
 // terminal runs a command with all its streams on a new terminal, types the
 // content of a file, and writes what the terminal shows to the file "screen".
-// The script's COLUMNS and TERM, if they are set, are those of the terminal.
+// The script's COLUMNS and TERM, if they are set, are those of the terminal; its
+// XDG_CONFIG_HOME is that of the command.
 func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	keyboard, screen, err := openTerminal()
 	ts.Check(err)
@@ -32,7 +33,7 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	// Ask the shell for the command's path in the script's environment.
 	cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$@"`, "sh"}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "TERM=" + term, "HOME=/"}
+	cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "TERM=" + term, "HOME=/nowhere", "XDG_CONFIG_HOME=" + ts.Getenv("XDG_CONFIG_HOME")}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = screen, screen, screen
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	ts.Check(cmd.Start())

@@ -7,10 +7,17 @@ const environmentTopic = `Environment:
     LIGHTNING_DB     the database that @ stands for
     LIGHTNING_PAGER  what shows an answer of the shell that does not fit the
                      terminal; else PAGER, else less
+    XDG_CONFIG_HOME  lightning/config in it is the configuration file;
+                     ~/.config where it is not set
     XDG_STATE_HOME   lightning/history in it is the shell's; ~/.local/state
                      where it is not set
     NO_COLOR         not empty: no colour
     TERM             dumb: no colour, and no editing of lines in the shell
+
+A line of the configuration file is one of the flags --color, --output (on a
+terminal, where a command has that form), --quiet, --timeout and --no-create, or
+begins with #. What is given on the command line goes first; --no-config passes
+the file over.
 `
 
 // topics are help pages that are not about one command. cobra lists commands
