@@ -111,7 +111,7 @@ func (b *batch) check() error {
 	defer f.Close()
 	plain, err := dump.Decompress(source)
 	if err != nil {
-		return err
+		return b.atFault(err)
 	}
 	defer plain.Close()
 	return b.all(plain)
@@ -178,6 +178,10 @@ func (b *batch) all(text io.Reader) error {
 	if err == io.EOF {
 		return nil
 	}
+	return b.atFault(err)
+}
+
+func (b *batch) atFault(err error) error {
 	return fmt.Errorf("%s: %w; nothing was written", b.path, err)
 }
 

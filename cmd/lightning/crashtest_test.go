@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,17 +15,22 @@ import (
 	"github.com/lightning-db/lightning/stress/crash"
 )
 
+// failedCrashtest is the end of a crashtest that found something, and returns its
+// status.
+func failedCrashtest(out, said io.Writer, asJSON bool) int {
+	a := &app{Streams: &ui.Streams{Out: out, Err: said}, ctx: context.Background(), out: bufio.NewWriter(out)}
+	c := &crashRun{stressRun: stressRun{app: a, asJSON: asJSON}, mode: "kill", Options: crash.Options{Seed: 17}}
+	return a.finish(c.verdict(&crash.Report{States: 3}, &crash.Failure{
+		Err: errors.New("a key is missing"), Repeat: "lightning crashtest --mode kill --seed 17", Dir: "kept/here",
+	}))
+}
+
 // Of a failure there are the status, what was wrong, the line that repeats it,
 // the seed, and where it is kept.
 func TestCrashtest_Failure(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
 		var out, said bytes.Buffer
-		a := &app{Streams: &ui.Streams{Out: &out, Err: &said}, ctx: context.Background(), out: bufio.NewWriter(&out)}
-		c := &crashRun{stressRun: stressRun{app: a, asJSON: asJSON}, mode: "kill", Options: crash.Options{Seed: 17}}
-		status := a.finish(c.verdict(&crash.Report{States: 3}, &crash.Failure{
-			Err: errors.New("a key is missing"), Repeat: "lightning crashtest --mode kill --seed 17", Dir: "kept/here",
-		}))
-		if status != exitTest {
+		if status := failedCrashtest(&out, &said, asJSON); status != exitTest {
 			t.Errorf("status %d", status)
 		}
 		for _, want := range []string{"a key is missing", "repeat: lightning crashtest --mode kill --seed 17", "kept: kept/here"} {

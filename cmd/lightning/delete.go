@@ -25,8 +25,8 @@ A key that is not there is no error: the exit status is 0, and of several keys
 it says how many that were. Deleting more than one key asks on a terminal, and
 needs --yes in a pipe; a range may hold more than one.
 
-What lightning scan --keys prints, with some keys in quotes, --keys-from reads
-with -K quoted; with -0 on both sides keys are as they are.`,
+What lightning scan --keys -K quoted prints --keys-from reads with -K quoted;
+with -0 on both sides keys are as they are.`,
 		Example: `  lightning delete my.db user:1
   lightning delete my.db --prefix session: --dry-run
   lightning delete my.db --from log:2024 --to log:2025 --yes

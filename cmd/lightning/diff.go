@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -8,6 +9,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/content"
 	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func (a *app) diffCommand() *cobra.Command {
@@ -53,7 +55,9 @@ func (d *diff) run(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	d.text = format == formatText
+	if d.text = format == formatText; d.text && d.OutTerminal {
+		d.out = bufio.NewWriter(ui.SafeWriter(d.Out)) // -K raw and -V json are not
+	}
 	if d.bounds.Start, d.bounds.End, err = d.keyRange.bounds(d.app, false); err != nil {
 		return err
 	}

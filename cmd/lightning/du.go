@@ -47,8 +47,13 @@ type du struct {
 }
 
 func (d *du) run(arg string) error {
-	if d.separator == "" || d.depth < 1 || d.limit < 0 {
-		return usagef("--sep is empty, --depth below 1, or --limit below 0")
+	switch {
+	case d.separator == "":
+		return usagef("--sep '': use what separates the parts of keys")
+	case d.depth < 1:
+		return usagef("--depth %d: use 1 or more", d.depth)
+	case d.limit < 0:
+		return usagef("--limit %d: use 0 or more", d.limit)
 	}
 	separator, err := d.keys.Decode([]byte(d.separator))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
@@ -26,7 +27,8 @@ const encodingsTopic = `-K sets how keys, -V how values stand in arguments and i
               may be left out
     hex       610062
     base64    YQBi
-    u64       8 bytes, big-endian, as a decimal number: 42
+    u64       8 bytes, big-endian, as a decimal number: 42; what has not 8
+              bytes is quoted
     json      values only: a JSON document; embedded as such in JSON output
     size      output only: the number of bytes
     redacted  output only: a placeholder
@@ -71,15 +73,16 @@ func (a *app) value(ctx context.Context, arg string) ([]byte, error) {
 	if value, ok := strings.CutPrefix(arg, literalMark); ok {
 		return []byte(value), nil
 	}
-	if a.values == dump.Quoted {
-		return a.decodeValue([]byte(arg))
-	}
-	if arg == "-" {
+	if arg == "-" && a.values != dump.Quoted {
 		return a.standardInput(ctx)
 	}
 	path, isFile := strings.CutPrefix(arg, "@")
-	if !isFile {
-		return a.decodeValue([]byte(arg))
+	if !isFile || a.values == dump.Quoted {
+		value, err := a.values.Decode([]byte(arg))
+		if err != nil {
+			err = usagef("value: %v", err)
+		}
+		return value, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -124,15 +127,11 @@ func (a *app) valueFrom(r io.Reader, name string) ([]byte, error) {
 	if !a.values.Plain() {
 		b = bytes.TrimSpace(b)
 	}
-	return a.decodeValue(b)
-}
-
-func (a *app) decodeValue(text []byte) ([]byte, error) {
-	value, err := a.values.Decode(text)
+	value, err := a.values.Decode(b)
 	if err != nil {
-		return nil, usagef("value: %v", err)
+		err = fmt.Errorf("value from %s: %w: %w", name, errData, err)
 	}
-	return value, nil
+	return value, err
 }
 
 // A keyRange is the flags that choose keys.
@@ -149,6 +148,17 @@ func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
 	f.StringVar(&r.prefix, "prefix", "", "keys that begin with this")
 	f.StringVar(&r.from, from, "", "keys from this one on (inclusive)")
 	f.StringVar(&r.to, to, "", "keys before this one (exclusive)")
+	if from == "from" { // by the names that other tools and export have, too
+		f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+			switch name {
+			case "start":
+				name = "from"
+			case "end":
+				name = "to"
+			}
+			return pflag.NormalizedName(name)
+		})
+	}
 	return r
 }
 
@@ -209,7 +219,9 @@ func earlier(a, b []byte) []byte {
 
 // readKeys reads keys from a file or standard input: one a line, or ended by
 // NUL. A line that begins with a quote may be a key that was printed in quotes
-// or one that has them: which of the two must be said.
+// or one that has them: which of the two must be said. And where lines are said
+// to be in quotes, one that is not, and has a backslash, may be a key as it was
+// printed or one whose quotes were left out: nobody can say, and it is refused.
 func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, error) {
 	r, f, err := a.input(ctx, path)
 	if err != nil {
@@ -228,8 +240,12 @@ func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, er
 	for len(text) > 0 {
 		var arg []byte
 		arg, text, _ = bytes.Cut(text, end)
-		if a.keys == dump.Auto && !nul && bytes.HasPrefix(arg, []byte{'"'}) {
+		quoted := bytes.HasPrefix(arg, []byte{'"'})
+		switch {
+		case a.keys == dump.Auto && !nul && quoted:
 			return nil, usagef("%s: key %d begins with a quote: -K quoted reads what lightning scan prints, -K raw takes it as it is", path, len(keys)+1)
+		case a.keys == dump.Quoted && !quoted && bytes.IndexByte(arg, '\\') >= 0:
+			return nil, usagef("%s: key %d has a backslash and no quotes: lightning scan --keys -K quoted puts all in quotes", path, len(keys)+1)
 		}
 		key, err := a.keys.Decode(arg)
 		if err != nil {

@@ -421,7 +421,7 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		{Name: "seconds", Value: bar.Elapsed().Seconds()},
 	}, "%s, %s, %s", message, ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
 	if err == nil && r.Rejected > 0 {
-		if !i.json {
+		if !i.json && !i.Quiet { // the message above says how many
 			return saidError{exitRejected}
 		}
 		err = errRejected

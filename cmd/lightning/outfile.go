@@ -91,6 +91,9 @@ func resolve(path string) (string, error) {
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
+		if _, statErr := os.Stat(path); statErr == nil {
+			return path, nil // /dev/stdout in a pipe: only the system can follow it
+		}
 		return "", fmt.Errorf("%s is a symbolic link: %w", path, err)
 	}
 	return target, nil

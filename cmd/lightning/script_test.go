@@ -14,10 +14,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lightning": main})
+	if strings.HasSuffix(os.Args[0], ".test") { // and not one of the commands below
+		os.Setenv("XDG_CONFIG_HOME", "/nowhere") // that of who runs the tests is not theirs
+	}
+	testscript.Main(m, map[string]func(){
+		"lightning": main,
+		// A bug of ours, and one that crashtest found.
+		"lightning-panics":  func() { os.Exit(run([]string{"version"}, &ui.Streams{Out: &panicker{}, Err: os.Stderr})) },
+		"lightning-crashed": func() { os.Exit(failedCrashtest(os.Stdout, os.Stderr, false)) },
+	})
 }
 
 // TestScripts runs the program itself through the scripts in testdata/script:

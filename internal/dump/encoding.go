@@ -55,7 +55,7 @@ func (e Encoding) Decode(text []byte) ([]byte, error) {
 	case Hex:
 		b, err := hex.DecodeString(string(text))
 		if err != nil {
-			return nil, errorf("%s is not hexadecimal: %w", Printable(text), err)
+			return nil, errorf("%s is not hexadecimal: two digits for each byte, as in 00ff", Printable(text))
 		}
 		return b, nil
 	case Base64:
@@ -65,10 +65,13 @@ func (e Encoding) Decode(text []byte) ([]byte, error) {
 			b, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 		}
 		if err != nil {
-			return nil, errorf("%s is not base64: %w", Printable(text), err)
+			return nil, errorf("%s is not base64", Printable(text))
 		}
 		return b, nil
 	case U64:
+		if bytes.HasPrefix(text, []byte{'"'}) { // printed of what has not 8 bytes
+			return unquote(string(text))
+		}
 		n, err := strconv.ParseUint(string(text), 10, 64)
 		if err != nil {
 			return nil, errorf("%s is not a number from 0 to 18446744073709551615", Printable(text))

@@ -6,8 +6,8 @@ import (
 )
 
 func TestEncoding_DecodesWhatItPrints(t *testing.T) {
-	for _, e := range []Encoding{Raw, Quoted, Hex, Base64} {
-		for _, s := range []string{"", "a", "\x00\xff", "\"\\'\n", "é北👩‍👩‍👧\u202e", "0"} {
+	for _, e := range []Encoding{Raw, Quoted, Hex, Base64, U64} {
+		for _, s := range []string{"", "a", "\x00\xff", "\"\\'\n", "é北👩‍👩‍👧\u202e", "0", "8 bytes!"} {
 			text := e.Append(nil, []byte(s))
 			if have, err := e.Decode(text); err != nil || string(have) != s {
 				t.Errorf("%s: %q became %s, and that %q, %v", e, s, text, have, err)

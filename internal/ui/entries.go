@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"unicode/utf8"
 
@@ -68,6 +69,10 @@ func (t *textEntries) Write(key, value []byte) error {
 	}
 	if t.o.Values != dump.None {
 		t.buf = t.o.Values.Append(t.buf, value)
+	}
+	// Whoever reads up to each NUL would take the parts for keys of their own.
+	if t.end == 0 && bytes.IndexByte(t.buf, 0) >= 0 {
+		return &dump.InputError{Err: fmt.Errorf("%s has a NUL in it, which is what ends each here: use -K quoted (of values -V), on both sides", dump.Printable(t.buf))}
 	}
 	t.buf = append(t.buf, t.end)
 	_, err := t.w.Write(t.buf)
