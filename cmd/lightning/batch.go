@@ -27,6 +27,9 @@ or nothing is standard input.
     count [PREFIX]
     expect KEY VALUE      give up, with status 9, if the value is another
     expect KEY            likewise, if the key has one
+    if KEY VALUE          run the lines up to else or end only if the value is
+                          this one, and those from else to end only if not
+    if KEY                likewise, if the key has none
     keyspace NAME         what the lines below are about
 
 Lines of JSON are those of a patch (lightning diff -o jsonl): {"op":"delete",
@@ -95,6 +98,8 @@ type batch struct {
 	base                  *engine.Tx // in the keyspace of -k; nil at first
 	tx                    *engine.Tx // in that of the words below
 	line                  int64
+	branch                string // if or else, where the lines are in one
+	skips                 bool   // and are not to be run
 	op                    string
 	puts, deletes, missed int64
 }
@@ -175,8 +180,11 @@ func (b *batch) all(text io.Reader) error {
 			err = fmt.Errorf("line %d: %w", r.Line, err)
 		}
 	}
-	if err == io.EOF {
+	if err == io.EOF && b.branch == "" {
 		return nil
+	}
+	if err == io.EOF {
+		err = fmt.Errorf("%w: %s has no end", errData, b.branch)
 	}
 	return b.atFault(err)
 }
@@ -201,15 +209,24 @@ func (b *batch) words(text []byte) error {
 	var key, value []byte
 	switch op {
 	case "keyspace":
-		if key, _, err = dump.Word(rest, dump.Auto, true); err == nil {
-			b.tx, err = b.space(string(key))
+		if key, _, err = dump.Word(rest, dump.Auto, true); err != nil || b.skips {
+			return err
 		}
+		b.tx, err = b.space(string(key))
 		return err
+	case "else", "end":
+		if b.branch == "" || b.branch == op {
+			return fmt.Errorf("%s without an if above it", op)
+		}
+		if b.branch, b.skips = op, op == "else" && b.tx != nil && !b.skips; op == "end" {
+			b.branch = ""
+		}
+		return nil
 	case "scan", "count":
 		if len(rest) > 0 {
 			key, _, err = dump.Word(rest, b.keys, true)
 		}
-	case "put", "expect":
+	case "put", "expect", "if":
 		key, rest, err = dump.Word(rest, b.keys, false)
 		if err == nil && (op == "put" || len(rest) > 0) {
 			value, _, err = dump.Word(rest, b.values, true)
@@ -232,12 +249,39 @@ func (b *batch) words(text []byte) error {
 			}
 		}
 	default:
-		return fmt.Errorf("no statement %s: use put, delete, get, scan, count, expect, keyspace", dump.Printable(verb))
+		return fmt.Errorf("no statement %s: use put, delete, get, scan, count, expect, if, keyspace", dump.Printable(verb))
+	}
+	if err == nil && op == "if" {
+		return b.choose(key, value)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	return b.do(b.tx, op, key, value)
+}
+
+// choose begins the lines that are run only if the key has this value, or none
+// where value is nil.
+func (b *batch) choose(key, value []byte) error {
+	if b.branch != "" {
+		return errors.New("an if inside another: end that one first")
+	}
+	b.branch = "if"
+	if err := checkKey(key); err != nil || b.tx == nil {
+		return err
+	}
+	met, err := holds(b.tx, key, value)
+	b.skips = !met
+	return err
+}
+
+// holds reports whether a key has this value, or none where value is nil.
+func holds(tx *engine.Tx, key, value []byte) (bool, error) {
+	found, err := tx.Get(key)
+	if errors.Is(err, engine.ErrNotFound) {
+		return value == nil, nil
+	}
+	return err == nil && value != nil && bytes.Equal(found, value), err
 }
 
 // patch runs a line of a patch.
@@ -291,7 +335,7 @@ func (b *batch) space(name string) (*engine.Tx, error) {
 // do runs a statement; without a transaction it looks at the key only.
 func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 	b.op = op
-	if err := checkKey(key); err != nil || tx == nil {
+	if err := checkKey(key); err != nil || tx == nil || b.skips {
 		return err
 	}
 	var err error
@@ -318,21 +362,22 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 			_, err = fmt.Fprintf(b.out, form, n)
 		}
 		return err
-	default: // get, expect
-		found, err := tx.Get(key)
-		missing := errors.Is(err, engine.ErrNotFound)
+	case "expect":
+		met, holdsErr := holds(tx, key, value)
+		if err = holdsErr; err == nil && !met {
+			err = fmt.Errorf("%w: the value of key %s is not what was expected", engine.ErrConflict, dump.Printable(key))
+		}
+	case "get":
+		found, getErr := tx.Get(key)
 		switch {
-		case err != nil && !missing:
-			return err
-		case op == "get" && !missing:
+		case getErr == nil:
 			return b.Write(key, found)
-		case op == "get":
-			b.missed++
-			if b.printer != nil {
-				b.complain(exitNo, fmt.Sprintf("line %d: key not found: %s", b.line, dump.Printable(key)))
-			}
-		case missing != (value == nil) || !bytes.Equal(found, value):
-			return fmt.Errorf("%w: the value of key %s is not what was expected", engine.ErrConflict, dump.Printable(key))
+		case !errors.Is(getErr, engine.ErrNotFound):
+			return getErr
+		}
+		b.missed++
+		if b.printer != nil {
+			b.complain(exitNo, fmt.Sprintf("line %d: key not found: %s", b.line, dump.Printable(key)))
 		}
 	}
 	if err == nil && b.printer == nil {
