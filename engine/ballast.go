@@ -28,10 +28,12 @@ func (db *DB) takeBallast() {
 	}
 	f, err := db.fs.Open(db.path(ballastName), vfs.Create)
 	if err != nil {
+		db.notice(err)
 		return
 	}
 	err = f.Allocate(0, ballastBytes)
 	if e := f.Close(); err != nil || e != nil {
+		db.notice(err)
 		_ = db.fs.Remove(db.path(ballastName))
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 )
@@ -244,5 +245,36 @@ func BenchmarkRecover(b *testing.B) {
 		}
 		closeDB(b, db)
 		b.StartTimer()
+	}
+}
+
+// BenchmarkEvents: what a listener costs those who read and write, who tell it of
+// nothing here: without one, with one, and with the time taken of each call.
+func BenchmarkEvents(b *testing.B) {
+	const n = 10_000
+	for name, o := range map[string]engine.Options{
+		"none": {}, "listener": {Events: func(engine.Event) {}},
+		"slow": {Events: func(engine.Event) {}, SlowOperation: time.Hour},
+	} {
+		o.Sync, o.CacheBytes = engine.SyncOff, 256<<20
+		b.Run("get/"+name, func(b *testing.B) {
+			db := benchDB(b, o, n)
+			keys := make([][]byte, n)
+			for i := range keys {
+				keys[i] = benchKey(nil, uint64(i))
+			}
+			value := make([]byte, 0, 100)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := db.AppendValue(value, keys[i%n]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("put/"+name, func(b *testing.B) {
+			db := open(b, filepath.Join(b.TempDir(), "db"), o)
+			defer closeDB(b, db)
+			benchPut(b, db, false, 1)
+		})
 	}
 }

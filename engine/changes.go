@@ -70,6 +70,7 @@ func (db *DB) Changes(from uint64) (*Changes, error) {
 	c.hold = db.log.Hold(start.lsn)
 	if c.reader, err = db.log.NewReader(start.lsn); err != nil {
 		c.hold.Close()
+		db.notice(err)
 		return nil, errorf("changes from %d: %w", from, public(err))
 	}
 	return c, nil
@@ -112,6 +113,7 @@ func (c *Changes) Next() (Change, error) {
 		case errors.Is(err, wal.ErrGone):
 			return Change{}, errorf("changes: %w", ErrGone)
 		case err != nil:
+			c.db.notice(err)
 			return Change{}, errorf("changes: %w", public(err))
 		}
 		c.hold.Advance(rec.End)

@@ -111,6 +111,9 @@ func (db *DB) checkpointer() {
 				if err != nil {
 					stuck = db.version.Load().gen
 				}
+				if err != errStill {
+					db.background("merge sorted runs and shrink the file", err)
+				}
 			}
 			logged = end
 			continue
@@ -122,6 +125,7 @@ func (db *DB) checkpointer() {
 		}
 		_, err := db.checkpoint(ctx, false)
 		db.checkpointMu.Unlock()
+		db.background("checkpoint", err)
 		db.noteCheckpoint(err)
 	}
 }
@@ -188,6 +192,9 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 		db.log.DropSpares()
 		db.takeBallast()
 	}
+	if err == nil {
+		db.lookForSpace()
+	}
 	return info, err
 }
 
@@ -208,7 +215,8 @@ func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, 
 	}
 	frozen := db.version.Load().frozen
 	if meta := db.version.Load().pager.Meta(); len(frozen) == 0 && closing && meta.LogEnd != meta.LogStart {
-		_, err := db.writeTrees(generation{ // to say that it was closed
+		_, err := db.writeTrees(generation{
+			kind:   CheckpointClose,
 			wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
 			change: func(_ *pager.Writer, sp *space) (*space, error) { return sp, nil },
 			meta:   func(m *pager.Meta) { m.LogEnd = m.LogStart },
@@ -222,7 +230,14 @@ func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, 
 		return CheckpointInfo{}, err
 	}
 	newest := frozen[0]
+	info := CheckpointInfo{Seq: uint64(newest.seq)}
+	for _, m := range frozen {
+		info.Operations += m.table.Len()
+	}
 	disk, err := db.writeTrees(generation{
+		kind:       CheckpointMemtables,
+		operations: info.Operations,
+
 		wanted: newest.spaces,
 		change: func(w *pager.Writer, sp *space) (*space, error) { return db.writeSpace(ctx, w, sp, frozen) },
 		// Under SyncFull nothing may be in a tree that is not visible yet; in every
@@ -240,10 +255,6 @@ func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, 
 		return CheckpointInfo{}, db.checkpointFailed(err)
 	}
 	db.installTrees(disk, newest)
-	info := CheckpointInfo{Seq: uint64(newest.seq)}
-	for _, m := range frozen {
-		info.Operations += m.table.Len()
-	}
 	before := db.log.Segments()
 	if err := db.releaseLog(); err != nil {
 		return info, db.checkpointFailed(err)
@@ -258,6 +269,7 @@ func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, 
 // damaged node and a cancelled context leave everything as it was; anything
 // else ends writing.
 func (db *DB) checkpointFailed(err error) error {
+	db.notice(err)
 	_, damaged := errors.AsType[*pager.CorruptError](err)
 	switch {
 	case db.failed() != nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), damaged:
@@ -270,6 +282,9 @@ func (db *DB) checkpointFailed(err error) error {
 
 // generation is what writeTrees writes.
 type generation struct {
+	kind       CheckpointKind
+	operations int // of memtables that become part of it
+
 	wanted *spaces // the keyspaces in it; those that are on disk and not in it are freed
 	// change brings one keyspace up to date.
 	change func(*pager.Writer, *space) (*space, error)
@@ -284,7 +299,9 @@ type generation struct {
 
 // writeTrees writes the next generation and returns the keyspaces as they are
 // on disk then. The caller holds checkpointMu.
-func (db *DB) writeTrees(g generation) (map[kv.Keyspace]*space, error) {
+func (db *DB) writeTrees(g generation) (disk map[kv.Keyspace]*space, err error) {
+	ended := db.tellCheckpoint(g.kind, g.operations)
+	defer func() { ended(err) }()
 	p := db.version.Load().pager
 	w, err := p.Begin(db.oldestPin())
 	if err != nil {

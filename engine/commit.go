@@ -71,10 +71,12 @@ func (o *ops) add(ks kv.Keyspace) {
 // when not nil, is called under commitMu and may refuse it or complete it; it
 // may be called again.
 func (db *DB) commitOps(o *ops, check func(*version) error) error {
+	began := db.begin()
 	err := db.commitOnce(o, check, false)
 	if isFull(err) && o.onlyDeletes() {
 		err = db.commitOnFullDisk(o, check)
 	}
+	db.took(began, "commit", "", int(o.count), len(o.payload), err)
 	return err
 }
 
@@ -267,10 +269,12 @@ func (db *DB) freeze(v *version) {
 
 // waitForRoom waits until a checkpoint has merged a frozen memtable. Where
 // checkpoints fail, it returns why.
-func (db *DB) waitForRoom() error {
+func (db *DB) waitForRoom() (err error) {
 	began := time.Now()
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	db.beginStall()
+	defer func() { db.endStall(err) }()
 	db.ckptErr = nil
 	signal(db.wake)
 	for len(db.version.Load().frozenOrNil()) >= maxFrozen && db.ckptErr == nil {
@@ -298,6 +302,7 @@ func (v *version) frozenOrNil() []*mem {
 // is full a checkpoint may make room, by the log that it lets go. The caller
 // holds commitMu.
 func (db *DB) appendFailed(err error) error {
+	db.notice(err)
 	if v := db.version.Load(); isFull(err) && len(v.frozen) < maxFrozen && db.log.End() > v.active.start {
 		db.freeze(v)
 	}
@@ -341,7 +346,10 @@ func (db *DB) Sync() error {
 	if err := db.checkWritable(); err != nil {
 		return err
 	}
-	return db.waitDurable(db.log.End())
+	began := db.begin()
+	err := db.waitDurable(db.log.End())
+	db.took(began, "sync", "", 0, 0, err)
+	return err
 }
 
 // syncer syncs the log in SyncNormal within the interval of a commit.
@@ -385,6 +393,10 @@ func (db *DB) preparer() {
 		}
 		// Any other error left the log as it was: the commit that needs the
 		// segment tries again, and reports it.
+		db.background("prepare the next log segment", err)
+		if err == nil {
+			db.noticeSpace()
+		}
 	}
 }
 

@@ -125,6 +125,7 @@ func (db *DB) compactPass(ctx context.Context, ceiling uint64) (int64, error) {
 	meta := db.version.Load().pager.Meta()
 	var moved int64
 	disk, err := db.writeTrees(generation{
+		kind:   CheckpointCompact,
 		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
 		change: func(w *pager.Writer, sp *space) (*space, error) {
 			if err := ctx.Err(); err != nil {

@@ -64,6 +64,7 @@ type DB struct {
 	ckptErr error               // guarded by mu: what the last checkpoint in the background met
 	follow  *follower           // guarded by mu: when read-only
 	marks   []mark              // guarded by mu: where commits stand in the log
+	stall   stall               // guarded by mu
 
 	failure atomic.Pointer[error] // set once: no more writes
 	ballast atomic.Bool           // it is there
@@ -77,6 +78,7 @@ type DB struct {
 	workers sync.WaitGroup
 
 	counters counters
+	listener *listener // nil: nobody listens
 }
 
 // OpenReport says what Open found and did.
@@ -125,9 +127,9 @@ func Open(dir string, o *Options) (*DB, error) {
 	if err != nil {
 		return nil, errorf("open %s: %w", dir, public(err))
 	}
-	db.workers.Add(1)
-	go db.filterer()
 	db.report.Duration = time.Since(began)
+	db.listen()
+	db.start()
 	return db, nil
 }
 
@@ -186,8 +188,6 @@ func (db *DB) openForWriting() (err error) {
 		p.Close()
 		return err
 	}
-	db.takeBallast()
-	db.start()
 	return nil
 }
 
@@ -244,6 +244,7 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 		SegmentSize: db.opts.SegmentBytes,
 		Mapped:      db.opts.Sync != SyncFull,
 		MaxHeld:     db.opts.MaxHeldBytes,
+		Rotated:     db.tellRotated,
 		// As many as the memtables have in the log when all are full: checkpoints
 		// release them faster or slower than the writers need them again.
 		Spares: int(min((maxFrozen+1)*db.opts.MemtableBytes, db.opts.MaxWALBytes)/db.opts.SegmentBytes) + 1,
@@ -254,6 +255,9 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 func (db *DB) publish(v *version) {
 	old := db.version.Load()
 	v.wanted = db.missed
+	if db.opts.SlowOperation > 0 {
+		v.timed = db
+	}
 	if old != nil && old.gen == v.gen {
 		v.pins = old.pins
 	} else {
@@ -281,6 +285,12 @@ const maxChain = maxFrozen + 6
 
 // start starts the goroutines that Close waits for.
 func (db *DB) start() {
+	db.workers.Add(1)
+	go db.filterer()
+	if db.opts.ReadOnly {
+		return
+	}
+	db.takeBallast()
 	db.workers.Add(2)
 	go db.checkpointer()
 	go db.preparer()
@@ -307,7 +317,7 @@ func signal(c chan struct{}) {
 // failure that the database met in its life, or that closing met; whatever it
 // returns, the database is closed, and nothing that was acknowledged as
 // durable is lost.
-func (db *DB) Close() error {
+func (db *DB) Close() (err error) {
 	db.mu.Lock()
 	select {
 	case <-db.done:
@@ -318,12 +328,14 @@ func (db *DB) Close() error {
 	close(db.done)
 	db.room.Broadcast()
 	db.mu.Unlock()
+	began := time.Now()
+	defer func() { db.tellClosed(began, err) }() // outside the locks
 	db.workers.Wait()
 
 	if db.opts.ReadOnly {
 		return public(db.closeReadOnly())
 	}
-	err := db.failed()
+	err = db.failed()
 	if err == nil {
 		err = db.checkpointForClose()
 	}
@@ -360,7 +372,9 @@ func (db *DB) closing() bool {
 // fail stops all further writes: what the disk holds is no longer known.
 func (db *DB) fail(cause error) error {
 	err := errorf("%w: %w", ErrFailed, public(cause))
-	db.failure.CompareAndSwap(nil, &err)
+	if db.failure.CompareAndSwap(nil, &err) {
+		db.tell(&Failed{Err: err})
+	}
 	db.mu.Lock()
 	db.room.Broadcast()
 	db.mu.Unlock()

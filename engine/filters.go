@@ -21,8 +21,8 @@ func (db *DB) filterer() {
 
 // buildFilter builds the filter of a keyspace's tree, if there is room for it,
 // and makes sure that the tree can be read to its end. Where it fails, reads are
-// as slow as they were, so nobody is told; it is tried again after as many gets
-// of missing keys.
+// as slow as they were, so only a listener is told; it is tried again after as
+// many gets of missing keys.
 func (db *DB) buildFilter(ks kv.Keyspace) {
 	db.checkpointMu.Lock() // a checkpoint that had begun would publish a tree without it
 	w, err := db.acquire()
@@ -32,7 +32,7 @@ func (db *DB) buildFilter(ks kv.Keyspace) {
 		return
 	}
 	if begun {
-		_ = w.v.spaces.byID[ks].tree.FillFilter(db.stillOpen)
+		db.background("build a filter", w.v.spaces.byID[ks].tree.FillFilter(db.stillOpen))
 	}
 	w.release()
 }

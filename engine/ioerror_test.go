@@ -309,7 +309,7 @@ func (r *faultRun) judgeFailed() {
 // openImage opens a disk, without leaving a trace on the simulated one.
 func (r *faultRun) openImage(after string, disk *vfs.Mem, least, most int) {
 	o := small(r.sc.opts)
-	o.FS = disk
+	o.FS, o.Events = disk, nil // another database
 	db, err := engine.Open(dbDir, &o)
 	if err != nil {
 		r.check("open after "+after, err)

@@ -245,9 +245,13 @@ func (db *DB) outdated(v *version, err error) bool {
 }
 
 func (db *DB) readFailed(err error) error {
-	if err != nil && db.version.Load() == nil {
+	if err == nil {
+		return nil
+	}
+	if db.version.Load() == nil {
 		return ErrClosed
 	}
+	db.notice(err)
 	return public(err)
 }
 
@@ -267,12 +271,17 @@ func (ks *Keyspace) MultiGet(keys ...[]byte) ([][]byte, error) {
 // Errors: ErrTooLarge, ErrReadOnly, ErrNoSpace (nothing was written);
 // ErrFailed and ErrCommitUnknown.
 func (ks *Keyspace) Put(key, value []byte) error {
-	return ks.db.commitOne(ks.id, kv.Set, key, value)
+	began := ks.db.begin()
+	err := ks.db.commitOne(ks.id, kv.Set, key, value)
+	ks.db.took(began, "put", ks.name, 1, len(key)+len(value), err)
+	return err
 }
 
 // Delete removes key, if it is there. Errors as Put.
 func (ks *Keyspace) Delete(key []byte) error {
+	began := ks.db.begin()
 	err := ks.db.commitOne(ks.id, kv.Delete, key, nil)
+	ks.db.took(began, "delete", ks.name, 1, len(key), err)
 	if isFull(err) {
 		return ks.db.commitOps(&ops{payload: wal.AppendDelete(nil, ks.id, key), count: 1, named: true}, nil)
 	}

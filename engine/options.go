@@ -137,6 +137,20 @@ type Options struct {
 	LockWait time.Duration
 	// Holder is what the lock says of this process beside its pid.
 	Holder string
+	// Events, when not nil, is called with what happens to the database: see
+	// Event. The calls come one after the other, in the order in which it
+	// happened, from a goroutine of their own, beside all other work and outside
+	// all locks: the first may come before Open returns. So it may take its time,
+	// and call methods of the database; but 256 events at most wait for it, and
+	// those that do not fit are lost, and counted (EventHead.Lost,
+	// Stats.EventsLost). Close waits a second at most for it to take what waits,
+	// in vain where it is called by the listener itself, and no call begins once
+	// Close has returned. A listener that panics is called no more
+	// (Stats.EventsPanic). engine/eventlog has one that logs.
+	Events func(Event)
+	// SlowOperation is how long a read or a commit must take for Events to be told
+	// of it. Default: nobody is told, and no clock is read.
+	SlowOperation time.Duration
 	// FS is the file system. Default: vfs.OS().
 	FS vfs.FS
 }
@@ -161,6 +175,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if c.FS == nil {
 		c.FS = vfs.OS()
+	}
+	if c.Events == nil {
+		c.SlowOperation = 0
 	}
 	if int(c.Sync) >= len(syncModes) {
 		return c, errorf("unknown sync mode %d", c.Sync)

@@ -384,7 +384,7 @@ func (db *DB) settle(ctx context.Context) error {
 }
 
 // settleQuietly merges runs until there are none, or the log has reached until.
-// It returns an error of the last try: nobody waits for it, so nobody is told.
+// It returns an error of the last try: nobody waits for it, so only a listener is told.
 func (db *DB) settleQuietly(ctx context.Context, until wal.LSN) error {
 	for more := true; more && db.log.End() <= until; {
 		var err error
@@ -410,6 +410,7 @@ func (db *DB) settleSome(ctx context.Context) (more bool, err error) {
 	}
 	meta := db.version.Load().pager.Meta()
 	disk, err := db.writeTrees(generation{
+		kind:   CheckpointRuns,
 		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
 		change: func(w *pager.Writer, sp *space) (*space, error) {
 			if len(sp.runs) == 0 {

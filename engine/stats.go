@@ -48,6 +48,9 @@ type Stats struct {
 	Checkpoints uint64
 	Stalls      uint64 // commits that waited for a checkpoint
 	StallTime   time.Duration
+
+	EventsLost  uint64 // that Options.Events was too slow for
+	EventsPanic string // what Options.Events panicked with: it is called no more
 }
 
 // Stats returns the figures of this moment. It costs little.
@@ -59,6 +62,11 @@ func (db *DB) Stats() Stats {
 		Checkpoints: db.counters.checkpoints.Load(),
 		Stalls:      db.counters.stalls.Load(),
 		StallTime:   time.Duration(db.counters.stallTime.Load()),
+	}
+	if l := db.listener; l != nil {
+		l.mu.Lock()
+		s.EventsLost, s.EventsPanic = l.allLost, l.panicked
+		l.mu.Unlock()
 	}
 	db.mu.Lock()
 	s.Views = db.views()

@@ -26,6 +26,7 @@ type version struct {
 	frozen []*mem // newest first
 	spaces *spaces
 	wanted chan<- kv.Keyspace // DB.missed
+	timed  *DB                // whom to tell how long reads take, or nil
 	hot    *hot.Set           // what is read again and again of the trees and runs
 }
 
@@ -144,6 +145,9 @@ func (v *version) getHot(turn hot.Turn, sp *space, key []byte, hash uint64, dst 
 
 // descend appends the value that key has in the runs and the tree to dst.
 func (v *version) descend(sp *space, key []byte, hash uint64, dst []byte) (value []byte, found bool, err error) {
+	if v.timed != nil {
+		return v.timedDescend(sp, key, hash, dst)
+	}
 	for _, r := range sp.runs {
 		if !r.filter.MayHave(hash) {
 			continue
@@ -170,6 +174,9 @@ func (sp *space) state() uint64 {
 }
 
 func (v *version) has(sp *space, key []byte, hash uint64, seq kv.Seq) (bool, error) {
+	if v.timed != nil {
+		return v.timedHas(sp, key, hash, seq)
+	}
 	if e, done := v.active.get(sp.id, key, hash, seq); done {
 		return e.kind == kv.Set, nil
 	}

@@ -180,9 +180,13 @@ func (w *view) multiGet(ks kv.Keyspace, keys [][]byte) ([][]byte, error) {
 
 // failed turns an error of reading into a public one.
 func (w *view) failed(err error) error {
-	if err != nil && w.over() {
+	if err == nil {
+		return nil
+	}
+	if w.over() {
 		return ErrClosed
 	}
+	w.db.notice(err)
 	return public(err)
 }
 

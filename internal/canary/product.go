@@ -56,8 +56,8 @@ func ofCommits() []canary {
 		canary{
 			name: "failure-forgotten", breaks: "after a failed write there are more commits",
 			file: "db.go",
-			old:  "\tdb.failure.CompareAndSwap(nil, &err)\n",
-			new:  "\tif !errors.Is(cause, wal.ErrFailed) {\n\t\tdb.failure.CompareAndSwap(nil, &err)\n\t}\n",
+			old:  "\tif db.failure.CompareAndSwap(nil, &err) {\n",
+			new:  "\tif !errors.Is(cause, wal.ErrFailed) && db.failure.CompareAndSwap(nil, &err) {\n",
 			more: []swap{{"\treturn *db.failure.Load()\n", "\treturn err\n"}},
 			test: "TestF04_WriteError",
 		},
@@ -144,6 +144,27 @@ func ofCommits() []canary {
 			old:  "hash, dst); kind != 0 || err != nil {",
 			new:  "hash, dst); kind != 0 {",
 			test: "TestRuns_DamagedRunIsNotPassedOver",
+		},
+		canary{
+			name: "event-out-of-order", breaks: "a listener is told of an event before those that happened before it",
+			file: "listener.go",
+			old:  "\tl.queue = append(l.queue, e)\n",
+			new:  "\tl.queue = append([]Event{e}, l.queue...)\n",
+			test: "TestEvents_Lost",
+		},
+		canary{
+			name: "event-after-close", breaks: "a listener is called once Close has returned",
+			file: "listener.go",
+			old:  "\t\tl.stop(\"\")\n",
+			new:  "",
+			test: "TestEvents_ListenerNeverReturns",
+		},
+		canary{
+			name: "space-too-early", breaks: "a full disk is said to have space again, without what is kept for a full one",
+			file: "listener.go",
+			old:  "\tcase !db.ballast.Load():\n\t\tsignal(db.wake)\n",
+			new:  "",
+			test: "TestEvents_SpaceRegained_WithTheReserve",
 		},
 	), in("engine/internal/hot",
 		canary{

@@ -30,7 +30,7 @@ var strata = [][]string{
 	{"engine/internal/btree", "engine/internal/memtable", "engine/internal/wal", "engine/internal/merge", "engine/internal/txn"},
 	{"engine/internal/*"},
 	{"engine"},
-	{"engine/inspect"},
+	{"engine/inspect", "engine/eventlog"},
 	{"verify", "verify/salvage"},
 	{"internal/dump", "internal/content"},
 	{"internal/ui", "internal/query"},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -349,9 +350,11 @@ func (l *Log) blank(b []byte, off int64) error {
 
 // rotate makes a segment with room for size bytes the active one.
 func (l *Log) rotate(size int64) error {
+	began := time.Now()
 	if err := l.prepare(size, maxCapacity); err != nil {
 		return err
 	}
+	waited := time.Since(began)
 	if l.rest() >= recordSize {
 		h := recordHeader{lsn: l.place, seq: l.seq, synced: l.Synced()}
 		if err := l.write(&h, recordSize, nil); err != nil {
@@ -365,6 +368,7 @@ func (l *Log) rotate(size int64) error {
 	l.segments = append(l.segments, l.active)
 	l.mu.Unlock()
 	l.place = l.active.start
+	l.o.rotated(l.active, waited)
 	return nil
 }
 
@@ -474,6 +478,9 @@ func (l *Log) Shrink() error {
 		l.segments = append(l.segments, goOn)
 	}
 	l.mu.Unlock()
+	if goOn != was {
+		l.o.rotated(goOn, 0)
+	}
 	if dead != nil {
 		l.remove(dead)
 	}

@@ -3,6 +3,7 @@ package wal
 import (
 	"math"
 	"path/filepath"
+	"time"
 
 	"github.com/lightning-db/lightning/engine/vfs"
 )
@@ -23,6 +24,10 @@ type Options struct {
 	// Replayed, when not nil, is called by Open once it has called apply for the
 	// last time, before it writes anything.
 	Replayed func()
+	// Rotated, when not nil, is called when the log goes on in another segment,
+	// with its number and the length of its file, and how long an Append waited for
+	// it. It is called by that, or by Shrink, and must not wait.
+	Rotated func(segment uint64, bytes int64, waited time.Duration)
 	// MaxHeld is how many bytes holds may keep from being released before the
 	// oldest is broken; 0 stands for 1 GiB.
 	MaxHeld int64
@@ -79,6 +84,13 @@ func (o *Options) maxHeld() int64 {
 		return defaultMaxHeld
 	}
 	return o.MaxHeld
+}
+
+// rotated tells of a segment that has become the active one.
+func (o *Options) rotated(s *segment, waited time.Duration) {
+	if o.Rotated != nil {
+		o.Rotated(s.number, dataOffset+s.capacity, waited)
+	}
 }
 
 //go:noinline // filepath.Join in all that names a file
