@@ -38,15 +38,31 @@ type CheckpointInfo struct {
 // Checkpoint writes what is in memory to btree.db, makes it durable, and
 // recycles the log before it. The engine does so by itself when a memtable is
 // full or the log is long. Readers and writers go on meanwhile. When ctx is
-// done it stops and nothing has changed.
+// done, or the database is closed, it stops and nothing has changed.
 func (db *DB) Checkpoint(ctx context.Context) (CheckpointInfo, error) {
 	if err := db.checkWritable(); err != nil {
 		return CheckpointInfo{}, err
 	}
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
-	info, err := db.checkpointAll(orBackground(ctx), false)
+	info, err := db.checkpointAll(whileOpen{orBackground(ctx), db}, false)
 	return info, wrap("checkpoint", err)
+}
+
+// whileOpen is a context that ends when Close is called, too: its Err is then
+// ErrClosed. What merges in the background, or for somebody who did not wait for
+// it, does not keep Close waiting.
+type whileOpen struct {
+	context.Context
+	db *DB
+}
+
+// Err implements context.Context.
+func (c whileOpen) Err() error {
+	if c.db.closing() {
+		return ErrClosed
+	}
+	return c.Context.Err()
 }
 
 // checkpointAll checkpoints everything that was committed before it was
@@ -87,12 +103,7 @@ func (db *DB) freezeAll() {
 // checkpointer checkpoints whenever a memtable has been frozen.
 func (db *DB) checkpointer() {
 	defer db.workers.Done()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		<-db.done
-		cancel()
-	}()
+	ctx := whileOpen{context.Background(), db}
 	quiet := time.NewTicker(max(quietTime, db.opts.SyncInterval))
 	defer quiet.Stop()
 	var logged wal.LSN // at the last tick
@@ -141,8 +152,8 @@ func (db *DB) noteCheckpoint(err error) {
 }
 
 // checkpointForClose merges everything, so that the next open has nothing to
-// recover.
-func (db *DB) checkpointForClose() error {
+// recover, unless ctx is done before.
+func (db *DB) checkpointForClose(ctx context.Context) error {
 	db.commitMu.Lock() // behind the last commit: none begins once done is closed
 	end := db.log.End()
 	db.commitMu.Unlock()
@@ -151,10 +162,13 @@ func (db *DB) checkpointForClose() error {
 	}
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := db.shrinkLog(); err != nil {
 		return err
 	}
-	if _, err := db.checkpointAll(context.Background(), true); err != nil {
+	if _, err := db.checkpointAll(ctx, true); err != nil {
 		return err
 	}
 	return db.dropLog()
@@ -266,13 +280,13 @@ func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, 
 }
 
 // checkpointFailed sorts out what a failed checkpoint means: a full disk, a
-// damaged node and a cancelled context leave everything as it was; anything
-// else ends writing.
+// damaged node, and the end of its context or of the database leave everything
+// as it was; anything else ends writing.
 func (db *DB) checkpointFailed(err error) error {
 	db.notice(err)
 	_, damaged := errors.AsType[*pager.CorruptError](err)
 	switch {
-	case db.failed() != nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), damaged:
+	case db.failed() != nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed), damaged:
 		return err
 	case vfs.IsNoSpace(err) && db.version.Load().pager.Failed() == nil:
 		return err
@@ -356,7 +370,7 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv
 	}
 	catalog, err := writeCatalog(w, openCatalog(p, meta), changed, dropped)
 	if err == nil && g.ceiling > 0 {
-		catalog, _, err = btree.Relocate(w, catalog, g.ceiling)
+		catalog, _, err = btree.Relocate(nil, w, catalog, g.ceiling)
 	}
 	if err != nil {
 		return nil, meta, err

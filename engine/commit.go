@@ -411,7 +411,7 @@ func (db *DB) Apply(ctx context.Context, b *Batch) error {
 		return err
 	}
 	if b == nil {
-		return errors.New("the batch is nil")
+		return invalid("the batch is nil")
 	}
 	if b.db != db && b.ops.named {
 		return errorf("a batch of another database: %w", ErrNoKeyspace)

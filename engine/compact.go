@@ -22,20 +22,21 @@ type CompactInfo struct {
 // file. It takes several passes, since old and new must both exist until the
 // new is durable; each is a checkpoint of its own, so a crash at any point loses
 // nothing. Readers and writers go on meanwhile; what open snapshots can reach
-// is not given back. When ctx is done it stops between passes or in one, and
-// what was done stays done.
-func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
+// is not given back. When ctx is done, or the database is closed, it stops between
+// passes or in one, and what was done stays done; Before and After then say so.
+func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	if err := db.checkWritable(); err != nil {
 		return CompactInfo{}, err
 	}
-	ctx = orBackground(ctx)
+	ctx = whileOpen{orBackground(ctx), db}
 	began := time.Now()
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
 	if db.version.Load() == nil {
 		return CompactInfo{}, ErrClosed
 	}
-	info := CompactInfo{Before: db.fileBytes()}
+	info.Before = db.fileBytes()
+	defer func() { info.After, info.Duration = db.fileBytes(), time.Since(began) }()
 	if err := db.shrinkLog(); err != nil {
 		return info, wrap("compact", db.checkpointFailed(err))
 	}
@@ -63,8 +64,6 @@ func (db *DB) Compact(ctx context.Context) (CompactInfo, error) {
 			}
 		}
 	}
-	info.After = db.fileBytes()
-	info.Duration = time.Since(began)
 	return info, nil
 }
 
@@ -128,10 +127,7 @@ func (db *DB) compactPass(ctx context.Context, ceiling uint64) (int64, error) {
 		kind:   CheckpointCompact,
 		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
 		change: func(w *pager.Writer, sp *space) (*space, error) {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			tree, n, err := btree.Relocate(w, sp.tree, ceiling)
+			tree, n, err := btree.Relocate(ctx.Err, w, sp.tree, ceiling)
 			if err != nil || n == 0 {
 				return sp, err
 			}

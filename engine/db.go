@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -317,7 +318,14 @@ func signal(c chan struct{}) {
 // failure that the database met in its life, or that closing met; whatever it
 // returns, the database is closed, and nothing that was acknowledged as
 // durable is lost.
-func (db *DB) Close() (err error) {
+func (db *DB) Close() error { return db.CloseContext(context.Background()) }
+
+// CloseContext is Close for a program that has only so much time: when ctx is
+// done it stops merging, and what was not merged stays in the log, which the
+// next Open recovers. The database is closed all the same, all commits are on
+// stable storage, whatever the sync mode, and the error is that of ctx. What is
+// not cut short is a read, write or sync that is under way, and that of the log.
+func (db *DB) CloseContext(ctx context.Context) (err error) {
 	db.mu.Lock()
 	select {
 	case <-db.done:
@@ -337,7 +345,7 @@ func (db *DB) Close() (err error) {
 	}
 	err = db.failed()
 	if err == nil {
-		err = db.checkpointForClose()
+		err = db.checkpointForClose(orBackground(ctx))
 	}
 	db.checkpointMu.Lock() // no checkpoint is under way, and none begins
 	defer db.checkpointMu.Unlock()

@@ -29,7 +29,7 @@
 //
 // # Errors
 //
-// Sentinels, tested with errors.Is. Every byte that is returned was checked
+// Sentinels, tested with errors.Is; ClassOf says what to do about one. Every byte that is returned was checked
 // against a checksum; damage is a *CorruptError that names the place, never a
 // wrong answer. After a failed write or sync of its log the database refuses
 // writes (ErrFailed) and goes on reading.

@@ -9,54 +9,73 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
-// Errors that callers test for with errors.Is. Those marked (recoverable)
-// leave the database as it was: the call may be made again.
+// Errors that callers test for with errors.Is. The class of each, which says
+// what to do about it, stands behind it (ClassOf).
 var (
-	// ErrNotFound: the key has no value. (recoverable)
+	// ErrNotFound: the key has no value. (answer)
 	ErrNotFound = errors.New("key not found")
 	// ErrConflict: another transaction committed what this one had read (or,
 	// under SnapshotIsolation, written) since it began. Nothing was written.
-	// Update runs the function again by itself. (recoverable)
+	// Update runs the function again by itself. (retry)
 	ErrConflict = errors.New("transaction conflict")
+	// ErrLocked: another process, or this one, has the database open for
+	// writing. The error is a *LockedError. (retry)
+	ErrLocked = errors.New("database is in use")
 	// ErrReadOnly: a write on a database or transaction opened for reading.
+	// (input)
 	ErrReadOnly = errors.New("read-only")
+	// ErrInvalid: an argument or option that is never right, or a call in a
+	// place where it must not be. Nothing was done. (input)
+	ErrInvalid = errors.New("invalid")
 	// ErrTooLarge: a key, a value or a commit above its limit. Nothing was
-	// written. (recoverable)
+	// written. (input)
 	ErrTooLarge = errors.New("too large")
 	// ErrClosed: the database, transaction, snapshot or iterator is closed.
+	// (input)
 	ErrClosed = errors.New("closed")
-	// ErrLocked: another process, or this one, has the database open for
-	// writing. The error is a *LockedError. (recoverable)
-	ErrLocked = errors.New("database is in use")
-	// ErrNotExist: there is no database in the directory.
+	// ErrNotExist: there is no database in the directory. (input)
 	ErrNotExist = errors.New("no database here")
-	// ErrExists: the directory to restore into is already there.
+	// ErrExists: the directory to restore into is already there. (input)
 	ErrExists = errors.New("already exists")
 	// ErrFormat: the directory or stream holds something else than Lightning's
-	// files; not a byte of it was changed.
+	// files; not a byte of it was changed. (input)
 	ErrFormat = errors.New("not a Lightning database")
+	// ErrNoKeyspace: no keyspace of that name (any more). (input)
+	ErrNoKeyspace = errors.New("no such keyspace")
+	// ErrKeyspaceExists: the name is taken. (input)
+	ErrKeyspaceExists = errors.New("keyspace exists")
+	// ErrGone: the changes asked for are no longer in the log. (input)
+	ErrGone = errors.New("no longer in the log")
 	// ErrVersion: the files are of a format that this version does not know.
+	// (environment)
 	ErrVersion = errors.New("unknown format version")
-	// ErrCorrupt: bytes on disk are not what was written. The error is a
-	// *CorruptError. What is not damaged stays readable.
-	ErrCorrupt = errors.New("corrupt")
+	// ErrNoSpace: the disk is full. The commit was not made and nothing
+	// earlier is lost; when there is space again writing goes on. (environment)
+	ErrNoSpace = errors.New("no space left on the disk")
 	// ErrFailed: a write or sync failed earlier, and what the disk holds of
 	// the newest commits is unknown. The database serves reads and takes no
 	// more writes; closing and opening it again recovers what is on the disk.
+	// (reopen)
 	ErrFailed = errors.New("database failed")
 	// ErrCommitUnknown: the commit met a failure after its record may have
 	// reached the file. It may be there after the next open, whole, or not.
+	// (reopen)
 	ErrCommitUnknown = errors.New("outcome of the commit is unknown")
-	// ErrNoSpace: the disk is full. The commit was not made and nothing
-	// earlier is lost; when there is space again writing goes on. (recoverable)
-	ErrNoSpace = errors.New("no space left on the disk")
-	// ErrNoKeyspace: no keyspace of that name (any more).
-	ErrNoKeyspace = errors.New("no such keyspace")
-	// ErrKeyspaceExists: the name is taken. (recoverable)
-	ErrKeyspaceExists = errors.New("keyspace exists")
-	// ErrGone: the changes asked for are no longer in the log.
-	ErrGone = errors.New("no longer in the log")
+	// ErrCorrupt: bytes on disk are not what was written. The error is a
+	// *CorruptError. What is not damaged stays readable. (restore)
+	ErrCorrupt = errors.New("corrupt")
 )
+
+// invalid is an ErrInvalid that says what is wrong.
+type invalid string
+
+func (e invalid) Error() string { return string(e) }
+
+// Is makes errors.Is(err, ErrInvalid) hold.
+func (e invalid) Is(target error) bool { return target == ErrInvalid }
+
+//go:noinline // as errorf
+func invalidf(format string, args ...any) error { return invalid(fmt.Sprintf(format, args...)) }
 
 // CorruptError says where damage was met. errors.Is(err, ErrCorrupt) holds.
 type CorruptError struct {

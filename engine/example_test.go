@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 )
@@ -375,4 +376,63 @@ func ExampleLockedError() {
 		fmt.Println(locked.Holder == fmt.Sprintf("pid %d (the example)", os.Getpid()))
 	}
 	// Output: true
+}
+
+// What to do about an error.
+func ExampleClassOf() {
+	_, err := engine.Open("none.db", &engine.Options{MustExist: true})
+	switch class := engine.ClassOf(err); class {
+	case engine.ClassAnswer:
+	case engine.ClassRetry: // again, in a moment
+	case engine.ClassEnvironment, engine.ClassReopen: // call somebody
+	case engine.ClassRestore: // bring the backup
+	default:
+		fmt.Println(class, errors.Is(err, engine.ErrNotExist))
+	}
+	// Output: input true
+}
+
+// A transaction of Begin that is made again when another got in its way.
+func ExampleRetry() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err = engine.Retry(ctx, func() error {
+		tx, err := db.Begin(engine.TxOptions{Isolation: engine.SnapshotIsolation})
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if err := tx.Put([]byte("k"), []byte("v")); err != nil {
+			return err
+		}
+		return tx.Commit(ctx)
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// A service that is told to stop, and killed ten seconds later.
+func ExampleDB_CloseContext() {
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	defer cancel()
+	err = db.CloseContext(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		log.Print("closed; the next start takes longer")
+	} else if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
 }

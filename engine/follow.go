@@ -153,7 +153,7 @@ func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
 // an error it shows what it showed before.
 func (db *DB) Refresh() error {
 	if !db.opts.ReadOnly {
-		return errors.New("refresh: the database is open for writing")
+		return invalid("refresh: the database is open for writing")
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"sort"
 	"unicode"
 	"unicode/utf8"
@@ -115,7 +114,7 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 // when there is none of that name.
 func (db *DB) DropKeyspace(name string) error {
 	if name == "" {
-		return errors.New("the default keyspace cannot be dropped")
+		return invalid("the default keyspace cannot be dropped")
 	}
 	op := wal.Op{Kind: kv.DropKeyspace}
 	drop := ops{payload: wal.AppendOp(nil, op), count: 1}
@@ -132,14 +131,14 @@ func (db *DB) DropKeyspace(name string) error {
 
 func checkName(name string) error {
 	if name == "" || len(name) > maxNameSize {
-		return errorf("keyspace name of %d bytes: use 1 to %d", len(name), maxNameSize)
+		return invalidf("keyspace name of %d bytes: use 1 to %d", len(name), maxNameSize)
 	}
 	if !utf8.ValidString(name) {
-		return errorf("keyspace name %q is not valid UTF-8", name)
+		return invalidf("keyspace name %q is not valid UTF-8", name)
 	}
 	for _, r := range name {
 		if unicode.IsControl(r) {
-			return errorf("keyspace name %q holds a control character", name)
+			return invalidf("keyspace name %q holds a control character", name)
 		}
 	}
 	return nil

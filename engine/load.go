@@ -28,7 +28,7 @@ func Load(ctx context.Context, dir string, o *RestoreOptions, next func() (key, 
 	}))
 }
 
-var errOrder = errorf("keys are out of order: each must be behind the one before it")
+const errOrder = invalid("keys are out of order: each must be behind the one before it")
 
 // load moves to the next entry of source.
 func (c *entryReader) load() bool {

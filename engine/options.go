@@ -54,7 +54,7 @@ func ParseSyncMode(s string) (SyncMode, error) {
 			return SyncMode(i), nil
 		}
 	}
-	return 0, errorf("unknown sync mode %q: use full, normal or off", s)
+	return 0, invalidf("unknown sync mode %q: use full, normal or off", s)
 }
 
 // Compression is how a keyspace's nodes and large values are stored. Each is
@@ -83,7 +83,7 @@ func ParseCompression(s string) (Compression, error) {
 			return Compression(i), nil
 		}
 	}
-	return 0, errorf("unknown compression %q: use none, s2 or zstd", s)
+	return 0, invalidf("unknown compression %q: use none, s2 or zstd", s)
 }
 
 // Options are the settings of Open. Their zero value is a good default.
@@ -180,7 +180,7 @@ func (o *Options) withDefaults() (Options, error) {
 		c.SlowOperation = 0
 	}
 	if int(c.Sync) >= len(syncModes) {
-		return c, errorf("unknown sync mode %d", c.Sync)
+		return c, invalidf("unknown sync mode %d", c.Sync)
 	}
 	space := KeyspaceOptions{PageSize: c.PageSize, Compression: c.Compression}
 	err := space.check()
@@ -199,10 +199,10 @@ func (o *KeyspaceOptions) check() error {
 		o.PageSize = 4096
 	}
 	if o.PageSize < MinPageSize || o.PageSize > MaxPageSize || bits.OnesCount(uint(o.PageSize)) != 1 {
-		return errorf("page size %d: use a power of two from %d to %d", o.PageSize, MinPageSize, MaxPageSize)
+		return invalidf("page size %d: use a power of two from %d to %d", o.PageSize, MinPageSize, MaxPageSize)
 	}
 	if int(o.Compression) >= len(compressions) {
-		return errorf("unknown compression %d", o.Compression)
+		return invalidf("unknown compression %d", o.Compression)
 	}
 	return nil
 }

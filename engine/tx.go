@@ -118,9 +118,9 @@ func (db *DB) Begin(o TxOptions) (*Tx, error) {
 }
 
 // errManaged is what Commit returns to a function of View or Update.
-var errManaged = errors.New("View and Update end the transaction themselves: return nil to commit, an error to roll back")
+const errManaged = invalid("View and Update end the transaction themselves: return nil to commit, an error to roll back")
 
-var errNoFunction = errors.New("the function is nil")
+const errNoFunction = invalid("the function is nil")
 
 // View calls fn with a read-only transaction, which fn must not end. It never
 // waits and never conflicts. It returns fn's error, or that of a scan that
@@ -149,29 +149,31 @@ func (tx *Tx) run(fn func(*Tx) error) error {
 // Update calls fn with a serializable read-write transaction and commits it
 // when fn returns nil. When another transaction got in its way, it calls fn
 // again, on a newer moment: fn must have no effects but on its transaction,
-// which it must not end. A nil ctx is never done.
-// An error of fn, or of a scan that ended early, rolls back and is returned.
-// It gives up only when ctx is done.
+// which it must not end. An error of fn, or of a scan that ended early, rolls
+// back and is returned.
+//
+// Between the calls it pauses as Retry does, and gives up as that does, with
+// ErrConflict: at the deadline of ctx, or without one after 1,000 conflicts in a
+// row. A nil ctx is never done.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if fn == nil {
 		return errNoFunction
 	}
 	ctx = orBackground(ctx)
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := db.tryUpdate(ctx, fn)
-		if !errors.Is(err, ErrConflict) {
-			return err
-		}
+	var met wal.LSN // the log, up to what was in the way last
+	return retry(ctx, func() (again bool, err error) {
 		if db.opts.Sync == SyncFull {
-			// What it met may not be visible yet: a new moment would meet it again.
-			if err := db.waitDurable(db.log.End()); err != nil {
-				return err
+			// It may not be visible yet: a new moment would meet it again.
+			if err := db.waitDurable(met); err != nil {
+				return false, err
 			}
 		}
-	}
+		if err = db.tryUpdate(ctx, fn); !errors.Is(err, ErrConflict) {
+			return false, err
+		}
+		met = db.log.End()
+		return true, err
+	})
 }
 
 func (db *DB) tryUpdate(ctx context.Context, fn func(*Tx) error) error {

@@ -14,12 +14,13 @@ import (
 // nodes above a moved extent are written again wherever there is room for
 // them; a second pass moves those down, too.
 //
-// It sets the ceiling of w and lifts it before it returns.
-func Relocate(w *pager.Writer, t *Tree, limit uint64) (*Tree, uint64, error) {
+// It sets the ceiling of w and lifts it before it returns. stop is called for each
+// node; an error of it ends the pass and is returned. A nil stop never does.
+func Relocate(stop func() error, w *pager.Writer, t *Tree, limit uint64) (*Tree, uint64, error) {
 	if t.root == nil {
 		return t, 0, nil
 	}
-	r := relocator{w: w, t: t, limit: limit}
+	r := relocator{w: w, t: t, limit: limit, stop: stop}
 	w.SetCeiling(limit)
 	defer w.SetCeiling(0)
 	root, err := r.subtree(t.root)
@@ -38,6 +39,7 @@ type relocator struct {
 	w     *pager.Writer
 	t     *Tree
 	limit uint64
+	stop  func() error
 	moved uint64
 	value []byte // buffer
 }
@@ -46,6 +48,11 @@ func (r *relocator) past(ref node.Ref) bool { return ref.Off+ref.Size() > r.limi
 
 // subtree moves what is below f, then f, and returns where f is now.
 func (r *relocator) subtree(f *pager.Frame) (*pager.Frame, error) {
+	if r.stop != nil {
+		if err := r.stop(); err != nil {
+			return nil, err
+		}
+	}
 	resident := f.Resident()
 	n, err := r.t.p.NodeForScan(f)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestRelocate(t *testing.T) {
 		for range 6 {
 			limit = 8192 + s.p.Meta().BytesUsed + s.p.Meta().BytesUsed/16
 			w := s.begin()
-			tree, moved, err := Relocate(w, s.tree, limit)
+			tree, moved, err := Relocate(nil, w, s.tree, limit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestRelocate_MovesValuesOfLeavesThatStay(t *testing.T) {
 		t.Fatalf("%d extents are past the limit", n)
 	}
 	w := s.begin()
-	tree, _, err := Relocate(w, s.tree, limit)
+	tree, _, err := Relocate(nil, w, s.tree, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestRelocate_WithoutRoom(t *testing.T) {
 	s.merge(overflowScript(r, 2000))
 	for _, limit := range []uint64{512, 8192, 9000, s.p.Meta().FileSize / 2} {
 		w := s.begin()
-		tree, moved, err := Relocate(w, s.tree, limit)
+		tree, moved, err := Relocate(nil, w, s.tree, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestRelocate_WithoutRoom(t *testing.T) {
 		s.commit(w, tree, true)
 		s.check()
 	}
-	if tree, moved, err := Relocate(nil, Open(s.p, node.Ref{}, s.cfg), 0); tree.Len() != 0 || moved != 0 || err != nil {
+	if tree, moved, err := Relocate(nil, nil, Open(s.p, node.Ref{}, s.cfg), 0); tree.Len() != 0 || moved != 0 || err != nil {
 		t.Errorf("of an empty tree %d bytes moved: %v", moved, err)
 	}
 }
