@@ -479,6 +479,21 @@ func ofTheTools() []canary {
 			new:  "hexDigits[c&15], hexDigits[c>>4])",
 			test: "TestWriter_GivesBackEveryByte",
 		},
+	), append(in("internal/query",
+		canary{
+			name: "nested-end-misplaced", breaks: "values that are nested deep compare as others do",
+			file: "datum.go",
+			old:  "before := cap(e.text) - cap(text)",
+			new:  "before := 0",
+			test: "TestFilter_DeepAnswersAsGojq",
+		},
+		canary{
+			name: "groups-as-printed", breaks: "strings that are not UTF-8 are counted as one",
+			file: "select.go",
+			old:  "d.appendJSON(dst, true)",
+			new:  "d.appendJSON(dst, false)",
+			test: "TestSelect_GroupsKeepBytesApart",
+		},
 	), in("import",
 		canary{
 			name: "counted-before-it-is-durable", breaks: "an import tells records as committed that a kill takes back",
@@ -487,5 +502,5 @@ func ofTheTools() []canary {
 			new:  "\tif j.pending == 0 {\n",
 			test: "TestRun_Unsafe_CountsAfterSync",
 		},
-	)...)...)...)...)
+	)...)...)...)...)...)
 }
