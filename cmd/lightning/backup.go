@@ -84,7 +84,7 @@ func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.
 	info, err := b.compress(ctx, db, f, o)
 	if err != nil {
 		f.discard()
-		return info, err
+		return info, stopped(err, "%s was not written", path)
 	}
 	return info, f.commit()
 }

@@ -22,7 +22,7 @@ interrupted.`,
 			return a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 				info, err := db.Compact(cmd.Context())
 				if err != nil {
-					return err
+					return stopped(err, "%s before, %s now", ui.Bytes(info.Before), ui.Bytes(info.After))
 				}
 				// What the last generation replaced, a few nodes, is not yet
 				// free either.

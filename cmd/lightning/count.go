@@ -41,7 +41,7 @@ expression is true of. Values are read only where it asks for them.`,
 				err = a.printCount(format, n)
 			}
 			if err != nil {
-				return err
+				return stopped(err, "%s counted, and more to count", ui.Plural(n, "key"))
 			}
 			return where.report(n, "match")
 		})

@@ -78,7 +78,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		return err
 	})
 	if err != nil || !d.ranged && len(d.targets) == 1 && !d.json {
-		return err
+		return stopped(err, "nothing was deleted")
 	}
 	text := "deleted " + ui.Plural(n, "key")
 	if err := d.where.report(n, "match"); err != nil {

@@ -64,11 +64,12 @@ func (d *diff) run(args []string) (err error) {
 	err = d.moment(args[0], func(_ *engine.DB, a []space) error {
 		return d.moment(args[1], func(_ *engine.DB, b []space) error { return d.compare(a, b) })
 	})
-	if err != nil {
-		return err
-	}
 	c := d.counts
-	differ := c[content.Removed]+c[content.Added]+c[content.Changed] > 0
+	differing := c[content.Removed] + c[content.Added] + c[content.Changed]
+	if err != nil {
+		return stopped(err, "of %s compared, %s differ", ui.Plural(differing+c[content.Same], "key"), ui.Count(differing))
+	}
+	differ := differing > 0
 	if d.summary {
 		form := `{"only_a":%d,"only_b":%d,"changed":%d,"same":%d,"equal":%t}` + "\n"
 		if d.text {

@@ -61,6 +61,21 @@ const exitTopic = `Exit statuses:
     141  nobody reads standard output any more
     143  ended by SIGTERM
 
+What to do, by the class of the error:
+
+    answer       0 1        nothing is wrong
+    retry        9 12       nothing was done: run it again
+    input        2 3 4 5 6  change the command, or what it was given
+    environment  6 7 14     mend what surrounds the database: rights, space, the
+                            disk, the version of the program; then run it again
+    reopen       7          mend the cause, and run it again: to open the database
+                            recovers it; look whether the last commit is there
+    restore      10         restore a backup, or save what can be read: repair
+    unknown      8 11 99    read the message, and report what makes no sense
+
+A command that is ended by a signal leaves the database closed and unlocked. What
+was committed stays, and what was to appear whole is not there.
+
 With --json, a failure is one line on standard error:
 
     {"message_type":"exit_error","code":12,"message":"..."}
@@ -101,21 +116,42 @@ type hintError struct {
 
 func (e hintError) Unwrap() error { return e.error }
 
-// statusOf maps an error to its exit status. The order matters: an error may
-// carry several causes, and the one that says most comes first.
+// statuses are those of errors of which more is said than their class. They are
+// in their order: an error may have several causes, and the one that says most
+// comes first.
+var statuses = [...]struct {
+	status int
+	errors []error
+}{
+	{exitInternal, []error{errInternal}},
+	{exitTest, []error{errTest}},
+	{exitRejected, []error{errRejected}},
+	{exitDamage, []error{errDamage, engine.ErrCorrupt}},
+	{exitLocked, []error{engine.ErrLocked}},
+	{exitVersion, []error{engine.ErrVersion}},
+	{exitNotFound, []error{engine.ErrNotExist, engine.ErrFormat, engine.ErrNoKeyspace}},
+	{exitExists, []error{engine.ErrExists, engine.ErrKeyspaceExists, fs.ErrExist}},
+	{exitData, []error{engine.ErrTooLarge, errData}},
+	{exitPermission, []error{engine.ErrReadOnly, fs.ErrPermission, syscall.EROFS}},
+}
+
+// classStatuses are those of the errors of a class of which no more is said.
+var classStatuses = [...]int{
+	engine.ClassAnswer:      exitNo,
+	engine.ClassRetry:       exitConflict,
+	engine.ClassInput:       exitData,
+	engine.ClassEnvironment: exitIO,
+	engine.ClassReopen:      exitIO,
+	engine.ClassRestore:     exitDamage,
+	engine.ClassUnknown:     exitDatabase,
+}
+
+// statusOf maps an error to its exit status.
 func statusOf(err error) int {
 	_, no := errors.AsType[noError](err)
 	_, usage := errors.AsType[usageError](err)
 	_, row := errors.AsType[*dump.RowError](err)
 	_, input := errors.AsType[*dump.InputError](err)
-	is := func(targets ...error) bool {
-		for _, t := range targets {
-			if errors.Is(err, t) {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
 	case err == nil:
 		return exitDone
@@ -123,32 +159,20 @@ func statusOf(err error) int {
 		return exitNo
 	case usage:
 		return exitUsage
-	case is(errInternal):
-		return exitInternal
-	case is(errTest):
-		return exitTest
-	case is(errRejected):
-		return exitRejected
-	case is(errDamage, engine.ErrCorrupt), inspect.AsDamage(err) != nil:
-		return exitDamage
-	case is(engine.ErrLocked):
-		return exitLocked
-	case is(engine.ErrVersion):
-		return exitVersion
-	case is(engine.ErrNotExist, engine.ErrFormat, engine.ErrNoKeyspace):
-		return exitNotFound
-	case is(engine.ErrExists, engine.ErrKeyspaceExists, fs.ErrExist):
-		return exitExists
-	case is(engine.ErrTooLarge), row, input, is(errData):
-		return exitData
-	case is(engine.ErrReadOnly, fs.ErrPermission, syscall.EROFS):
-		return exitPermission
-	case is(engine.ErrConflict):
-		return exitConflict
-	case is(engine.ErrNoSpace, engine.ErrFailed, engine.ErrCommitUnknown), isIO(err):
-		return exitIO
+	case inspect.AsDamage(err) != nil:
+		err = errDamage
 	}
-	return exitDatabase
+	for _, s := range statuses {
+		if s.status == exitData && (row || input) {
+			return exitData
+		}
+		for _, target := range s.errors {
+			if errors.Is(err, target) {
+				return s.status
+			}
+		}
+	}
+	return classStatuses[engine.ClassOf(err)]
 }
 
 func isIO(err error) bool {
@@ -181,6 +205,14 @@ func (a *app) finish(err error) int {
 		}
 	}
 	return a.complain(statusOf(err), a.message(err))
+}
+
+// stopped adds to the error of a command that a signal ended what it had done.
+func stopped(err error, format string, args ...any) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, fmt.Sprintf(format, args...))
 }
 
 // complain prints the one line that says what is wrong.
@@ -243,6 +275,10 @@ func hintFor(err error) string {
 		return "list them with: lightning keyspace list"
 	case errors.Is(err, engine.ErrCorrupt):
 		return "what else is damaged says: lightning verify"
+	case errors.Is(err, engine.ErrCommitUnknown):
+		return "mend the cause, and look whether the commit is there before it is made again"
+	case errors.Is(err, engine.ErrFailed):
+		return "mend the cause and run it again: to open the database recovers it"
 	case errors.Is(err, engine.ErrNoSpace):
 		return "nothing committed is lost; make space and go on"
 	case errors.Is(err, errInternal):

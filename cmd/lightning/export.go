@@ -169,7 +169,7 @@ func (e *exporting) write(ctx context.Context, spaces []space, path string, form
 	result, err := e.compress(ctx, spaces, f, format, o)
 	if err != nil {
 		f.discard()
-		return result, err
+		return result, stopped(err, "%s was not written", path)
 	}
 	return result, f.commit()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/content"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func (a *app) hashCommand() *cobra.Command {
@@ -58,7 +59,7 @@ made of; it will be the same in later versions.`,
 			return nil
 		})
 		if err != nil {
-			return err
+			return stopped(err, "%s read, and more to read", ui.Plural(entries, "key"))
 		}
 		form := "%[1]x\n"
 		if format != formatText {

@@ -230,7 +230,7 @@ func (i *importing) Space(name string) (*engine.Keyspace, error) {
 func (i *importing) all(ctx context.Context, files []string) (err error) {
 	defer func() {
 		if i.opened != nil && i.shell == nil {
-			if closeErr := i.opened.Close(); err == nil {
+			if closeErr := i.closeInTime(i.opened); err == nil {
 				err = closeErr
 			}
 		}

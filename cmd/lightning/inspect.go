@@ -87,6 +87,9 @@ func (i *inspector) open(path string, damaged bool, run func() error) error {
 
 // thing prints one thing. A field is left out when it is nil.
 func (i *inspector) thing(kind string, fields ui.Object) error {
+	if err := i.ctx.Err(); err != nil {
+		return err
+	}
 	if i.asJSON {
 		o := ui.Object{{Name: "type", Value: kind}}
 		for _, f := range fields {

@@ -36,7 +36,11 @@ func run(args []string, s *ui.Streams) int {
 }
 
 func newApp(ctx context.Context, s *ui.Streams) *app {
-	return &app{Streams: s, ctx: ctx, out: bufio.NewWriterSize(s.Out, 64<<10)}
+	out := s.Out
+	if f, ok := out.(*os.File); ok {
+		out = ui.Patient(ctx, f)
+	}
+	return &app{Streams: s, ctx: ctx, out: bufio.NewWriterSize(out, 64<<10)}
 }
 
 // execute runs a command, one of those below root, and returns the exit status.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -134,10 +136,9 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 			return nil, err
 		}
 	}
-	db, err := engine.Open(path, &engine.Options{
+	db, err := a.awaitLock(cmd.Context(), path, &engine.Options{
 		MustExist: !create,
 		Sync:      sync,
-		LockWait:  a.timeout,
 		Holder:    cmd.CommandPath(),
 	})
 	if errors.Is(err, engine.ErrNotExist) {
@@ -163,6 +164,25 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 	return db, nil
 }
 
+// awaitLock opens a database, and waits up to --timeout for a process that has it
+// locked, or until a signal comes.
+func (a *app) awaitLock(ctx context.Context, path string, o *engine.Options) (*engine.DB, error) {
+	db, err := engine.Open(path, o)
+	if a.timeout == 0 || !errors.Is(err, engine.ErrLocked) {
+		return db, err
+	}
+	wait, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	ended := engine.Retry(wait, func() error {
+		db, err = engine.Open(path, o)
+		return err
+	})
+	if errors.Is(ended, context.Canceled) {
+		return nil, ended
+	}
+	return db, err
+}
+
 // warnOfPlace says what about the place of a database is not safe.
 func (a *app) warnOfPlace(path string) {
 	info, err := os.Stat(path)
@@ -179,7 +199,7 @@ func (a *app) use(db *engine.DB, fn func(*engine.DB, *engine.Keyspace) error) (e
 	done := false
 	defer func() {
 		if !done {
-			_ = db.Close() // err says more
+			_ = a.closeInTime(db) // err says more
 			return
 		}
 		err = a.closeDB(db)
@@ -192,9 +212,29 @@ func (a *app) use(db *engine.DB, fn func(*engine.DB, *engine.Keyspace) error) (e
 	return err
 }
 
+// closeTime is how long a command that was stopped may go on with merging what it
+// wrote into the tree. Who stops a service waits for ten seconds or longer before
+// it is killed.
+const closeTime = 5 * time.Second
+
+// closeInTime closes a database: without delay where a signal ended the command.
+// What is not merged then the next open recovers from the log.
+func (a *app) closeInTime(db *engine.DB) error {
+	if a.ctx.Err() == nil {
+		return db.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	err := db.CloseContext(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
 // closeDB closes a database to which all was written that should be.
 func (a *app) closeDB(db *engine.DB) error {
-	err := db.Close()
+	err := a.closeInTime(db)
 	if err == nil || errors.Is(err, engine.ErrFailed) {
 		return err
 	}

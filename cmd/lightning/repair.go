@@ -50,17 +50,18 @@ nothing can be read. DEST gets its name when it is whole.`,
 		if err != nil {
 			return err
 		}
-		var file *outFile
-		if *path != "" {
-			if file, err = createFile(*path, *force); err != nil {
-				return err
-			}
-		}
 		var state atomic.Pointer[salvage.Progress]
 		state.Store(&salvage.Progress{})
 		bar, err := a.StartProgress(*mode, func() ui.State { return repairState(state.Load()) })
 		if err != nil {
 			return usageError{err.Error()}
+		}
+		var file *outFile
+		if *path != "" {
+			if file, err = createFile(*path, *force); err != nil {
+				bar.Stop()
+				return err
+			}
 		}
 		report, err := salvage.Run(cmd.Context(), src, args[1], salvage.Options{
 			Progress: func(p salvage.Progress) { state.Store(&p) },
@@ -77,7 +78,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 		case err == nil && !report.Lossless():
 			return saidError{exitRejected}
 		}
-		return err
+		return stopped(err, "no database was made")
 	}
 	return cmd
 }

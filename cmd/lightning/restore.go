@@ -48,6 +48,7 @@ func (a *app) restore(ctx context.Context, db, path string) (engine.BackupInfo, 
 		name = "standard input"
 	}
 	return unpackBackup(source, name, func(plain io.Reader) (engine.BackupInfo, error) {
-		return engine.Restore(ctx, plain, db, nil)
+		info, err := engine.Restore(ctx, plain, db, nil)
+		return info, stopped(err, "no database was made")
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/query"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 // terminalLimit is how many entries a scan shows on a terminal unless it is
@@ -169,6 +170,7 @@ func (s *scan) run(ctx context.Context, snapshot engine.Reader) error {
 	if err == nil {
 		err = s.where.report(n, "row")
 	}
+	err = stopped(err, "%s, and more to read", ui.Plural(n, "row"))
 	if err == nil && n == 0 && s.mustMatch {
 		return noError{"nothing matches"}
 	}

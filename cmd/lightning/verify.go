@@ -82,7 +82,8 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		})
 		bar.Stop()
 		if err != nil {
-			return err
+			p := state.Load()
+			return stopped(err, "of about %s, %s were read: %s so far", ui.Bytes(p.Total), ui.Bytes(p.Bytes), ui.Plural(int64(p.Findings), "finding"))
 		}
 		if format == formatText {
 			err = a.printReport(&report)

@@ -64,8 +64,8 @@ func TestWalks_Interrupted(t *testing.T) {
 		{"du %s -o csv -q", "1023,13299,", "interrupted"},
 		{"top %s -n 1", "5\tkey:0000\n", "interrupted"},
 		{"stats %s --histogram -o csv", "8-15,1023,0\n", "interrupted"},
-		{"diff %[1]s %[1]s", "", "interrupted"},
-		{"hash %s", "", "interrupted"},
+		{"diff %[1]s %[1]s", "", "interrupted; of 1,023 keys compared, 0 differ"},
+		{"hash %s", "", "interrupted; 1,023 keys read, and more to read"},
 		{"copy %[1]s %[1]s.copy", "", "interrupted; 1,023 entries copied"},
 	} {
 		args := strings.Fields(fmt.Sprintf(strings.ReplaceAll(c.args, "%s", "%[1]s"), dir))
