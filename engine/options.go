@@ -151,6 +151,14 @@ type Options struct {
 	// SlowOperation is how long a read or a commit must take for Events to be told
 	// of it. Default: nobody is told, and no clock is read.
 	SlowOperation time.Duration
+	// Report, when not nil, is called every ReportInterval with the database, one
+	// call at a time, by a goroutine that nothing waits for, Close neither: to
+	// hand on Stats or WriteMetrics. It may call whatever it likes. One that
+	// panics is not called again, and is counted (Stats.Errors). After Close none
+	// begins.
+	Report func(*DB)
+	// ReportInterval is how often. Default: a minute.
+	ReportInterval time.Duration
 	// FS is the file system. Default: vfs.OS().
 	FS vfs.FS
 }
@@ -172,6 +180,9 @@ func (o *Options) withDefaults() (Options, error) {
 	set(&c.SegmentBytes, 16<<20)
 	if c.SyncInterval <= 0 {
 		c.SyncInterval = 100 * time.Millisecond
+	}
+	if c.ReportInterval <= 0 {
+		c.ReportInterval = time.Minute
 	}
 	if c.FS == nil {
 		c.FS = vfs.OS()

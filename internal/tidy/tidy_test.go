@@ -24,7 +24,7 @@ var root = os.DirFS(filepath.Join("..", ".."))
 // strata lists the packages from the bottom up. A package imports only from
 // strata below its own; those of one stratum do not know one another.
 var strata = [][]string{
-	{"engine/vfs", "engine/internal/kv", "engine/internal/compress", "engine/internal/filter", "engine/internal/invariant", "internal/figure"},
+	{"engine/vfs", "engine/internal/kv", "engine/internal/compress", "engine/internal/filter", "engine/internal/tally", "engine/internal/invariant", "internal/figure"},
 	{"engine/vfs/*", "engine/internal/node"},
 	{"engine/internal/pager"},
 	{"engine/internal/btree", "engine/internal/memtable", "engine/internal/wal", "engine/internal/merge", "engine/internal/txn"},
