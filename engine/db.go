@@ -80,6 +80,7 @@ type DB struct {
 
 	counters counters
 	listener *listener // nil: nobody listens
+	health   healthMarks
 }
 
 // OpenReport says what Open found and did.

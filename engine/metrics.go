@@ -123,6 +123,8 @@ var metrics = [...]metric{
 		}
 	}, false},
 
+	{"checkpoint_need_bytes", gauge, "Space of the disk that the next checkpoint may need.", func(s *samples, r *reading) { s.add(float64(r.need)) }, true},
+
 	{"entries", gauge, "Entries in the tree and the runs of a keyspace as of the last checkpoint, about.", func(s *samples, r *reading) {
 		s.each(r, func(k *keyspaceReading) float64 { return float64(k.entries) })
 	}, false},
@@ -153,6 +155,7 @@ type reading struct {
 	db *DB
 	Stats
 	pager  pager.Stats
+	need   uint64 // DB.checkpointNeed
 	spaces []keyspaceReading
 }
 
@@ -172,6 +175,7 @@ func (db *DB) read() (*reading, error) {
 	defer view.release()
 	r := &reading{db: db, Stats: db.Stats(), pager: view.v.pager.Stats()}
 	r.Views = max(r.Views-1, 0) // without this one
+	r.need = db.checkpointNeed(view.v, &r.Stats)
 	for _, sp := range view.v.spaces.byID {
 		k := keyspaceReading{name: sp.name, runs: len(sp.runs)}
 		k.entries, k.bytes = sp.size()

@@ -507,8 +507,8 @@ func playLimits(r *metricsRig) {
 	first := r.db
 	r.sees("other options", func() {
 		closeDB(r.t, first)
-		r.open(engine.Options{CacheBytes: 3 << 20, MaxWALBytes: 7 << 20})
-	}, by(2<<20, "cache_limit_bytes"), by(6<<20, "log_limit_bytes"))
+		r.open(engine.Options{CacheBytes: 3 << 20, MaxWALBytes: 7 << 20, MemtableBytes: 9 << 20, SegmentBytes: 1 << 20})
+	}, by(2<<20, "cache_limit_bytes"), by(6<<20, "log_limit_bytes"), by(4<<20+1<<20-8<<10, "checkpoint_need_bytes"))
 }
 
 // TestMetrics_SeveralDatabases: one text has the metrics of several databases,
