@@ -30,7 +30,7 @@ var strata = [][]string{
 	{"engine/internal/btree", "engine/internal/memtable", "engine/internal/wal", "engine/internal/merge", "engine/internal/txn"},
 	{"engine/internal/*"},
 	{"engine"},
-	{"engine/inspect", "engine/eventlog"},
+	{"engine/inspect", "engine/eventlog", "engine/httpstatus"},
 	{"verify", "verify/salvage"},
 	{"internal/dump", "internal/content"},
 	{"internal/ui", "internal/query"},
@@ -39,7 +39,7 @@ var strata = [][]string{
 	{"stress/crash"},
 	{"shell"},
 	{"internal/gendocs", "internal/tidy", "internal/torture", "internal/canary", "internal/slim", "internal/slim/same"},
-	{"cmd/*"},
+	{"cmd/*", "examples/*"},
 }
 
 // stratum returns the stratum of a package, by its path in the module.
