@@ -54,6 +54,14 @@ func (db *DB) makeRoom() bool {
 	return db.releaseBallast() || spares > 0
 }
 
+// diskFree is how much the file system of the database has left, in bytes.
+func (db *DB) diskFree() (int64, error) {
+	if f, ok := db.fs.(vfs.FreeSpacer); ok {
+		return f.FreeSpace(db.dir)
+	}
+	return 0, errors.ErrUnsupported
+}
+
 // isFull tells the error of a commit or checkpoint that met a full disk, was
 // not made, and can be made again.
 func isFull(err error) bool {

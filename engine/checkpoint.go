@@ -209,6 +209,7 @@ func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, err
 	if err == nil {
 		db.lookForSpace()
 	}
+	db.counters.noteCheckpoint(err)
 	return info, err
 }
 
@@ -275,7 +276,8 @@ func (db *DB) tryCheckpoint(ctx context.Context, closing bool) (CheckpointInfo, 
 	}
 	info.Segments = before - db.log.Segments()
 	info.Duration = time.Since(began)
-	db.counters.checkpoints.Add(1)
+	db.counters.checkpointTime.Observe(int64(info.Duration))
+	db.counters.lastCheckpoint.Store(int64(info.Duration))
 	return info, nil
 }
 

@@ -51,6 +51,11 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 		return db.appendFailed(err)
 	}
 	v.active.table.Put(ks, key, hash, value, kind, db.lastSeq+1)
+	if kind == kv.Set {
+		db.counters.puts.Add(1)
+	} else {
+		db.counters.deletes.Add(1)
+	}
 	return db.endCommit(1, end)
 }
 
@@ -71,13 +76,13 @@ func (o *ops) add(ks kv.Keyspace) {
 // when not nil, is called under commitMu and may refuse it or complete it; it
 // may be called again.
 func (db *DB) commitOps(o *ops, check func(*version) error) error {
-	began := db.begin()
+	began, timed := db.begin(), db.beginTimed()
 	err := db.commitOnce(o, check, false)
 	if isFull(err) && o.onlyDeletes() {
 		err = db.commitOnFullDisk(o, check)
 	}
 	db.took(began, "commit", "", int(o.count), len(o.payload), err)
-	return err
+	return db.endTimed(timed, err)
 }
 
 // commitOnce is commitOps; with anyway it does not wait for room in memory.
@@ -155,6 +160,7 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 			edits = edits[:0]
 		}
 	}
+	var kinds [kv.DeleteRange + 1]uint64
 	p := o.payload
 	for range o.count {
 		op, rest, err := wal.NextOp(p)
@@ -162,6 +168,9 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 			return err
 		}
 		p = rest
+		if op.Kind <= kv.DeleteRange {
+			kinds[op.Kind]++
+		}
 		if len(edits) == len(room) || op.Keyspace != in {
 			put()
 			in = op.Keyspace
@@ -181,6 +190,7 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 		seq++
 	}
 	put()
+	db.counters.applied(kinds[kv.Set], kinds[kv.Delete], kinds[kv.DeleteRange])
 	return nil
 }
 
@@ -286,8 +296,7 @@ func (db *DB) waitForRoom() (err error) {
 		}
 		db.room.Wait()
 	}
-	db.counters.stalls.Add(1)
-	db.counters.stallTime.Add(int64(time.Since(began)))
+	db.counters.stallTime.Observe(int64(time.Since(began)))
 	return db.ckptErr
 }
 

@@ -80,6 +80,7 @@ type DB struct {
 
 	counters counters
 	listener *listener // nil: nobody listens
+	health   healthMarks
 }
 
 // OpenReport says what Open found and did.
@@ -117,6 +118,7 @@ func Open(dir string, o *Options) (*DB, error) {
 		missed:  make(chan kv.Keyspace, 1),
 		done:    make(chan struct{}),
 	}
+	db.counters.init(began)
 	db.room = sync.NewCond(&db.mu)
 	db.durable.init()
 	db.main = Keyspace{db: db, id: kv.DefaultKeyspace}
@@ -131,6 +133,9 @@ func Open(dir string, o *Options) (*DB, error) {
 	db.report.Duration = time.Since(began)
 	db.listen()
 	db.start()
+	if opts.Report != nil {
+		go db.reporter()
+	}
 	return db, nil
 }
 
@@ -263,6 +268,9 @@ func (db *DB) publish(v *version) {
 		v.pins = old.pins
 	} else {
 		v.pins = &pins{gen: v.gen}
+		if old != nil {
+			old.pins.replaced = db.counters.now()
+		}
 		db.pins = append(db.pins, v.pins)
 	}
 	db.version.Store(v)

@@ -170,11 +170,13 @@ func (db *DB) lead() {
 	g, synced := d.begin(db.log.End())
 	db.commitGroup(g)
 	seq, spaces, end := db.lastSeq, db.spaces, db.log.End()
+	commits := db.counters.commits.Load()
 	db.commitMu.Unlock()
 	err := db.failed()
 	if err == nil && end > synced {
 		if err = db.syncLog(seq, spaces); err == nil {
 			synced = end
+			db.counters.noteGroup(commits)
 		}
 	}
 	if err != nil {
@@ -266,9 +268,11 @@ func (db *DB) commitEach(o *ops, ends []int) error {
 // syncLog makes durable all that is logged, and visible the operations up to
 // seq, which were logged before. One caller at a time: the leader.
 func (db *DB) syncLog(seq kv.Seq, spaces *spaces) error {
+	began := db.counters.now()
 	if _, err := db.log.Sync(); err != nil {
 		return db.fail(errorf("sync of the log: %w", err))
 	}
+	db.counters.syncTime.Observe(int64(db.counters.now() - began))
 	if db.opts.Sync == SyncFull {
 		db.show(seq, spaces)
 	}

@@ -30,6 +30,7 @@ type Iterator struct {
 }
 
 func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
+	w.db.counters.scans.Add(1)
 	it := &Iterator{view: w, bounds: o, entry: &nowhere}
 	sp, err := w.space(ks)
 	if err != nil {

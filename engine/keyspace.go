@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sort"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -191,17 +192,25 @@ func (ks *Keyspace) Get(key []byte) ([]byte, error) { return owned(ks.AppendValu
 // has room. On an error it returns dst as it was.
 func (ks *Keyspace) AppendValue(dst, key []byte) ([]byte, error) {
 	hash := kv.Hash(key)
+	c := &ks.db.counters
+	tick, began := c.gets.Add(1), time.Duration(0)
+	if tick%timedGets == 0 {
+		began = c.now()
+	}
 	for {
 		v, sp, err := ks.latest()
 		if err != nil {
 			return dst, err
 		}
-		value, found, err := v.get(sp, key, hash, kv.Seq(ks.db.visible.Load()), dst)
+		value, found, err := v.get(tick, sp, key, hash, kv.Seq(ks.db.visible.Load()), dst)
 		if err != nil {
 			if ks.db.outdated(v, err) {
 				continue
 			}
 			return dst, ks.db.readFailed(err)
+		}
+		if began != 0 {
+			c.getTime.Observe(int64(c.now() - began))
 		}
 		if !found {
 			return dst, ErrNotFound
@@ -212,6 +221,7 @@ func (ks *Keyspace) AppendValue(dst, key []byte) ([]byte, error) {
 
 // Has reports whether key has a value.
 func (ks *Keyspace) Has(key []byte) (bool, error) {
+	ks.db.counters.lookups.Add(1)
 	hash := kv.Hash(key)
 	for {
 		v, sp, err := ks.latest()
@@ -251,7 +261,7 @@ func (db *DB) readFailed(err error) error {
 		return ErrClosed
 	}
 	db.notice(err)
-	return public(err)
+	return db.counters.noteError(public(err))
 }
 
 // MultiGet returns the values of several keys as of one moment; nil where
@@ -270,21 +280,21 @@ func (ks *Keyspace) MultiGet(keys ...[]byte) ([][]byte, error) {
 // Errors: ErrTooLarge, ErrReadOnly, ErrNoSpace (nothing was written);
 // ErrFailed and ErrCommitUnknown.
 func (ks *Keyspace) Put(key, value []byte) error {
-	began := ks.db.begin()
+	began, timed := ks.db.begin(), ks.db.beginTimed()
 	err := ks.db.commitOne(ks.id, kv.Set, key, value)
 	ks.db.took(began, "put", ks.name, 1, len(key)+len(value), err)
-	return err
+	return ks.db.endTimed(timed, err)
 }
 
 // Delete removes key, if it is there. Errors as Put.
 func (ks *Keyspace) Delete(key []byte) error {
-	began := ks.db.begin()
+	began, timed := ks.db.begin(), ks.db.beginTimed()
 	err := ks.db.commitOne(ks.id, kv.Delete, key, nil)
 	ks.db.took(began, "delete", ks.name, 1, len(key), err)
 	if isFull(err) {
 		return ks.db.commitOps(&ops{payload: wal.AppendDelete(nil, ks.id, key), count: 1, named: true}, nil)
 	}
-	return err
+	return ks.db.endTimed(timed, err)
 }
 
 // DeleteRange removes the keys from start (inclusive) to end (exclusive); a

@@ -151,6 +151,16 @@ type Options struct {
 	// SlowOperation is how long a read or a commit must take for Events to be told
 	// of it. Default: nobody is told, and no clock is read.
 	SlowOperation time.Duration
+	// Health says from when on DB.Health finds fault.
+	Health HealthLimits
+	// Report, when not nil, is called every ReportInterval with the database, one
+	// call at a time, by a goroutine that nothing waits for, Close neither: to
+	// hand on Stats or WriteMetrics. It may call whatever it likes. One that
+	// panics is not called again, and is counted (Stats.Errors). After Close none
+	// begins.
+	Report func(*DB)
+	// ReportInterval is how often. Default: a minute.
+	ReportInterval time.Duration
 	// FS is the file system. Default: vfs.OS().
 	FS vfs.FS
 }
@@ -160,19 +170,14 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
-	set := func(field *int64, value int64) {
-		if *field <= 0 {
-			*field = value
-		}
-	}
 	set(&c.CacheBytes, 64<<20)
 	set(&c.MemtableBytes, min(max(c.CacheBytes/8, 8<<20), 32<<20))
 	set(&c.MaxWALBytes, 256<<20)
 	set(&c.MaxHeldBytes, 1<<30)
 	set(&c.SegmentBytes, 16<<20)
-	if c.SyncInterval <= 0 {
-		c.SyncInterval = 100 * time.Millisecond
-	}
+	set(&c.SyncInterval, 100*time.Millisecond)
+	set(&c.ReportInterval, time.Minute)
+	c.Health.setDefaults()
 	if c.FS == nil {
 		c.FS = vfs.OS()
 	}
@@ -186,6 +191,13 @@ func (o *Options) withDefaults() (Options, error) {
 	err := space.check()
 	c.PageSize = space.PageSize
 	return c, err
+}
+
+// set sets a field that has no value yet.
+func set[N ~int64 | ~float64](field *N, value N) {
+	if *field <= 0 {
+		*field = value
+	}
 }
 
 // KeyspaceOptions are the settings of a keyspace, fixed when it is created.

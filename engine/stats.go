@@ -1,18 +1,6 @@
 package engine
 
-import (
-	"sync/atomic"
-	"time"
-)
-
-// counters are what Stats counts over the life of an open database.
-type counters struct {
-	commits     atomic.Uint64
-	conflicts   atomic.Uint64
-	checkpoints atomic.Uint64
-	stalls      atomic.Uint64
-	stallTime   atomic.Int64
-}
+import "time"
 
 // Stats describes a database at one moment. Sizes are in bytes; counts are
 // since Open.
@@ -29,6 +17,7 @@ type Stats struct {
 	FreeBytes    uint64 // of it, free to be used again
 	PendingBytes uint64 // of it, free when the open views are closed
 	LogBytes     uint64 // from where recovery would start to the end of the log
+	LogLimit     uint64 // Options.MaxWALBytes
 
 	MemtableBytes uint64
 	Frozen        int // memtables that wait for a checkpoint
@@ -37,17 +26,36 @@ type Stats struct {
 	CacheLimit  uint64
 	CacheHits   uint64
 	CacheMisses uint64
+	CacheNodes  int    // nodes and large values in it
 	FilterBytes uint64 // of filters in memory, beside the cache: those of runs, and of trees
 
 	Generation uint64 // of the trees
 	Seq        uint64 // newest operation that a new reader sees
 	Views      int64  // open snapshots and transactions
+	// OldestView is for how long the oldest of them has kept space from being
+	// used again: since the trees that it reads were replaced. It is that old at
+	// least; 0 while all read the newest trees.
+	OldestView time.Duration
 
-	Commits     uint64
-	Conflicts   uint64
-	Checkpoints uint64
-	Stalls      uint64 // commits that waited for a checkpoint
-	StallTime   time.Duration
+	// Operations. Gets, Lookups and Scans are counted in passing: where several
+	// processors count at one moment, one may be lost.
+	Gets         uint64 // of a key's value, whether it has one or not
+	Lookups      uint64 // by Has
+	Scans        uint64 // iterators made
+	Puts         uint64 // committed, those of batches and transactions too
+	Deletes      uint64
+	RangeDeletes uint64
+
+	Commits           uint64
+	Conflicts         uint64
+	Checkpoints       uint64
+	FailedCheckpoints uint64
+	Stalls            uint64 // commits that waited for a checkpoint
+	StallTime         time.Duration
+	Syncs             uint64 // of the log that commits waited for
+	// Errors that calls have returned, and checkpoints met: not those that are
+	// answers, as ErrNotFound and ErrConflict.
+	Errors uint64
 
 	EventsLost  uint64 // that Options.Events was too slow for
 	EventsPanic string // what Options.Events panicked with: it is called no more
@@ -55,13 +63,25 @@ type Stats struct {
 
 // Stats returns the figures of this moment. It costs little.
 func (db *DB) Stats() Stats {
+	c := &db.counters
 	s := Stats{
-		Seq:         db.visible.Load(),
-		Commits:     db.counters.commits.Load(),
-		Conflicts:   db.counters.conflicts.Load(),
-		Checkpoints: db.counters.checkpoints.Load(),
-		Stalls:      db.counters.stalls.Load(),
-		StallTime:   time.Duration(db.counters.stallTime.Load()),
+		Seq:               db.visible.Load(),
+		Gets:              c.gets.Sum(),
+		Lookups:           c.lookups.Sum(),
+		Scans:             c.scans.Sum(),
+		Puts:              c.puts.Load(),
+		Deletes:           c.deletes.Load(),
+		RangeDeletes:      c.rangeDeletes.Load(),
+		Commits:           c.commits.Load(),
+		Conflicts:         c.conflicts.Load(),
+		Checkpoints:       c.checkpointTime.Count(),
+		FailedCheckpoints: c.failedCheckpoints.Load(),
+		Stalls:            c.stallTime.Count(),
+		StallTime:         time.Duration(c.stallTime.Sum()),
+		Syncs:             c.syncTime.Count(),
+	}
+	for i := range c.errors {
+		s.Errors += c.errors[i].Load()
 	}
 	if l := db.listener; l != nil {
 		l.mu.Lock()
@@ -69,7 +89,7 @@ func (db *DB) Stats() Stats {
 		l.mu.Unlock()
 	}
 	db.mu.Lock()
-	s.Views = db.views()
+	s.Views, s.OldestView = db.views(), db.oldestView()
 	db.mu.Unlock()
 	v := db.version.Load()
 	if v == nil {
@@ -86,10 +106,12 @@ func (db *DB) Stats() Stats {
 	p := v.pager.Stats()
 	s.FileBytes, s.UsedBytes, s.FreeBytes, s.PendingBytes = uint64(p.FileSize), uint64(p.BytesUsed), uint64(p.FreeBytes), uint64(p.PendingBytes)
 	s.CacheBytes, s.CacheLimit, s.CacheHits, s.CacheMisses = uint64(p.CacheBytes), uint64(p.CacheLimit), uint64(p.Hits), uint64(p.Misses)
+	s.CacheNodes = p.Frames
 	s.MemtableBytes, s.Frozen = uint64(v.memtableBytes()), len(v.frozen)
-	s.Generation = v.gen
+	s.Generation, s.LogLimit = v.gen, uint64(db.opts.MaxWALBytes)
 	if db.log != nil {
-		s.LogBytes = uint64(db.log.End()) - v.pager.Meta().LogStart
+		start := v.pager.Meta().LogStart // first: it grows, too
+		s.LogBytes = uint64(db.log.End()) - start
 	} else {
 		db.mu.Lock()
 		if r := db.follow.replay; r.lsn > 0 {

@@ -111,8 +111,9 @@ func (v *version) space(id kv.Keyspace) (*space, error) {
 	return nil, ErrNoKeyspace
 }
 
-// get appends the value that key has at seq to dst.
-func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte) (value []byte, found bool, err error) {
+// get appends the value that key has at seq to dst. tick is the number of the
+// get.
+func (v *version) get(tick uint64, sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte) (value []byte, found bool, err error) {
 	if e, done := v.active.get(sp.id, key, hash, seq); done {
 		return e.appendTo(dst)
 	}
@@ -121,7 +122,7 @@ func (v *version) get(sp *space, key []byte, hash uint64, seq kv.Seq, dst []byte
 			return e.appendTo(dst)
 		}
 	}
-	turn := v.hot.Turn()
+	turn := v.hot.Turn(tick)
 	if turn == hot.Pass {
 		return v.descend(sp, key, hash, dst)
 	}

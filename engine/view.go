@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 )
@@ -31,9 +32,10 @@ func (db *DB) acquire() (*view, error) {
 // pins counts the views of one generation. It has a cache line of its own,
 // since every view of every goroutine writes to it, twice.
 type pins struct {
-	gen   uint64
-	views atomic.Int64
-	_     [48]byte
+	gen      uint64
+	views    atomic.Int64
+	replaced time.Duration // guarded by mu: when a newer generation was published, counters.now; 0: it is the newest
+	_        [40]byte
 }
 
 // open makes w, which is zero, a view of the newest moment. It seldom waits for
@@ -109,6 +111,19 @@ func (db *DB) views() int64 {
 	return n
 }
 
+// oldestView is how long ago the generation was replaced that the oldest open
+// view reads: it is that old at least. Not its own age counts, which nobody
+// notes, but for how long it has kept space from being used again. The caller
+// holds mu.
+func (db *DB) oldestView() time.Duration {
+	for _, p := range db.pins {
+		if p.views.Load() > 0 && p.replaced > 0 {
+			return db.counters.now() - p.replaced
+		}
+	}
+	return 0
+}
+
 // over reports whether the view, or the database, is closed.
 func (w *view) over() bool { return w.closed.Load() || w.db.version.Load() == nil }
 
@@ -126,6 +141,7 @@ func (w *view) get(ks kv.Keyspace, key, dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	hash := kv.Hash(key)
+	tick := w.db.counters.gets.Add(1)
 	if w.own != nil {
 		w.own.readKey(ks, key, hash)
 		if e, done := w.own.get(ks, key, hash); done {
@@ -135,7 +151,7 @@ func (w *view) get(ks kv.Keyspace, key, dst []byte) ([]byte, error) {
 			return append(dst, e.value...), nil
 		}
 	}
-	value, found, err := w.v.get(sp, key, hash, w.seq, dst)
+	value, found, err := w.v.get(tick, sp, key, hash, w.seq, dst)
 	if err != nil {
 		return dst, w.failed(err)
 	}
@@ -151,6 +167,7 @@ func (w *view) has(ks kv.Keyspace, key []byte) (bool, error) {
 		return false, err
 	}
 	hash := kv.Hash(key)
+	w.db.counters.lookups.Add(1)
 	if w.own != nil {
 		w.own.readKey(ks, key, hash)
 		if e, done := w.own.get(ks, key, hash); done {
@@ -187,7 +204,7 @@ func (w *view) failed(err error) error {
 		return ErrClosed
 	}
 	w.db.notice(err)
-	return public(err)
+	return w.db.counters.noteError(public(err))
 }
 
 // scan makes an iterator over the entries in a range.

@@ -25,6 +25,8 @@ const (
 	formatSQL     = "sql"
 	formatMD      = "md"
 	formatGobench = "gobench" // of bench only
+
+	formatPrometheus = "prometheus" // of stats only
 )
 
 const formatsTopic = `-o chooses the form of what is printed:
@@ -43,6 +45,7 @@ const formatsTopic = `-o chooses the form of what is printed:
     sql     INSERTs for SQLite: TEXT where it is UTF-8, else BLOBs
     md      a Markdown table
     gobench lines of go test -bench, for benchstat (only in bench)
+    prometheus  metrics (only in stats)
 
 Scans default to table on a terminal and to text in a pipe. In JSON, what is
 not UTF-8 text is under key_base64 or value_base64; an encoding asked for is

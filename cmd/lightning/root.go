@@ -100,7 +100,7 @@ process writes.`,
 		a.importCommand(), a.exportCommand(), a.copyCommand(),
 		whole(a.verifyCommand()), whole(a.repairCommand()), whole(a.checkpointCommand()), whole(a.backupCommand()), whole(a.restoreCommand()), whole(a.compactCommand()),
 		a.diffCommand(), a.hashCommand(), whole(a.upgradeCommand()),
-		a.statsCommand(), a.duCommand(), a.topCommand(), a.keyspaceCommand(), a.inspectCommand(),
+		a.statsCommand(), a.healthCommand(), a.duCommand(), a.topCommand(), a.keyspaceCommand(), a.inspectCommand(),
 		whole(a.benchCommand()), whole(a.stressCommand()), whole(a.crashtestCommand()), a.writerCommand(),
 		a.versionCommand(),
 	)

@@ -21,21 +21,47 @@ went uncounted. lightning count counts the keys of this moment.
 
 --histogram reads all keys, and says how many of them and of their values have
 which size, by powers of two, in all keyspaces or in the one that -k names;
-quantiles are within 1 %. Large values are not read.`,
+quantiles are within 1 %. Large values are not read.
+
+--watch prints a line every so often, beside the process that writes: the
+operations that it committed a second, its checkpoints, and what the files hold.
+A reader sees what was committed, and nothing of what is in the memory of that
+process: not its reads, its cache, how long it waits, nor its snapshots. Those it
+tells itself, by DB.Stats and DB.WriteMetrics. -o prometheus prints what
+WriteMetrics does, as far as a reader knows it.`,
 		Example: `  lightning stats my.db
   lightning stats my.db --json
-  lightning stats my.db --histogram`,
+  lightning stats my.db --histogram
+  lightning stats my.db --watch 2s
+  lightning stats my.db -o prometheus >/var/lib/node_exporter/lightning.prom`,
 		Args: arguments(1, 1),
 	}
 	histogram := cmd.Flags().Bool("histogram", false, "print how large keys and values are")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	watch := cmd.Flags().Duration("watch", 0, "print a line of figures every so often, as 2s")
+	limit := cmd.Flags().Int64P("limit", "n", 0, "with --watch, at most this many lines; 0: until Ctrl-C")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		watching := cmd.Flags().Changed("watch")
 		switch {
+		case watching && *watch <= 0:
+			return usagef("--watch %v: use a time above 0", *watch)
+		case watching && *histogram:
+			return usagef("--watch and --histogram: choose one")
+		case watching && a.session.of(args[0]) != nil:
+			return usagef("--watch does not work in the shell, where there is: .watch 2 stats")
+		case *limit < 0 || *limit > 0 && !watching:
+			return usagef("--limit %d: use 0 or more, and --watch", *limit)
 		case *histogram:
 			return a.printHistogram(args[0])
 		case a.oneSpace:
 			return usagef("lightning stats is about the whole database: it takes --keyspace only with --histogram")
 		}
 		return a.read(args[0], func(db *engine.DB, _ *engine.Keyspace) error {
+			switch {
+			case watching:
+				return a.watchStats(cmd.Context(), db, *watch, *limit)
+			case a.output == formatPrometheus:
+				return db.WriteMetrics(a.out)
+			}
 			return a.printStats(db)
 		})
 	}

@@ -57,3 +57,14 @@ func TestIsNoSpace(t *testing.T) {
 		}
 	}
 }
+
+func TestOS_FreeSpace(t *testing.T) {
+	fs := vfs.OS().(vfs.FreeSpacer)
+	dir := t.TempDir()
+	if n, err := fs.FreeSpace(dir); n <= 0 || err != nil {
+		t.Errorf("%d bytes are free where a directory could be made, %v", n, err)
+	}
+	if n, err := fs.FreeSpace(filepath.Join(dir, "none")); err == nil {
+		t.Errorf("%d bytes are free in a directory that is not there", n)
+	}
+}

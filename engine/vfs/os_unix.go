@@ -41,6 +41,15 @@ func syncDir(dir string) error {
 	return nil
 }
 
+// FreeSpace implements FreeSpacer.
+func (osFS) FreeSpace(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := ignoringEINTR(func() error { return unix.Statfs(dir, &st) }); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
+
 // lockHandle locks an open file for as long as it stays open.
 func lockHandle(f *os.File) error {
 	err := control("flock", f, func(fd int) error {

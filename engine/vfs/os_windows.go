@@ -56,6 +56,19 @@ func createFile(name string, flag int) (windows.Handle, error) {
 	return h, err
 }
 
+// FreeSpace implements FreeSpacer.
+func (osFS) FreeSpace(dir string) (int64, error) {
+	path, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	if err := windows.GetDiskFreeSpaceEx(path, &free, nil, nil); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	return int64(free), nil
+}
+
 func isNotRegular(err error) bool { return errors.Is(err, syscall.EISDIR) }
 
 // rename returns when the new name is on the disk: there is no SyncDir to ask

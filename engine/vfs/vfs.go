@@ -134,6 +134,12 @@ type WriteBacker interface {
 	WriteBack(off, n int64) error
 }
 
+// FreeSpacer is an FS that can tell how much a process without privileges may
+// still write to the file system that dir is on, in bytes.
+type FreeSpacer interface {
+	FreeSpace(dir string) (int64, error)
+}
+
 // Lock is a held lock. SetHolder replaces the text in the lock's file.
 // Close releases the lock and leaves the file.
 type Lock interface {

@@ -24,13 +24,13 @@ var root = os.DirFS(filepath.Join("..", ".."))
 // strata lists the packages from the bottom up. A package imports only from
 // strata below its own; those of one stratum do not know one another.
 var strata = [][]string{
-	{"engine/vfs", "engine/internal/kv", "engine/internal/compress", "engine/internal/filter", "engine/internal/invariant", "internal/figure"},
+	{"engine/vfs", "engine/internal/kv", "engine/internal/compress", "engine/internal/filter", "engine/internal/tally", "engine/internal/invariant", "internal/figure"},
 	{"engine/vfs/*", "engine/internal/node"},
 	{"engine/internal/pager"},
 	{"engine/internal/btree", "engine/internal/memtable", "engine/internal/wal", "engine/internal/merge", "engine/internal/txn"},
 	{"engine/internal/*"},
 	{"engine"},
-	{"engine/inspect", "engine/eventlog"},
+	{"engine/inspect", "engine/eventlog", "engine/httpstatus"},
 	{"verify", "verify/salvage"},
 	{"internal/dump", "internal/content"},
 	{"internal/ui", "internal/query"},
@@ -39,7 +39,7 @@ var strata = [][]string{
 	{"stress/crash"},
 	{"shell"},
 	{"internal/gendocs", "internal/tidy", "internal/torture", "internal/canary", "internal/slim", "internal/slim/same"},
-	{"cmd/*"},
+	{"cmd/*", "examples/*"},
 }
 
 // stratum returns the stratum of a package, by its path in the module.

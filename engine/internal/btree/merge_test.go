@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -203,6 +204,39 @@ func TestMerge_KeepsNodesFull(t *testing.T) {
 	}
 	if sh := s.check(); sh.fill < 0.6 {
 		t.Errorf("after deletes leaves are full to %.2f", sh.fill)
+	}
+}
+
+// TestTree_Shape: the depth is exact; the number of nodes is, too, where a tree
+// has at most a branch, and near it in others.
+func TestTree_Shape(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	s := newStore(t, 1<<10, compress.None, 1<<20)
+	for _, n := range []int{0, 1, 100, 20_000, 2_000, 2_000} { // entries more
+		if n > 0 {
+			s.merge(loadScript(r, n))
+		}
+		nodes, depth := 0, 0
+		err := Walk(s.tree, func(v Visit) error {
+			nodes++
+			depth = max(depth, v.Level+1)
+			return v.Err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		haveDepth, haveNodes, err := s.tree.Shape()
+		if err != nil || haveDepth != depth {
+			t.Errorf("%d entries: the depth is %d, %v; want %d", s.tree.Len(), haveDepth, err, depth)
+		}
+		off := math.Abs(float64(haveNodes)-float64(nodes)) / float64(max(nodes, 1))
+		if off > 0.25 || depth <= 2 && off > 0 {
+			t.Errorf("%d entries: about %d nodes, there are %d", s.tree.Len(), haveNodes, nodes)
+		}
+	}
+	s.reopen(1 << 20) // its root's level is not known then
+	if depth, _, err := s.tree.Shape(); depth < 3 || err != nil {
+		t.Errorf("reopened: the depth is %d, %v", depth, err)
 	}
 }
 

@@ -148,6 +148,33 @@ func (t *Tree) SameLeaf(a, b []byte) (bool, error) {
 	return true, nil
 }
 
+// Shape is how many nodes a descent reads, and about how many there are: as many
+// as if all branches were filled like those on the way to the middle, which are
+// what it reads.
+func (t *Tree) Shape() (depth int, nodes uint64, err error) {
+	if t.root == nil {
+		return 0, 0, nil
+	}
+	nodes = 1
+	for f := t.root; ; {
+		depth++
+		if f.Level() == 0 {
+			return depth, nodes, nil
+		}
+		n, err := t.p.NodeForScan(f)
+		if err != nil {
+			return 0, 0, err
+		}
+		if n.Kind() == node.Leaf {
+			return depth, nodes, nil
+		}
+		if below := f.Ref().Count; below > 0 {
+			nodes += t.Len() * uint64(n.Count()) / below
+		}
+		f = t.p.Child(f, n, n.Count()/2)
+	}
+}
+
 // find looks for key below f, which may be nil. It returns what node.Find does;
 // the value is valid until the loan is returned.
 func (t *Tree) find(f *pager.Frame, key []byte, fp uint8, loan *pager.Loan) (value []byte, size int, overflow, found bool, err error) {

@@ -126,9 +126,10 @@ const (
 	Sample             // do not look in the set, and Note what was found
 )
 
-// Turn draws what is to be done with the next read.
-func (s *Set) Turn() Turn {
-	x := s.pager.Tick() * 0x9E3779B97F4A7C15
+// Turn is what is to be done with a read, by its number: one that is one more
+// with every read, about.
+func (s *Set) Turn(tick uint64) Turn {
+	x := tick * 0x9E3779B97F4A7C15
 	switch {
 	case x>>(64-sampleBits) == 0:
 		return Sample

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
+	"github.com/lightning-db/lightning/engine/internal/tally"
 )
 
 // cache decides which nodes, and which values of overflow extents, stay in
@@ -37,8 +38,7 @@ import (
 type cache struct {
 	limit int64
 
-	hits   counter
-	ticks  counter
+	hits   tally.Counter
 	misses atomic.Uint64
 	huge   hugePages
 

@@ -231,7 +231,7 @@ func (p *Pager) Stats() Stats {
 		FileSize:     m.FileSize,
 		BytesUsed:    m.BytesUsed,
 		CacheLimit:   p.cache.limit,
-		Hits:         p.cache.hits.sum(),
+		Hits:         p.cache.hits.Sum(),
 		Misses:       p.cache.misses.Load(),
 		ReadBytes:    p.readBytes.Load(),
 		WrittenBytes: p.writtenBytes.Load(),

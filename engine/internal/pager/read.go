@@ -23,7 +23,7 @@ func (p *Pager) Node(f *Frame) (node.Node, error) {
 	if f.touched.Load() == 0 {
 		f.touched.Store(1)
 	}
-	p.cache.hits.add(1)
+	p.cache.hits.Add(1)
 	return nodeAt(b), nil
 }
 
@@ -99,11 +99,7 @@ func (p *Pager) lend(ref node.Ref, ks kv.Keyspace, loan *Loan) (node.Node, error
 }
 
 // CountHits notes that a descent found n nodes in memory by ChildNode.
-func (p *Pager) CountHits(n int) { p.cache.hits.add(n) }
-
-// Tick is a number that is one more with every call, about: there are several
-// such, of which a goroutine draws mostly from one.
-func (p *Pager) Tick() uint64 { return p.cache.ticks.add(1) }
+func (p *Pager) CountHits(n int) { p.cache.hits.Add(n) }
 
 // Reserve takes n bytes of the cache's limit for another use, or gives them
 // back when n is negative. There is no more reserved than half the limit.
@@ -114,7 +110,7 @@ func (p *Pager) Reserve(n int64) { p.cache.reserve(n) }
 // count as used.
 func (p *Pager) NodeForScan(f *Frame) (node.Node, error) {
 	if n := f.resident(); n != nil {
-		p.cache.hits.add(1)
+		p.cache.hits.Add(1)
 		return n, nil
 	}
 	return p.load(f, true)
@@ -125,7 +121,7 @@ func (p *Pager) NodeForScan(f *Frame) (node.Node, error) {
 // for it then.
 func (p *Pager) ChildNodeForScan(f *Frame, n node.Node, i int) (*Frame, node.Node, error) {
 	if b := f.Ahead(n, i); b != nil {
-		p.cache.hits.add(1)
+		p.cache.hits.Add(1)
 		return nil, nodeAt(b), nil
 	}
 	c := p.Child(f, n, i)
@@ -138,7 +134,7 @@ func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 	f.loading.Lock()
 	defer f.loading.Unlock()
 	if n := f.resident(); n != nil {
-		p.cache.hits.add(1)
+		p.cache.hits.Add(1)
 		return n, nil
 	}
 	p.cache.misses.Add(1)
@@ -207,7 +203,7 @@ func (p *Pager) ReadOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, 
 	n := p.cache.value(ref, ks)
 	switch {
 	case n != nil:
-		p.cache.hits.add(1)
+		p.cache.hits.Add(1)
 	case p.cache.wants(ref):
 		p.cache.misses.Add(1)
 		var err error
@@ -226,7 +222,7 @@ func (p *Pager) ReadOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, 
 // what it reads from the disk is not kept.
 func (p *Pager) ReadOverflowForScan(ref node.Ref, ks kv.Keyspace, dst []byte) ([]byte, error) {
 	if n := p.cache.value(ref, ks); n != nil {
-		p.cache.hits.add(1)
+		p.cache.hits.Add(1)
 		return append(dst, n[node.HeaderSize:]...), nil
 	}
 	p.cache.misses.Add(1)

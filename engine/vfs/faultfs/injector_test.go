@@ -208,8 +208,17 @@ func TestInjector_SetCapacity_IsAFullDisk(t *testing.T) {
 	f := create(t, in, "/f")
 	in.SetCapacity(15)
 
+	free := func(want int64) {
+		t.Helper()
+		if n, err := in.FreeSpace("/"); n != want || err != nil {
+			t.Errorf("%d bytes are free, %v; want %d", n, err, want)
+		}
+	}
+	free(10)
 	write(t, f, 0, "12345678")
+	free(2)
 	n, err := f.WriteAt([]byte("abcd"), 8)
+	free(0)
 	if n != 2 || !vfs.IsNoSpace(err) || read(t, f) != "12345678ab" {
 		t.Errorf("write past the capacity: %d, %v, content %q", n, err, read(t, f))
 	}

@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -114,4 +115,19 @@ func (s *space) renamed(oldname, newname string) {
 	for name, u := range moved {
 		s.files[name] = u
 	}
+}
+
+// FreeSpace implements vfs.FreeSpacer, where there is a limit or what is wrapped
+// does.
+func (in *Injector) FreeSpace(dir string) (int64, error) {
+	in.space.mu.Lock()
+	limit, used := in.space.limit, in.space.used
+	in.space.mu.Unlock()
+	if limit >= 0 {
+		return max(limit-used, 0), nil
+	}
+	if f, ok := in.inner.(vfs.FreeSpacer); ok {
+		return f.FreeSpace(dir)
+	}
+	return 0, errors.ErrUnsupported
 }

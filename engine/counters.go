@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/internal/tally"
+)
+
+// counters are what is counted over the life of an open database, for Stats and
+// WriteMetrics. Reads are counted by plain additions, and the clock is looked at
+// for few of those that are fast: a get pays a nanosecond for all of it.
+type counters struct {
+	opened time.Time
+
+	gets, lookups, scans tally.Counter
+	timing               tally.Counter // of commits, which of them are timed
+
+	puts, deletes, rangeDeletes atomic.Uint64 // committed
+	commits                     atomic.Uint64
+	conflicts                   atomic.Uint64
+	errors                      [len(errorKinds)]atomic.Uint64
+	failedCheckpoints           atomic.Uint64
+
+	getTime, commitTime, syncTime tally.Histogram // nanoseconds
+	checkpointTime, stallTime     tally.Histogram
+	syncCommits                   tally.Histogram       // commits that one sync made durable
+	synced                        uint64                // of the leader: commits that were durable after the last sync
+	lastCheckpoint                atomic.Int64          // how long it took, in nanoseconds
+	checkpointErr                 atomic.Pointer[error] // of the last one, unless it was stopped; nil when it succeeded
+}
+
+const (
+	timedGets    = 1024 // one get in so many is timed
+	timedCommits = 64   // one commit in so many is, where it does not wait for the disk
+)
+
+// errorKinds are the errors that are told apart, by their causes. The first that
+// matches counts.
+var errorKinds = [...]struct {
+	name string
+	err  error // nil: any other
+}{
+	{"failed", ErrFailed},
+	{"corrupt", ErrCorrupt},
+	{"no_space", ErrNoSpace},
+	{"too_large", ErrTooLarge},
+	{"no_keyspace", ErrNoKeyspace},
+	{"read_only", ErrReadOnly},
+	{"callback", errCallback},
+	{"other", nil},
+}
+
+var errCallback = errors.New("Options.Report panicked")
+
+func (c *counters) init(opened time.Time) {
+	c.opened = opened
+	c.getTime.Init(6)         // 64 ns to 1 s
+	c.commitTime.Init(10)     // 1 µs to 17 s
+	c.syncTime.Init(14)       // 16 µs to 275 s
+	c.checkpointTime.Init(20) // 1 ms to 5 h
+	c.stallTime.Init(17)      // 131 µs to 37 min
+}
+
+// now is the time since the database was opened, never 0.
+//
+//go:noinline // called in many places, and where it is hot not often
+func (c *counters) now() time.Duration { return time.Since(c.opened) + 1 }
+
+// beginTimed is when a commit began, or 0 where it is not timed.
+func (db *DB) beginTimed() time.Duration {
+	if db.opts.Sync != SyncFull && db.counters.timing.Add(1)%timedCommits != 0 {
+		return 0
+	}
+	return db.counters.now()
+}
+
+// endTimed counts how a commit went, and returns its error.
+func (db *DB) endTimed(began time.Duration, err error) error {
+	switch {
+	case err != nil:
+		return db.counters.noteError(err)
+	case began != 0:
+		db.counters.commitTime.Observe(int64(db.counters.now() - began))
+	}
+	return nil
+}
+
+// applied counts the operations of a commit.
+func (c *counters) applied(puts, deletes, rangeDeletes uint64) {
+	for _, n := range [...]struct {
+		to  *atomic.Uint64
+		add uint64
+	}{{&c.puts, puts}, {&c.deletes, deletes}, {&c.rangeDeletes, rangeDeletes}} {
+		if n.add > 0 {
+			n.to.Add(n.add)
+		}
+	}
+}
+
+// noteGroup counts the commits that a sync has made durable. commits is how many
+// there were in all when it began. The leader calls it.
+func (c *counters) noteGroup(commits uint64) {
+	if commits > c.synced {
+		c.syncCommits.Observe(int64(commits - c.synced))
+		c.synced = commits
+	}
+}
+
+// noteError counts an error that a caller gets, unless it is an answer, and
+// returns it.
+func (c *counters) noteError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, ErrConflict), errors.Is(err, ErrClosed), errors.Is(err, ErrKeyspaceExists),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	for i := range errorKinds {
+		if k := errorKinds[i].err; k == nil || errors.Is(err, k) {
+			c.errors[i].Add(1)
+			break
+		}
+	}
+	return err
+}
+
+// noteCheckpoint counts how a checkpoint ended. One that was stopped is as if
+// there had been none.
+func (c *counters) noteCheckpoint(err error) {
+	switch {
+	case err == nil:
+		c.checkpointErr.Store(nil)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrClosed):
+	default:
+		err = public(err)
+		c.checkpointErr.Store(&err)
+		c.failedCheckpoints.Add(1)
+		_ = c.noteError(err)
+	}
+}
+
+// reporter calls Options.Report until the database is closed, or it panics.
+func (db *DB) reporter() {
+	defer func() {
+		if recover() != nil {
+			_ = db.counters.noteError(errCallback)
+		}
+	}()
+	tick := time.NewTicker(db.opts.ReportInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-db.done:
+			return
+		case <-tick.C:
+			if db.closing() { // both were ready
+				return
+			}
+			db.opts.Report(db)
+		}
+	}
+}

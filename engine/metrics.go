@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/lightning-db/lightning/engine/internal/pager"
+	"github.com/lightning-db/lightning/engine/internal/tally"
+)
+
+// A metric is one of those that WriteMetrics writes. metrics is the only place
+// where they are declared.
+type metric struct {
+	name, kind, help string
+	// write adds the samples of one database.
+	write func(*samples, *reading)
+	// writer: only the process that writes knows it.
+	writer bool
+}
+
+const (
+	counter   = "counter"
+	gauge     = "gauge"
+	histogram = "histogram"
+)
+
+var metrics = [...]metric{
+	{"operations_total", counter, "Operations: reads that were asked for, and writes that were committed.", func(s *samples, r *reading) {
+		s.add(float64(r.Gets), "op", "get")
+		s.add(float64(r.Lookups), "op", "has")
+		s.add(float64(r.Scans), "op", "scan")
+		s.add(float64(r.Puts), "op", "put")
+		s.add(float64(r.Deletes), "op", "delete")
+		s.add(float64(r.RangeDeletes), "op", "delete_range")
+	}, false},
+	{"errors_total", counter, "Errors that calls returned and checkpoints met, by cause; not those that are answers.", func(s *samples, r *reading) {
+		for i := range errorKinds {
+			s.add(float64(r.db.counters.errors[i].Load()), "error", errorKinds[i].name)
+		}
+	}, false},
+	{"get_duration_seconds", histogram, "Time that gets took, of one in 1024.", func(s *samples, r *reading) {
+		s.times(&r.db.counters.getTime)
+	}, false},
+
+	{"commits_total", counter, "Commits.", func(s *samples, r *reading) { s.add(float64(r.Commits)) }, true},
+	{"conflicts_total", counter, "Commits that were refused since another had come between.", func(s *samples, r *reading) {
+		s.add(float64(r.Conflicts))
+	}, true},
+	{"commit_duration_seconds", histogram, "Time that commits took with all waiting; where they do not wait for the disk, of one in 64.", func(s *samples, r *reading) {
+		s.times(&r.db.counters.commitTime)
+	}, true},
+	{"sync_duration_seconds", histogram, "Time that syncs of the log took.", func(s *samples, r *reading) {
+		s.times(&r.db.counters.syncTime)
+	}, true},
+	{"sync_commits", histogram, "Commits that one sync of the log made durable.", func(s *samples, r *reading) {
+		s.histogram(&r.db.counters.syncCommits, 1)
+	}, true},
+	{"stall_duration_seconds", histogram, "Time that commits waited for a checkpoint to make room.", func(s *samples, r *reading) {
+		s.times(&r.db.counters.stallTime)
+	}, true},
+	{"checkpoint_duration_seconds", histogram, "Time that checkpoints took.", func(s *samples, r *reading) {
+		s.times(&r.db.counters.checkpointTime)
+	}, true},
+	{"checkpoint_failures_total", counter, "Checkpoints that failed.", func(s *samples, r *reading) {
+		s.add(float64(r.FailedCheckpoints))
+	}, true},
+	{"failed", gauge, "1 after a write or sync failed: the database takes no more writes until it is opened again.", func(s *samples, r *reading) {
+		failed := 0.0
+		if r.db.failed() != nil {
+			failed = 1
+		}
+		s.add(failed)
+	}, true},
+
+	{"memtable_bytes", gauge, "Memory of the memtables.", func(s *samples, r *reading) { s.add(float64(r.MemtableBytes)) }, false},
+	{"memtables_frozen", gauge, "Memtables that wait for a checkpoint.", func(s *samples, r *reading) { s.add(float64(r.Frozen)) }, false},
+	{"log_bytes", gauge, "Log that a recovery would read.", func(s *samples, r *reading) { s.add(float64(r.LogBytes)) }, false},
+	{"log_limit_bytes", gauge, "Log that may gather before a checkpoint: Options.MaxWALBytes.", func(s *samples, r *reading) {
+		s.add(float64(r.LogLimit))
+	}, true},
+	{"log_used_ratio", gauge, "Log that a recovery would read, as a part of the limit.", func(s *samples, r *reading) {
+		s.add(float64(r.LogBytes) / float64(r.LogLimit))
+	}, true},
+	{"log_segments", gauge, "Segments of the log, those that readers hold included.", func(s *samples, r *reading) {
+		s.add(float64(r.db.log.Segments()))
+	}, true},
+	{"log_end_bytes", gauge, "Position in the log of its end: what has ever been logged.", func(s *samples, r *reading) {
+		s.add(float64(r.db.log.End()))
+	}, true},
+	{"seq", gauge, "Sequence number of the newest operation that readers see.", func(s *samples, r *reading) { s.add(float64(r.Seq)) }, false},
+	{"generation", gauge, "Generation of the trees: one more with each checkpoint.", func(s *samples, r *reading) {
+		s.add(float64(r.Generation))
+	}, false},
+
+	{"cache_hits_total", counter, "Nodes and large values that were found in the cache.", func(s *samples, r *reading) {
+		s.add(float64(r.CacheHits))
+	}, false},
+	{"cache_misses_total", counter, "Nodes and large values that were read from the disk.", func(s *samples, r *reading) {
+		s.add(float64(r.CacheMisses))
+	}, false},
+	{"cache_bytes", gauge, "Memory of the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheBytes)) }, false},
+	{"cache_limit_bytes", gauge, "Limit of the cache: Options.CacheBytes.", func(s *samples, r *reading) { s.add(float64(r.CacheLimit)) }, false},
+	{"cache_nodes", gauge, "Nodes and large values in the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheNodes)) }, false},
+	{"filter_bytes", gauge, "Memory of the filters, beside the cache.", func(s *samples, r *reading) { s.add(float64(r.FilterBytes)) }, false},
+
+	{"tree_read_bytes_total", counter, "Bytes read from btree.db.", func(s *samples, r *reading) { s.add(float64(r.pager.ReadBytes)) }, false},
+	{"tree_written_bytes_total", counter, "Bytes written to btree.db.", func(s *samples, r *reading) {
+		s.add(float64(r.pager.WrittenBytes))
+	}, true},
+	{"tree_file_bytes", gauge, "Length of btree.db.", func(s *samples, r *reading) { s.add(float64(r.FileBytes)) }, false},
+	{"tree_used_bytes", gauge, "Part of btree.db that the newest generation reaches.", func(s *samples, r *reading) {
+		s.add(float64(r.UsedBytes))
+	}, false},
+	{"tree_free_bytes", gauge, "Part of btree.db that can be used again.", func(s *samples, r *reading) { s.add(float64(r.FreeBytes)) }, false},
+	{"tree_pending_bytes", gauge, "Part of btree.db that can be used again when snapshots are closed.", func(s *samples, r *reading) {
+		s.add(float64(r.PendingBytes))
+	}, true},
+	{"disk_free_bytes", gauge, "Space that the file system has left.", func(s *samples, r *reading) {
+		if free, err := r.db.diskFree(); err == nil {
+			s.add(float64(free))
+		}
+	}, false},
+
+	{"checkpoint_need_bytes", gauge, "Space of the disk that the next checkpoint may need.", func(s *samples, r *reading) { s.add(float64(r.need)) }, true},
+
+	{"entries", gauge, "Entries in the tree and the runs of a keyspace as of the last checkpoint, about.", func(s *samples, r *reading) {
+		s.each(r, func(k *keyspaceReading) float64 { return float64(k.entries) })
+	}, false},
+	{"data_bytes", gauge, "Keys and values of these entries, about.", func(s *samples, r *reading) {
+		s.each(r, func(k *keyspaceReading) float64 { return float64(k.bytes) })
+	}, false},
+	{"sorted_runs", gauge, "Sorted runs that wait to be merged into the tree of a keyspace.", func(s *samples, r *reading) {
+		s.each(r, func(k *keyspaceReading) float64 { return float64(k.runs) })
+	}, false},
+	{"tree_depth", gauge, "Nodes of the tree of a keyspace from its root to a leaf.", func(s *samples, r *reading) {
+		s.each(r, func(k *keyspaceReading) float64 { return float64(k.depth) })
+	}, false},
+	{"tree_nodes", gauge, "Nodes of the tree of a keyspace, estimated from those on one way through it.", func(s *samples, r *reading) {
+		s.each(r, func(k *keyspaceReading) float64 { return float64(k.nodes) })
+	}, false},
+
+	{"snapshots", gauge, "Open snapshots, transactions and scans.", func(s *samples, r *reading) { s.add(float64(r.Views)) }, false},
+	{"snapshot_age_seconds", gauge, "For how long the oldest of them has kept space from being used again: it is that old at least.", func(s *samples, r *reading) {
+		s.add(r.OldestView.Seconds())
+	}, false},
+	{"readers", gauge, "Other processes that have the database open for reading.", func(s *samples, r *reading) {
+		s.add(float64(len(r.db.readers())))
+	}, true},
+}
+
+// reading is what the metrics of one database are made of.
+type reading struct {
+	db *DB
+	Stats
+	pager  pager.Stats
+	need   uint64 // DB.checkpointNeed
+	spaces []keyspaceReading
+}
+
+type keyspaceReading struct {
+	name           string
+	entries, bytes uint64
+	runs, depth    int
+	nodes          uint64
+}
+
+// read takes a reading.
+func (db *DB) read() (*reading, error) {
+	view, err := db.acquire() // so that the nodes of its trees are not used again
+	if err != nil {
+		return nil, err
+	}
+	defer view.release()
+	r := &reading{db: db, Stats: db.Stats(), pager: view.v.pager.Stats()}
+	r.Views = max(r.Views-1, 0) // without this one
+	r.need = db.checkpointNeed(view.v, &r.Stats)
+	for _, sp := range view.v.spaces.byID {
+		k := keyspaceReading{name: sp.name, runs: len(sp.runs)}
+		k.entries, k.bytes = sp.size()
+		if k.depth, k.nodes, err = sp.tree.Shape(); err != nil {
+			_ = view.failed(err) // it is counted
+		}
+		r.spaces = append(r.spaces, k)
+	}
+	sort.Slice(r.spaces, func(i, j int) bool { return r.spaces[i].name < r.spaces[j].name })
+	return r, nil
+}
+
+// WriteMetrics writes the metrics of the database, in the text format of
+// Prometheus, to w. It may be called as often as somebody looks: it takes no
+// lock for long, and reads of each keyspace a few nodes. What only the process
+// knows that writes is left out where the database is open read-only.
+//
+// Errors: ErrClosed, and those of w.
+func (db *DB) WriteMetrics(w io.Writer) error { return WriteMetrics(w, db) }
+
+// WriteMetrics writes the metrics of several databases, of different paths: each
+// sample has the label db, the path.
+func WriteMetrics(w io.Writer, dbs ...*DB) error {
+	readings := make([]*reading, len(dbs))
+	for i, db := range dbs {
+		var err error
+		if readings[i], err = db.read(); err != nil {
+			return err
+		}
+	}
+	var s samples
+	for i := range metrics {
+		s.begin(&metrics[i])
+		for _, r := range readings {
+			if r.db.opts.ReadOnly && metrics[i].writer {
+				continue
+			}
+			s.db = label("db", r.db.dir)
+			metrics[i].write(&s, r)
+		}
+	}
+	_, err := w.Write(s.text)
+	return err
+}
+
+// samples is the text that grows.
+type samples struct {
+	text   []byte
+	metric *metric
+	headed bool   // HELP and TYPE are there
+	db     string // label of the database
+}
+
+func (s *samples) begin(m *metric) { s.metric, s.headed = m, false }
+
+// label is a label as it is written.
+func label(name, value string) string {
+	return name + `="` + escaped.Replace(strings.ToValidUTF8(value, "\uFFFD")) + `"`
+}
+
+var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// add adds a sample of the metric, with labels: a name, a value, a name, ...
+func (s *samples) add(value float64, labels ...string) { s.sample("", value, labels...) }
+
+func (s *samples) sample(suffix string, value float64, labels ...string) {
+	const prefix = "lightning_"
+	m := s.metric
+	if !s.headed {
+		s.text = append(s.text, "# HELP "+prefix+m.name+" "+m.help+"\n# TYPE "+prefix+m.name+" "+m.kind+"\n"...)
+		s.headed = true
+	}
+	s.text = append(s.text, prefix+m.name+suffix+"{"+s.db...)
+	for i := 0; i < len(labels); i += 2 {
+		s.text = append(s.text, ","+label(labels[i], labels[i+1])...)
+	}
+	s.text = append(s.text, "} "...)
+	s.text = append(strconv.AppendFloat(s.text, value, 'f', -1, 64), '\n')
+}
+
+// each adds a sample for each keyspace.
+func (s *samples) each(r *reading, value func(*keyspaceReading) float64) {
+	for i := range r.spaces {
+		s.add(value(&r.spaces[i]), "keyspace", r.spaces[i].name)
+	}
+}
+
+// times adds a histogram of nanoseconds, in seconds.
+func (s *samples) times(h *tally.Histogram) { s.histogram(h, 1e9) }
+
+// histogram adds the samples of a histogram, whose values are divided by unit.
+func (s *samples) histogram(h *tally.Histogram, unit float64) {
+	snap := h.Snapshot()
+	n := uint64(0)
+	for i := range snap.Counts {
+		n += snap.Counts[i]
+		bound := "+Inf"
+		if i < tally.HistogramBounds {
+			bound = strconv.FormatFloat(float64(snap.Bound(i))/unit, 'f', -1, 64)
+		}
+		s.sample("_bucket", float64(n), "le", bound)
+	}
+	s.sample("_sum", float64(snap.Sum)/unit)
+	s.sample("_count", float64(n))
+}
