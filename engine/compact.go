@@ -49,9 +49,7 @@ func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	if err := db.settle(ctx); err != nil {
 		return info, wrap("compact", err)
 	}
-	// What is past a mark moves before it. A hole is often too small for what
-	// should move, so the mark starts where there is room and then comes down.
-	for _, part := range []uint64{16, 64, 0} {
+	for _, part := range marks {
 		for still := 0; still < 2; { // passes that gave nothing back
 			before := db.fileBytes()
 			moved, err := db.compactPass(ctx, db.mark(part))
@@ -67,15 +65,20 @@ func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	return info, nil
 }
 
+// marks are the parts of the bytes in use that may be free when compaction has
+// moved what is past a mark to before it, and then comes to the next. A hole is
+// often too small for what should move, so the first marks leave more room; one
+// that left none would leave what stands behind it there for ever.
+var marks = [...]uint64{16, 256, leastFree}
+
+const leastFree = 1024
+
 // mark is where btree.db would end if it held the bytes in use, and one part of
 // them more.
 func (db *DB) mark(part uint64) uint64 {
 	meta := db.version.Load().pager.Meta()
-	end := extentsStart + meta.BytesUsed - meta.FreeList.Size() // at best no free list is left
-	if part > 0 {
-		end += meta.BytesUsed / part
-	}
-	return end
+	// At best no free list is left.
+	return extentsStart + meta.BytesUsed - meta.FreeList.Size() + meta.BytesUsed/part
 }
 
 // quietFree and quietPart say how much of btree.db must be free before it is
@@ -95,12 +98,18 @@ func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
 		db.checkpointMu.Lock()
 		meta := db.version.Load().pager.Meta()
 		free := meta.FileSize - extentsStart - meta.BytesUsed
-		if !begun && (free < quietFree || free < meta.BytesUsed/quietPart) || free < meta.BytesUsed/1024 {
+		if !begun && (free < quietFree || free < meta.BytesUsed/quietPart) || free < meta.BytesUsed/leastFree {
 			db.checkpointMu.Unlock()
 			return nil
 		}
-		slice := max(quietFree, meta.FileSize/16)
-		_, err := db.compactPass(ctx, max(db.mark(0), meta.FileSize-slice))
+		ceiling := meta.FileSize - min(max(quietFree, meta.FileSize/16), meta.FileSize)
+		for _, part := range marks {
+			if m := db.mark(part); m < meta.FileSize {
+				ceiling = max(ceiling, m)
+				break
+			}
+		}
+		_, err := db.compactPass(ctx, ceiling)
 		if err != nil {
 			err = db.checkpointFailed(err)
 		} else if still++; uint64(db.fileBytes()) < meta.FileSize {

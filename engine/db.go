@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"weak"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/kv"
@@ -44,6 +43,7 @@ type DB struct {
 	version atomic.Pointer[version] // nil once closed
 	visible atomic.Uint64           // sequence number that a new reader sees
 	shown   atomic.Pointer[spaces]  // the keyspaces as of visible; stored by the one who may show
+	recent  atomic.Pointer[[]*mem]  // keepRecent; stored under mu, nil once closed
 
 	report OpenReport
 
@@ -59,13 +59,12 @@ type DB struct {
 	disk         map[kv.Keyspace]*space // guarded by checkpointMu: the keyspaces of the newest generation
 
 	mu      sync.Mutex
-	pins    []*pins             // guarded by mu: of generations that views may read, oldest first
-	room    *sync.Cond          // on mu: a frozen memtable was merged, or cannot be
-	chain   []weak.Pointer[mem] // guarded by mu: the newest memtables, whose links are kept; only views keep merged ones
-	ckptErr error               // guarded by mu: what the last checkpoint in the background met
-	follow  *follower           // guarded by mu: when read-only
-	marks   []mark              // guarded by mu: where commits stand in the log
-	stall   stall               // guarded by mu
+	pins    []*pins    // guarded by mu: of generations that views may read, oldest first
+	room    *sync.Cond // on mu: a frozen memtable was merged, or cannot be
+	ckptErr error      // guarded by mu: what the last checkpoint in the background met
+	follow  *follower  // guarded by mu: when read-only
+	marks   []mark     // guarded by mu: where commits stand in the log
+	stall   stall      // guarded by mu
 
 	failure atomic.Pointer[error] // set once: no more writes
 	ballast atomic.Bool           // it is there
@@ -260,6 +259,9 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 // publish makes v what readers see. The caller holds mu, or is alone.
 func (db *DB) publish(v *version) {
 	old := db.version.Load()
+	if old != nil && old.active != v.active {
+		v.active.number = old.active.number + 1
+	}
 	v.wanted = db.missed
 	if db.opts.SlowOperation > 0 {
 		v.timed = db
@@ -267,30 +269,46 @@ func (db *DB) publish(v *version) {
 	if old != nil && old.gen == v.gen {
 		v.pins = old.pins
 	} else {
-		v.pins = &pins{gen: v.gen}
+		v.pins = &pins{gen: v.gen, first: v.active.number}
 		if old != nil {
 			old.pins.replaced = db.counters.now()
 		}
 		db.pins = append(db.pins, v.pins)
 	}
 	db.version.Store(v)
-	if old == nil || old.active != v.active {
-		db.chain = append(db.chain, weak.Make(v.active))
-		if old != nil {
-			old.active.next.Store(v.active)
-		}
-		if len(db.chain) > maxChain {
-			if m := db.chain[0].Value(); m != nil {
-				m.next.Store(severed)
-			}
-			db.chain = slices.Delete(db.chain, 0, 1)
-		}
-	}
+	db.keepRecent(v)
 }
 
-// maxChain is how many memtables back a transaction can look for conflicts;
+// keepRecent brings recent up to date: the active memtable of the version v, the
+// newest, and those before it, oldest first, in which a transaction that is open
+// may have to look for conflicts: no more than maxRecent. The caller holds mu.
+//
+// (Links from each memtable to the next, cut by way of a weak pointer to the one
+// that became too old, kept eight dead memtables in memory whenever the cut fell
+// into a garbage collection: it marks what a weak pointer returns, and what a
+// link is cut from.)
+func (db *DB) keepRecent(v *version) {
+	oldest := v.active.number
+	for _, p := range db.pins {
+		if p.views.Load() > 0 {
+			oldest = min(oldest, p.first)
+		}
+	}
+	var kept []*mem
+	if before := db.recent.Load(); before != nil {
+		for _, m := range *before {
+			if m != v.active && m.number >= oldest && m.number+maxRecent > v.active.number {
+				kept = append(kept, m)
+			}
+		}
+	}
+	kept = append(kept, v.active)
+	db.recent.Store(&kept)
+}
+
+// maxRecent is how many memtables back a transaction can look for conflicts;
 // one that began before them conflicts.
-const maxChain = maxFrozen + 6
+const maxRecent = maxFrozen + 6
 
 // start starts the goroutines that Close waits for.
 func (db *DB) start() {
@@ -359,6 +377,9 @@ func (db *DB) CloseContext(ctx context.Context) (err error) {
 	defer db.checkpointMu.Unlock()
 	db.commitMu.Lock() // after the last commit
 	v := db.version.Swap(nil)
+	db.mu.Lock()
+	db.recent.Store(nil)
+	db.mu.Unlock()
 	db.commitMu.Unlock()
 	db.durable.settle()
 	if e := db.log.Close(err == nil); err == nil {

@@ -202,6 +202,7 @@ func (db *DB) closeReadOnly() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	v := db.version.Swap(nil)
+	db.recent.Store(nil)
 	db.follow.old[v.gen] = v.pager
 	return db.follow.close()
 }

@@ -115,7 +115,7 @@ type Options struct {
 	// that wrote it held, whatever this says here. Default: an eighth of
 	// CacheBytes, from 8 to 32 MiB, so that the memory of the whole process
 	// follows CacheBytes: with 64 MiB, putting and reading 10,000,000 keys took
-	// from 250 to 340 MiB. Larger ones make random writes into a large database
+	// some 230 MiB. Larger ones make random writes into a large database
 	// faster.
 	MemtableBytes int64
 	// MaxWALBytes is how much log may gather before a checkpoint. It bounds

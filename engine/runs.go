@@ -135,7 +135,7 @@ func (db *DB) writeSpace(ctx context.Context, w *pager.Writer, sp *space, frozen
 		}
 	}
 	for _, r := range sp.runs {
-		sources = append(sources, r.tree.NewCursor())
+		sources = append(sources, r.tree.NewCursorOnce())
 	}
 	next, err := mergeIntoTree(ctx, w, sp, merged(sources, deletes), union(ranges))
 	if err != nil {
@@ -297,7 +297,7 @@ func mergeRuns(ctx context.Context, w *pager.Writer, sp *space, from, entries in
 	old := sp.runs[from:]
 	sources := make([]merge.Source, len(old))
 	for i, r := range old {
-		sources[i] = r.tree.NewCursor()
+		sources[i] = r.tree.NewCursorOnce()
 	}
 	edits := &slice{left: entries}
 	edits.Reset(sources, nil, true)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/memtable"
@@ -372,11 +373,13 @@ func (w *view) conflicts(*version) error {
 			return ErrConflict
 		}
 	}
-	for m := w.v.active; m != nil; m = m.next.Load() {
-		if m == severed {
-			w.db.counters.conflicts.Add(1)
-			return errorf("%w: it took too long", ErrConflict)
-		}
+	recent := *w.db.recent.Load()
+	first := slices.Index(recent, w.v.active)
+	if first < 0 {
+		w.db.counters.conflicts.Add(1)
+		return errorf("%w: it took too long", ErrConflict)
+	}
+	for _, m := range recent[first:] {
 		if w.own.changedIn(m.table, w.seq) {
 			w.db.counters.conflicts.Add(1)
 			return ErrConflict

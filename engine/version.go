@@ -2,7 +2,6 @@ package engine
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/hot"
@@ -41,14 +40,8 @@ type mem struct {
 	seq     kv.Seq  // newest operation in it or before it
 	spaces  *spaces // the keyspaces as of seq
 
-	// next is the memtable that took over, for transactions that began on this
-	// one and look for what was committed since. It is severed after a while,
-	// so that an old transaction does not keep every memtable alive.
-	next atomic.Pointer[mem]
+	number uint64 // one more than that of the memtable before it; set by publish
 }
-
-// severed marks the end of a chain that has been cut.
-var severed = &mem{}
 
 func newMem(start wal.LSN) *mem { return &mem{table: memtable.New(), start: start} }
 

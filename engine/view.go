@@ -33,9 +33,10 @@ func (db *DB) acquire() (*view, error) {
 // since every view of every goroutine writes to it, twice.
 type pins struct {
 	gen      uint64
+	first    uint64 // number of the oldest memtable that was active in a version of the generation
 	views    atomic.Int64
 	replaced time.Duration // guarded by mu: when a newer generation was published, counters.now; 0: it is the newest
-	_        [40]byte
+	_        [32]byte
 }
 
 // open makes w, which is zero, a view of the newest moment. It seldom waits for
@@ -80,10 +81,20 @@ func (w *view) release() {
 	if w.closed.Swap(true) {
 		return
 	}
-	if db := w.db; w.v.pins.views.Add(-1) == 0 && db.follow != nil {
-		db.mu.Lock()
-		defer db.mu.Unlock()
+	db := w.db
+	if w.v.pins.views.Add(-1) > 0 {
+		return
+	}
+	if v := db.version.Load(); db.follow == nil && (v == nil || v.pins == w.v.pins) {
+		return
+	}
+	db.mu.Lock() // the last view of an older generation
+	defer db.mu.Unlock()
+	if db.follow != nil {
 		db.follow.closeOld(db.pinned())
+	}
+	if v := db.version.Load(); v != nil {
+		db.keepRecent(v)
 	}
 }
 

@@ -92,9 +92,9 @@ func ofCommits() []canary {
 		canary{
 			name: "conflict-after-a-freeze-missed", breaks: "a commit in the memtable that took over is overwritten",
 			file: "tx.go",
-			old:  "for m := w.v.active; m != nil; m = m.next.Load() {",
-			new:  "for m := w.v.active; m != nil; m = nil {",
-			test: "TestTx_TooOldConflicts",
+			old:  "range recent[first:] {",
+			new:  "range recent[first : first+1] {",
+			test: "TestTx_Conflicts",
 		},
 		canary{
 			name: "conflict-with-a-dropped-keyspace-missed", breaks: "a transaction counts on what it read in a keyspace that has gone",

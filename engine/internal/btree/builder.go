@@ -24,6 +24,7 @@ type builder struct {
 	w      *pager.Writer
 	t      *Tree // the old tree
 	levels []*level
+	loan   pager.Loan // for leaves of the old tree
 	leaf   node.LeafBuilder
 	branch node.BranchBuilder
 	nodes  uint64       // written
@@ -243,7 +244,7 @@ func (b *builder) unpack(k int, it item) error {
 	}
 	f := b.frame(0, it)
 	hot := f.Resident()
-	n, err := b.t.p.NodeForScan(f)
+	n, err := b.t.p.LeafOnce(f, &b.loan)
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func (b *builder) keep(n node.Node, i int, key []byte, cell node.Cell, hot bool)
 		key: key, value: cell.Value, valueLen: cell.Len, fp: n.Fingerprint(i),
 		overflow: cell.Overflow, tombstone: cell.Tombstone, hot: hot,
 	}
-	return b.add(0, it, stable{value: true})
+	return b.add(0, it, stable{}) // the leaf may be on loan
 }
 
 // entry appends a new entry, of kind Set, or Delete in a run.

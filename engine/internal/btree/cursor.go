@@ -39,6 +39,9 @@ type Cursor struct {
 	bound  []byte             // buffer for a separator
 	err    error
 
+	once bool       // leaves are read past the cache
+	loan pager.Loan // for them
+
 	firstPath [4]step // what path begins as: enough for nearly every tree
 }
 
@@ -59,6 +62,15 @@ var _ kv.Cursor = (*Cursor)(nil)
 func (t *Tree) NewCursor() *Cursor {
 	c := new(Cursor)
 	c.Reset(t)
+	return c
+}
+
+// NewCursorOnce is NewCursor for a walk whose leaves are not worth a place in the
+// cache: those that are not in memory are read past it, one after the other into
+// the same memory, so that keys and values are lent only until the next move.
+func (t *Tree) NewCursorOnce() *Cursor {
+	c := t.NewCursor()
+	c.once = true
 	return c
 }
 
@@ -472,7 +484,9 @@ func (c *Cursor) root() (*pager.Frame, node.Node, bool) {
 func (c *Cursor) child(f *pager.Frame, n node.Node, i int) (*pager.Frame, node.Node, bool) {
 	c.path = append(c.path, step{f, n, i})
 	var err error
-	if c.run >= scanRun && n.Level() == 1 {
+	if c.once && n.Level() == 1 {
+		n, err = c.t.p.ChildOnce(f, n, i, &c.loan)
+	} else if c.run >= scanRun && n.Level() == 1 {
 		f, n, err = c.t.p.ChildNodeForScan(f, n, i)
 	} else {
 		f, n, err = c.t.p.ChildNode(f, n, i, nil)

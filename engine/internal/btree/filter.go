@@ -155,7 +155,7 @@ func (t *Tree) FillFilter(stop func() error) error {
 }
 
 func (t *Tree) eachKey(stop func() error, visit func(key []byte)) error {
-	c := t.NewCursor()
+	c := t.NewCursorOnce()
 	for ok := c.First(); ok; ok = c.Next() {
 		if c.i == 0 {
 			if err := stop(); err != nil {

@@ -53,6 +53,7 @@ func Merge(stop func() error, w *pager.Writer, t *Tree, edits kv.Cursor, ranges 
 
 // merge does what Merge says.
 func (m *merger) merge() (*Tree, MergeStats, error) {
+	defer m.loan.Return()
 	t := m.t
 	m.key = make([]byte, 0, 256) // not nil, which would be behind all keys
 	if s, ok := m.edits.(interface{ Stable() bool }); ok && s.Stable() {
@@ -195,7 +196,7 @@ func (m *merger) mergeLeaf(f *pager.Frame, lower, upper []byte) error {
 		}
 	}
 	m.hot = f.Resident()
-	n, err := m.t.p.NodeForScan(f)
+	n, err := m.t.p.LeafOnce(f, &m.loan)
 	if err != nil {
 		return err
 	}

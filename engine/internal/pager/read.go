@@ -66,8 +66,8 @@ func (p *Pager) ChildNode(f *Frame, n node.Node, i int, loan *Loan) (*Frame, nod
 	return c, n, err
 }
 
-// Loan is memory for a leaf that is read once. The zero value is ready. It
-// belongs to one goroutine.
+// Loan is memory for a leaf that is read once; the next one takes its place. The
+// zero value is ready. It belongs to one goroutine.
 type Loan struct{ buf *[]byte }
 
 // Return gives the memory back, if there is any.
@@ -83,7 +83,9 @@ func (l *Loan) Return() {
 // found, filled, and collected when it leaves.
 func (p *Pager) lend(ref node.Ref, ks kv.Keyspace, loan *Loan) (node.Node, error) {
 	p.cache.misses.Add(1)
-	loan.buf = scratchPool.Get().(*[]byte)
+	if loan.buf == nil {
+		loan.buf = scratchPool.Get().(*[]byte)
+	}
 	stored, h, err := p.readStored(ref, ks, 0, *loan.buf)
 	if err != nil {
 		return nil, err
@@ -127,6 +129,25 @@ func (p *Pager) ChildNodeForScan(f *Frame, n node.Node, i int) (*Frame, node.Nod
 	c := p.Child(f, n, i)
 	n, err := p.NodeForScan(c)
 	return c, n, err
+}
+
+// LeafOnce is NodeForScan of a leaf that is not worth a place in the cache: it is
+// read past it. It is valid until the loan is used again or returned.
+func (p *Pager) LeafOnce(f *Frame, loan *Loan) (node.Node, error) {
+	if n := f.resident(); n != nil {
+		p.cache.hits.Add(1)
+		return n, nil
+	}
+	return p.lend(f.Ref(), f.keyspace, loan)
+}
+
+// ChildOnce is LeafOnce of child i of the branch n, which f holds.
+func (p *Pager) ChildOnce(f *Frame, n node.Node, i int, loan *Loan) (node.Node, error) {
+	if b := f.Ahead(n, i); b != nil {
+		p.cache.hits.Add(1)
+		return nodeAt(b), nil
+	}
+	return p.lend(n.Ref(i), f.keyspace, loan)
 }
 
 // load reads the node of f from the disk, once for all that ask at the time.
