@@ -56,6 +56,7 @@ type Result struct {
 	Rejected  int64
 	Skipped   int64 // good, but their keys were there
 	Resumed   int64 // not in Read: an earlier import dealt with them
+	Partly    int64 // good, but they have fields beside key and value, which were not kept
 	Bytes     int64 // of keys and values committed
 }
 
@@ -70,7 +71,8 @@ const syncInterval = time.Second
 // been read, or the input has ended without an error and a bad record: an import
 // that comes to nothing creates no database and takes no lock. It is called
 // again for the next file, and returns the same. Space returns the keyspace for
-// the records of a file that are in one of that name.
+// the records of a file that are in one of that name; a dry run, which opens
+// nothing, only asks whether there can be one.
 type Target interface {
 	Open() (*engine.DB, *engine.Keyspace, error)
 	Space(name string) (*engine.Keyspace, error)
@@ -106,7 +108,7 @@ func Run(ctx context.Context, target Target, r dump.Reader, o Options) (Result, 
 		err = j.open()
 	}
 	// What was read before the end or the error is good, whatever ended it.
-	if commitErr := j.finish(); commitErr != nil && !j.failed {
+	if commitErr := j.finish(); commitErr != nil {
 		err = commitErr
 	}
 	return j.result, err
@@ -128,8 +130,10 @@ type job struct {
 	synced  time.Time
 
 	// With Resume: how far the reader is, how far what is read is good, how far
-	// an earlier import came, and the batch for it.
+	// an earlier import came, how many records the progress says that is kept, and
+	// the batch for it.
 	at, good, until progress
+	marked          int64
 	progress        *engine.Batch
 
 	key, value []byte
@@ -194,8 +198,16 @@ func (j *job) add(r *dump.Record) error {
 	if err := checkSize(j.key, j.value); err != nil {
 		return r.Bad(err)
 	}
+	if j.o.Key == nil && j.o.Value == "" && r.Len() > 2 {
+		j.result.Partly++
+	}
 	if err := j.open(); err != nil {
 		return err
+	}
+	if j.o.DryRun && r.Space != "" {
+		if _, err := j.target.Space(r.Space); err != nil {
+			return err
+		}
 	}
 	if j.batch != nil {
 		if put, err := j.put(r); !put || err != nil {
@@ -306,7 +318,7 @@ func (j *job) reject(bad *dump.RowError) error {
 
 // commit makes the batch visible, and counts it where it outlives the process.
 func (j *job) commit() error {
-	if j.pending == 0 {
+	if j.pending == 0 && j.good.records <= j.marked {
 		return nil
 	}
 	n := j.pending
@@ -338,6 +350,9 @@ func (j *job) commit() error {
 
 // finish commits what is left and makes all of it durable.
 func (j *job) finish() error {
+	if j.failed {
+		return nil
+	}
 	if err := j.commit(); err != nil {
 		return err
 	}

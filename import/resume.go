@@ -15,12 +15,14 @@ import (
 // come: with each batch, in the same commit, one entry
 //
 //	key    keyspace that is imported into, a zero byte, name of the file
-//	value  number of records read, their digest: 8 bytes each, little-endian
+//	value  number of records read, their digest, size of the file that the bad
+//	       ones among them are in: 8 bytes each, little-endian
 //
 // The digest makes it exact: a resumed import reads the file from its start, and
 // goes on only behind records that are, byte for byte, those that were read
 // before, however the file is compressed, and whatever was mended in it further
-// on. Bad records and those that were skipped count like the others.
+// on. Bad records and those that were skipped count like the others. What was
+// written to the file for bad records behind that size is written again.
 //
 // The entries have a keyspace of their own, so that no scan, export or count of
 // the data shows them, and one batch can write to both. It is removed with the
@@ -29,10 +31,15 @@ import (
 // progressSpace is the keyspace for progress.
 const progressSpace = "lightning.import"
 
+const progressSize = 24
+
 // Resume makes an import one that can be taken up again.
 type Resume struct {
 	Name    string // of the file
 	Options string // that decide what becomes of a record: they must stay the same
+
+	// Rejects, where not nil, says how large the file for bad records is.
+	Rejects func() int64
 }
 
 // progress is how far an import has come in a file.
@@ -65,12 +72,17 @@ func (j *job) load() error {
 	value, err := ks.Get(progressKey(j.main, j.o.Resume.Name))
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return nil
-	case err == nil && len(value) != 16:
+		// What is killed before its first commit has begun, too.
+		j.good = j.at
+		if err = j.mark(); err == nil {
+			err = j.db.Apply(j.ctx, j.batch)
+			j.batch.Reset()
+		}
+	case err == nil && len(value) != progressSize:
 		return errChanged
 	case err == nil:
 		j.until = progress{int64(binary.LittleEndian.Uint64(value)), binary.LittleEndian.Uint64(value[8:])}
-		j.result.Resumed = j.until.records
+		j.result.Resumed, j.marked = j.until.records, j.until.records
 	}
 	return err
 }
@@ -90,7 +102,36 @@ func (j *job) passed(source []byte, space string) (bool, error) {
 func (j *job) mark() error {
 	value := binary.LittleEndian.AppendUint64(nil, uint64(j.good.records))
 	value = binary.LittleEndian.AppendUint64(value, j.good.digest)
+	var rejects int64
+	if j.o.Resume.Rejects != nil {
+		rejects = j.o.Resume.Rejects()
+	}
+	value = binary.LittleEndian.AppendUint64(value, uint64(rejects))
+	j.marked = j.good.records
 	return j.progress.Put(progressKey(j.main, j.o.Resume.Name), value)
+}
+
+// Rejects returns how large the file for bad records was when an import of these
+// files was last committed, and whether there was one.
+func Rejects(db *engine.DB, into *engine.Keyspace, names []string) (size int64, begun bool, err error) {
+	ks, err := db.Keyspace(progressSpace)
+	if errors.Is(err, engine.ErrNoKeyspace) {
+		return 0, false, nil
+	}
+	for _, name := range names {
+		if err != nil {
+			break
+		}
+		var value []byte
+		value, err = ks.Get(progressKey(into, name))
+		switch {
+		case errors.Is(err, engine.ErrNotFound):
+			err = nil
+		case err == nil && len(value) == progressSize:
+			size, begun = max(size, int64(binary.LittleEndian.Uint64(value[16:]))), true
+		}
+	}
+	return size, begun, err
 }
 
 // Forget removes the progress of files that are imported.

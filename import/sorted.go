@@ -26,6 +26,9 @@ func Load(r dump.Reader, o Options, load func(next func() (key, value []byte, er
 			case err == nil:
 				last, begun = append(last[:0], j.key...), true
 				j.result.Bytes += int64(len(j.key) + len(j.value))
+				if o.Key == nil && o.Value == "" && record.Len() > 2 {
+					j.result.Partly++
+				}
 				if j.result.Read++; j.result.Read%8192 == 0 && o.Report != nil {
 					o.Report(j.result)
 				}

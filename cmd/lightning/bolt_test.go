@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,11 @@ func TestImport_Bbolt(t *testing.T) {
 				return err
 			}
 		}
-		return names.Put([]byte("ada"), []byte("0001"))
+		odd, err := users.CreateBucket([]byte("\xff\n"))
+		if err != nil {
+			return err
+		}
+		return errors.Join(names.Put([]byte("ada"), []byte("0001")), odd.Put([]byte("k"), []byte("v")))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -58,9 +63,12 @@ func TestImport_Bbolt(t *testing.T) {
 	if have := run(exitDone, "get", db, "-k", "users/names", "ada"); have != "0001" {
 		t.Errorf("ada: have %s", have)
 	}
+	if have := run(exitDone, "get", db, "-k", `users/\xff\n`, "k"); have != "v" {
+		t.Errorf("a name that is no text: have %s", have)
+	}
 	run(exitDone, "keyspace", "create", one, "all")
 	run(exitDone, "import", one, path, "--from", "bbolt", "-k", "all")
-	if have := run(exitDone, "count", one, "-k", "all"); have != "2001" {
+	if have := run(exitDone, "count", one, "-k", "all"); have != "2002" {
 		t.Errorf("in one: have %s", have)
 	}
 	run(exitUsage, "import", none, path, "--from", "bbolt", "--rejects", filepath.Join(dir, "rejects"))

@@ -42,7 +42,8 @@ resp is what redis-cli --pipe takes and an append-only file (.aof) holds: each
 SET of a key and a value is a record, any other command a bad one.
 
 A file of bbolt, named .bbolt or .bolt, is read as it is; its buckets become
-keyspaces, buckets in them too, with a slash between the names.
+keyspaces, buckets in them too, with a slash between the names. A name that is
+no text stands with escapes, as in \xff\x00.
 
 Records are committed in batches. A bad record is named by its line and ends
 the import; what was committed before stays, and the last line on standard
@@ -74,13 +75,14 @@ one before it is an error.`,
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
 	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt")
 	f.StringVar(&i.columns, "columns", "", "`NAMES`, with commas between, of the columns of a CSV or TSV file without a header")
+	f.StringVar(&i.delimiter, "delimiter", "", "`CHARACTER` between the columns of a CSV file, such as ';', '|' or '\\t' (default a comma)")
 	f.StringVar(&i.options.Conflict, "on-conflict", "replace", "what to do about a key that is there: replace, skip (the record), error (a bad record)")
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
 	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE` and go on")
 	f.BoolVar(&i.resume, "resume", false, "make it an import that can be taken up again: go on where one with --resume stopped")
 	f.BoolVar(&i.sorted, "sorted", false, "the keys of the file increase: make a new database bottom-up, several times as fast")
 	f.IntVar(&i.options.BatchRecords, "batch", 10_000, "records to commit together")
-	f.BoolVar(&i.options.DryRun, "dry-run", false, "read everything and write nothing")
+	f.BoolVar(&i.options.DryRun, "dry-run", false, "read everything and write nothing, no file for --rejects either")
 	f.StringVar(&i.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	syncMode := syncFlag(cmd, engine.SyncNormal)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -97,6 +99,7 @@ type importing struct {
 	cmd                         *cobra.Command
 	key, from, onError, rejects string
 	progress, columns           string
+	delimiter                   string
 	mode                        engine.SyncMode
 	resume, sorted              bool
 	reader                      dump.ReaderOptions
@@ -150,6 +153,15 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	if i.columns != "" {
 		i.reader.Columns = strings.Split(i.columns, ",")
 	}
+	if i.delimiter == `\t` {
+		i.delimiter = "\t"
+	}
+	switch {
+	case i.cmd.Flags().Changed("delimiter") && (len(i.delimiter) != 1 || strings.Contains("\"\r\n", i.delimiter)):
+		return usagef("--delimiter %s: use one character of ASCII, no quote and no end of line", dump.Printable([]byte(i.delimiter)))
+	case i.delimiter != "":
+		i.reader.Delimiter = i.delimiter[0]
+	}
 	if i.options.BatchRecords < 1 {
 		return usagef("--batch %d: use 1 or more", i.options.BatchRecords)
 	}
@@ -177,16 +189,20 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	case i.onError == "skip":
 		i.options.Rejected = i.rejected
 	}
+	piped := false
 	for _, path := range files {
 		if path == "-" {
-			i.size = 0
-			return nil
+			piped = true
+			continue
 		}
 		info, err := os.Stat(path)
 		if err != nil {
 			return err
 		}
 		i.size += info.Size()
+	}
+	if piped {
+		i.size = 0
 	}
 	return nil
 }
@@ -215,8 +231,13 @@ func (i *importing) Open() (*engine.DB, *engine.Keyspace, error) {
 // Space returns the keyspace of a name in the file, which is created unless it
 // is there. --keyspace is one for all.
 func (i *importing) Space(name string) (*engine.Keyspace, error) {
-	if i.keyspace != "" {
+	switch {
+	case i.keyspace != "":
 		return i.space, nil
+	case i.options.DryRun && !goodName(name):
+		return nil, hintError{fmt.Errorf("%w: keyspace %s: %w", errData, dump.Printable([]byte(name)), errName), "--keyspace is one for all"}
+	case i.options.DryRun:
+		return nil, nil
 	}
 	ks, err := i.opened.Keyspace(name)
 	if errors.Is(err, engine.ErrNoKeyspace) && !i.noCreate {
@@ -240,8 +261,24 @@ func (i *importing) all(ctx context.Context, files []string) (err error) {
 			}
 		}
 	}()
-	if i.cmd.Flags().Changed("rejects") {
-		if i.reject, err = newRejectFile(i.rejects); err != nil {
+	names := make([]string, len(files))
+	for n := range files {
+		names[n] = importName(files[n])
+	}
+	if i.cmd.Flags().Changed("rejects") && !i.options.DryRun {
+		size, begun := int64(0), false
+		if i.resume {
+			if _, _, err = i.Open(); err == nil {
+				size, begun, err = importer.Rejects(i.opened, i.space, names)
+			}
+			if info, statErr := os.Stat(i.rejects); statErr == nil && info.Size() == 0 {
+				begun = true // or was about to
+			}
+		}
+		if err == nil {
+			i.reject, err = newRejectFile(i.rejects, size, begun)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -256,10 +293,7 @@ func (i *importing) all(ctx context.Context, files []string) (err error) {
 	if i.opened == nil {
 		return nil
 	}
-	for n := range files {
-		files[n] = importName(files[n])
-	}
-	return importer.Forget(context.WithoutCancel(ctx), i.opened, i.space, files)
+	return importer.Forget(context.WithoutCancel(ctx), i.opened, i.space, names)
 }
 
 // importName is the name of a file, whatever the current directory is.
@@ -279,6 +313,10 @@ func (i *importing) file(ctx context.Context, path string) error {
 	format, err := i.formatOf(path)
 	if err != nil {
 		return err
+	}
+	partly := i.total.Partly
+	if i.columns != "" && format != dump.CSV && format != dump.TSV || i.delimiter != "" && format != dump.CSV {
+		return usagef("--columns is for CSV and TSV, and --delimiter for CSV, not %s", format)
 	}
 	var reader dump.Reader
 	if format == dump.Bolt {
@@ -300,10 +338,14 @@ func (i *importing) file(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	sample := reader.Sample()
 	if err := importer.Check(reader, i.options); err != nil {
+		if sample.Len() == 1 && format == dump.CSV {
+			err = fmt.Errorf("%w; where it is no comma, --delimiter says what is between the columns", err)
+		}
 		return usageError{err.Error()}
 	}
-	if sample := reader.Sample(); sample != nil {
+	if sample != nil {
 		if name, ok := sample.Repeated(); ok {
 			i.Note("warning: %s: several columns are named %s; asked for by name it is the last", path, dump.Printable([]byte(name)))
 		}
@@ -312,14 +354,22 @@ func (i *importing) file(ctx context.Context, path string) error {
 		}
 	}
 	if i.reject != nil {
-		i.reject.reader, i.reject.dumped = reader, format == dump.DBDump
+		i.reject.of(reader, format == dump.DBDump)
 	}
 	if i.resume {
 		i.options.Resume = &importer.Resume{
 			Name:    importName(path),
-			Options: strings.Join([]string{i.key, i.options.Value, i.columns, string(format), i.options.Conflict}, "\x00"),
+			Options: strings.Join([]string{i.key, i.options.Value, i.columns, string(format), i.options.Conflict, i.delimiter}, "\x00"),
+		}
+		if i.reject != nil {
+			i.options.Resume.Rejects = func() int64 { return i.reject.size }
 		}
 	}
+	defer func() {
+		if sample == nil && i.total.Partly > partly {
+			i.Note("warning: %s: of %s only key and value were kept; --key keeps all", path, records(i.total.Partly-partly))
+		}
+	}()
 	if i.sorted {
 		i.total, err = importer.Load(reader, i.options, func(next func() ([]byte, []byte, error)) error {
 			return engine.Load(ctx, i.db, nil, next)
@@ -367,6 +417,7 @@ func (i *importing) sum(r importer.Result) importer.Result {
 	r.Rejected += i.total.Rejected
 	r.Skipped += i.total.Skipped
 	r.Bytes += i.total.Bytes
+	r.Partly += i.total.Partly
 	return r
 }
 
@@ -478,36 +529,74 @@ type rejectFile struct {
 	reader     dump.Reader // of the file that is read
 	head, tail []byte      // what stands before the records of such a file, and behind them
 	dumped     bool        // it is db_dump text
-	count      int64
+	size       int64       // without the tail
 }
 
-func newRejectFile(path string) (*rejectFile, error) {
+// newRejectFile makes the file; where an import goes on that has begun, it keeps
+// the first bytes of that import's.
+func newRejectFile(path string, size int64, begun bool) (*rejectFile, error) {
 	path, err := outPath(path)
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	switch {
+	case size > 0:
+		flags = os.O_WRONLY
+	case begun:
+		flags = os.O_WRONLY | os.O_CREATE
+	}
+	var f *os.File
 	if err == nil {
-		var f *os.File
-		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
-			return &rejectFile{file: f}, nil
+		f, err = os.OpenFile(path, flags, 0o600)
+	}
+	if err == nil && begun {
+		var end int64
+		if end, err = f.Seek(0, io.SeekEnd); err == nil && end < size {
+			err = fmt.Errorf("%w: %s has %d bytes less than the import had written to it: import from the start, without --resume", errData, path, size-end)
+		}
+		if err == nil {
+			err = f.Truncate(size)
+		}
+		if err == nil {
+			_, err = f.Seek(size, io.SeekStart)
+		}
+		if err != nil {
+			f.Close()
 		}
 	}
-	return nil, fmt.Errorf("--rejects: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("--rejects: %w", err)
+	}
+	return &rejectFile{file: f, size: size}, nil
+}
+
+// of says which reader the records that follow are of.
+func (r *rejectFile) of(reader dump.Reader, dumped bool) {
+	switch {
+	case r.reader != nil || r.size == 0:
+	case dumped:
+		r.tail = []byte(dump.DumpEnd)
+	default:
+		r.head = reader.Head()
+	}
+	r.reader, r.dumped = reader, dumped
 }
 
 func (r *rejectFile) add(bad *dump.RowError) error {
-	r.count++
-	if head := r.reader.Head(); r.count == 1 || !bytes.Equal(head, r.head) {
-		if _, err := r.file.Write(append(r.tail, head...)); err != nil {
-			return err
-		}
+	var text []byte
+	if head := r.reader.Head(); r.size == 0 || !bytes.Equal(head, r.head) {
+		text = append(append(text, r.tail...), head...)
 		r.head = bytes.Clone(head)
 		if r.dumped {
 			r.tail = []byte(dump.DumpEnd)
 		}
 	}
-	line := bad.Source
-	if len(line) == 0 || line[len(line)-1] != '\n' {
-		line = append(append([]byte{}, line...), '\n')
+	text = append(text, bad.Source...)
+	if len(text) == 0 || text[len(text)-1] != '\n' {
+		text = append(text, '\n')
 	}
-	_, err := r.file.Write(line)
+	n, err := r.file.Write(text)
+	if err == nil {
+		r.size += int64(n)
+	}
 	return err
 }
 
@@ -516,7 +605,7 @@ func (r *rejectFile) Close() error {
 	if closeErr := r.file.Close(); err == nil {
 		err = closeErr
 	}
-	if r.count == 0 {
+	if r.size == 0 {
 		os.Remove(r.file.Name())
 	}
 	return err

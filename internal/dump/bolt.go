@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A file of bbolt, which was Bolt. It has pages of one size, little-endian here:
@@ -24,7 +28,8 @@ import (
 // work and the memory are bounded by the size of the file.
 
 // A boltReader reads the entries of all buckets. The keyspace of a record is the
-// names of its buckets with slashes between.
+// names of its buckets with slashes between; a name that is no text, or has
+// control characters, stands with the escapes of Go.
 type boltReader struct {
 	bare
 	r        io.ReaderAt
@@ -208,11 +213,15 @@ func (b *boltReader) Read() (*Record, error) {
 // bucket goes into a bucket.
 func (b *boltReader) bucket(p *boltPage, name, value []byte) error {
 	space := string(name)
+	if !utf8.ValidString(space) || strings.ContainsFunc(space, unicode.IsControl) {
+		space = strconv.Quote(space)
+		space = space[1 : len(space)-1]
+	}
 	if p.space != "" {
 		space = p.space + "/" + space
 	}
 	if b.spaces[space] {
-		return inputError("two buckets would be the keyspace %s, since a name has a slash in it: rename that bucket first", Printable([]byte(space)))
+		return inputError("two buckets would be the keyspace %s, since a name has a slash or an escape in it: rename that bucket first", Printable([]byte(space)))
 	}
 	b.spaces[space] = true
 	switch {

@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"bytes"
 	"io"
 	"slices"
 )
@@ -18,6 +19,15 @@ type columns struct {
 	record Record
 }
 
+// maxColumns bounds what a row takes beyond its bytes.
+const maxColumns = 100_000
+
+var (
+	errColumns = errorf("there are more than %d", maxColumns)
+	errUTF16   = errorf("the file is UTF-16: iconv -f UTF-16 -t UTF-8 makes it one that can be read")
+	errCR      = errorf("a carriage return is in a name: where they end lines, tr '\\r' '\\n' makes them those of a text")
+)
+
 // start takes the names of the columns, from the first row unless they are
 // given.
 func (c *columns) start(names []string) error {
@@ -32,6 +42,15 @@ func (c *columns) start(names []string) error {
 		for _, v := range c.values {
 			names = append(names, string(v))
 		}
+		switch {
+		case bytes.HasPrefix(c.head, []byte{0xff, 0xfe}), bytes.HasPrefix(c.head, []byte{0xfe, 0xff}):
+			return inputError("header: %w", errUTF16)
+		case bytes.IndexByte(chomp(c.head), '\r') >= 0 && bytes.IndexByte(c.head, '"') < 0:
+			return inputError("header: %w", errCR)
+		}
+	}
+	if len(names) > maxColumns {
+		return inputError("columns: %w", errColumns)
 	}
 	c.record.fields = make([]field, len(names))
 	for i, name := range names {
@@ -74,6 +93,9 @@ func (c *columns) otherNumber() error {
 	fields, where := "fields", "the header has %d"
 	if len(c.values) == 1 {
 		fields = "field"
+	}
+	if len(c.values) > maxColumns {
+		fields = "fields or more"
 	}
 	if c.head == nil {
 		where = "%d columns are named"

@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -13,17 +14,18 @@ import (
 // for itself. Empty lines are passed over.
 type csvReader struct {
 	columns
-	lines *lines
+	lines     *lines
+	delimiter byte
 
 	text []byte // contents of the row's fields, one after another
 	ends []int  // where each field ends in text
 	many []byte // bytes of a row of several lines
 }
 
-func newCSVReader(r io.Reader, names []string) (*csvReader, error) {
-	c := &csvReader{lines: newLines(r)}
+func newCSVReader(r io.Reader, o ReaderOptions) (*csvReader, error) {
+	c := &csvReader{lines: newLines(r), delimiter: cmp.Or(o.Delimiter, ',')}
 	c.split = c.next
-	return c, c.start(names)
+	return c, c.start(o.Columns)
 }
 
 var (
@@ -50,7 +52,9 @@ func (c *csvReader) next() error {
 		} else {
 			line, more = c.bare(line)
 		}
-		c.ends = append(c.ends, len(c.text))
+		if len(c.ends) <= maxColumns {
+			c.ends = append(c.ends, len(c.text))
+		}
 	}
 	c.values = c.values[:0]
 	begin := 0
@@ -64,7 +68,7 @@ func (c *csvReader) next() error {
 // bare reads a field without quotes, and reports whether another one follows.
 func (c *csvReader) bare(line []byte) (rest []byte, more bool) {
 	value := line
-	if i := bytes.IndexByte(line, ','); i >= 0 {
+	if i := bytes.IndexByte(line, c.delimiter); i >= 0 {
 		value, rest, more = line[:i], line[i+1:], true
 	} else {
 		value = chomp(line)
@@ -90,7 +94,7 @@ func (c *csvReader) quoted(line []byte) (rest []byte, more bool, err error) {
 		case len(line) > 0 && line[0] == '"':
 			c.text = append(c.text, '"')
 			line = line[1:]
-		case len(line) > 0 && line[0] == ',':
+		case len(line) > 0 && line[0] == c.delimiter:
 			return line[1:], true, nil
 		case len(chomp(line)) == 0:
 			return nil, false, nil
@@ -102,8 +106,8 @@ func (c *csvReader) quoted(line []byte) (rest []byte, more bool, err error) {
 
 // extend reads the next line of a row that goes on.
 func (c *csvReader) extend() ([]byte, error) {
-	if len(c.source)+len(c.many) > 2*maxRecord {
-		return nil, errLongRecord
+	if err := c.lines.fits(len(c.source), c.line); err != nil {
+		return nil, err
 	}
 	if c.line == c.lines.line {
 		c.many = c.many[:0]

@@ -157,7 +157,7 @@ func (d *dumpReader) Read() (*Record, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	if value == nil {
+	if value == nil || err == io.EOF {
 		return nil, d.fail("a key without a value", nil)
 	}
 	d.source = append(d.source, value...)

@@ -87,8 +87,11 @@ func TestDBDump_SaysWhatIsBad(t *testing.T) {
 			t.Errorf("%q: have %v, want %s (of one record only: %v)", c.file, err, c.want, c.row)
 		}
 	}
-	if _, err := readSpaces("a\n", Pairs); err == nil || !strings.Contains(err.Error(), "line 2: a key without a value") {
-		t.Errorf("pairs: have %v", err)
+	for _, file := range []string{"a\n", "a", "a\n" + strings.Repeat("long", 1<<17) + "\nb", "a\nb\nc"} {
+		want := fmt.Sprintf("line %d: a key without a value", strings.Count(file, "\n")/2*2+2)
+		if have, err := readSpaces(file, Pairs); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("pairs, cut off: have %.30s, %v, want %s", have, err, want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package dump
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -111,6 +112,7 @@ func TestWriter_GivesBackEveryByte(t *testing.T) {
 	for _, s := range []string{
 		"", " ", "a", "\x00", "\r", "\n", "\r\n", "a\r\nb", "a\nb", "a\rb", "\t", `"`, `""`, `\`, `\t`, `\\t`, ",", "a,b", ` a `, "\xef\xbb\xbf", "\xff\xfe",
 		"Łódź", "北京", "القاهرة", "👩‍👩‍👧", "\u2028", "\u0085", "\x7f", "\x1b[31m", `{"a":1}`, `{ "a": "\u00e9" }`, "[1,\n2]", `"text"`, "null", "-1.50", "1e400", "{", `{"a":"\ud800"}`,
+		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth),
 	} {
 		entries = append(entries, entry{[]byte(s), []byte(s)})
 	}
@@ -120,8 +122,8 @@ func TestWriter_GivesBackEveryByte(t *testing.T) {
 
 // A line longer than the reader's buffer, and a row of many lines.
 func TestWriter_GivesBackLongFields(t *testing.T) {
-	for _, f := range []Format{CSV, TSV, JSON, JSONL} {
-		e := entry{[]byte(strings.Repeat("long", 100_000)), []byte(strings.Repeat("long,\"\r\n", 70_000))}
+	for _, f := range []Format{CSV, TSV, JSON, JSONL, DBDump, Pairs} {
+		e := entry{[]byte(strings.Repeat("long", 100_000)), []byte(strings.Repeat("long,\"\r\n", 70_000) + strings.Repeat("\x00", 600_000))}
 		have, err := read(f, write(t, f, WriterOptions{}, []entry{e, e}))
 		if err != nil || len(have) != 2 || !bytes.Equal(have[1].key, e.key) || !bytes.Equal(have[1].value, e.value) {
 			t.Errorf("%s: have %d entries, %v", f, len(have), err)
@@ -174,6 +176,8 @@ func TestReader_ReadsWhatOthersWrite(t *testing.T) {
 		"csv of Windows":   {CSV, "\xef\xbb\xbfid,name\r\n1,Ada\r\n\r\n2,\"a\r\nb\"\r\n", "1=Ada 2=a\r\nb "},
 		"csv without end":  {CSV, "id,name\n1,", "1= "},
 		"csv, quote":       {CSV, "id,name\n1,5\" pipe\n", "1=5\" pipe "},
+		"csv, no newline":  {CSV, "id,name\r\n1,Ada", "1=Ada "},
+		"csv, NUL":         {CSV, "id,name\n\x00,\"\x00\"", "\x00=\x00 "},
 		"tsv":              {TSV, "id\tname\n1\tC:\\dir\\new\n", "1=C:\\dir\new "},
 		"jsonl":            {JSONL, "{\"id\": 1, \"name\": \"A\\u00e9\\ud83d\\ude00\"}\n\n{\"name\":null,\"id\":\"2\"}", "1=Aé😀 2=null "},
 		"json":             {JSON, " [ {\"id\":1,\n\"name\":\"}]\\\"\"} , {\"id\":2,\"name\":[1, 2]}\n]\n", "1=}]\" 2=[1, 2] "},
@@ -252,6 +256,120 @@ func TestReader_NamesTheLineOfABadRow(t *testing.T) {
 	}
 }
 
+func TestCSV_TakesAnyDelimiter(t *testing.T) {
+	r, err := NewReader(strings.NewReader("a;\"b;\"\"\"\n\"1\";2,5\n"), CSV, ReaderOptions{Delimiter: ';'})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := r.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, err := rec.AppendObject(nil); err != nil || string(have) != `{"a":"1","b;\"":"2,5"}` {
+		t.Errorf("have %s, %v", have, err)
+	}
+}
+
+// A file that would come out as no records, or as nonsense, is refused.
+func TestReader_RefusesOtherText(t *testing.T) {
+	for name, c := range map[string]struct {
+		f          Format
+		file, want string
+	}{
+		"csv, only \\r":   {CSV, "id,name\r1,a\r2,b", "header: a carriage return is in a name"},
+		"csv, UTF-16":     {CSV, "\xff\xfei\x00d\x00\n\x00", "header: the file is UTF-16"},
+		"tsv, UTF-16":     {TSV, "\xfe\xff\x00i\x00d\x00\n", "header: the file is UTF-16"},
+		"json, UTF-16":    {JSON, "\xff\xfe{\x00}\x00", "line 1: not UTF-8 text"},
+		"csv, wide":       {CSV, strings.Repeat(",", maxColumns), "columns: there are more than 100000"},
+		"tsv, wide":       {TSV, strings.Repeat("\t", 2*maxColumns), "columns: there are more than 100000"},
+		"csv, a wide row": {CSV, "a\n" + strings.Repeat(",", 2*maxColumns), "line 2: 100001 fields or more, where the header has 1"},
+		"zeros":           {JSONL, strings.Repeat("\x00", 1<<20), "the file holds zeros, no text"},
+	} {
+		if _, err := read(c.f, []byte(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: have %v, want %s…", name, err, c.want)
+		}
+	}
+	if _, err := read(CSV, []byte("key,\"value\r\"\n1,2\n")); err == nil || !strings.HasPrefix(err.Error(), "value: false") {
+		t.Errorf("a name with a carriage return, in quotes: have %v", err)
+	}
+}
+
+// A null is no key, and what is to be decoded is a string.
+func TestRecord_TakesNothingForAString(t *testing.T) {
+	for file, want := range map[string]string{
+		`{"key":null,"value":"v"}`:            `field "key": null is no string`,
+		`{"key_base64":null,"value":"v"}`:     `field "key_base64": null is no string`,
+		`{"key":"k","value_base64":null}`:     `field "value_base64": null is no string`,
+		`{"key":"k","value_base64":1234}`:     `field "value_base64": 1234 is no string`,
+		`{"key":"k","value_hex":[12]}`:        `field "value_hex": [12] is no string`,
+		`{"key":"k","value_u64":null}`:        `field "value_u64": null is not a number`,
+		`{"key":"k","value":null}`:            "",
+		`{"key_u64":1,"value_u64":"2"}`:       "",
+		`{"key":true,"value_quoted":"\\x00"}`: "",
+	} {
+		if _, err := read(JSONL, []byte(file)); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: have %v, want %s", file, err, want)
+		}
+	}
+}
+
+// A record that takes a thousand times the bytes of its file is refused before
+// it fills the memory, in every format; so many small ones are not.
+func TestReader_RefusesBombs(t *testing.T) {
+	pack := func(parts ...string) *bytes.Buffer {
+		var buf bytes.Buffer
+		z := gzip.NewWriter(&buf)
+		for _, s := range parts {
+			for n := 0; n < 16<<20; n += len(s) {
+				_, _ = io.WriteString(z, s)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return &buf
+	}
+	letters := strings.Repeat("a", 1<<16)
+	for name, c := range map[string]struct {
+		f     Format
+		parts []string
+	}{
+		"csv":               {CSV, []string{letters}},
+		"csv, quoted":       {CSV, []string{strings.Repeat(`"`, 16<<20-1), "\n"}},
+		"tsv":               {TSV, []string{letters}},
+		"jsonl":             {JSONL, []string{letters}},
+		"json":              {JSON, []string{strings.Repeat("{", 1<<16)}},
+		"db_dump":           {DBDump, []string{letters}},
+		"pairs":             {Pairs, []string{letters}},
+		"resp, inline":      {RESP, []string{letters}},
+		"resp, an argument": {RESP, []string{"*1\r\n$99999999\r\n" + strings.Repeat("a", 16<<20)}},
+	} {
+		plain, err := Decompress(pack(c.parts...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := NewReader(plain, c.f, ReaderOptions{})
+		for err == nil {
+			_, err = r.Read()
+		}
+		if !errors.Is(err, errBomb) || !strings.Contains(err.Error(), "line ") {
+			t.Errorf("%s: have %v", name, err)
+		}
+	}
+	plain, err := Decompress(pack("key,value\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewReader(plain, CSV, ReaderOptions{})
+	n := -1
+	for ; err == nil; n++ {
+		_, err = r.Read()
+	}
+	if err != io.EOF || n < 16<<20/10-1 {
+		t.Errorf("small records: after %d: %v", n, err)
+	}
+}
+
 func TestRecord_AppendObject_KeepsOrderAndNumbers(t *testing.T) {
 	for _, c := range []struct {
 		f          Format
@@ -296,6 +414,32 @@ func TestCompress_RoundTrips(t *testing.T) {
 		if err != nil || string(have) != "key,value\n" {
 			t.Errorf("%s: have %q, %v", c, have, err)
 		}
+	}
+}
+
+// What pzstd writes begins with a frame to skip; gzip files may be put one behind
+// another.
+func TestDecompress_ReadsWhatOthersWrite(t *testing.T) {
+	for name, c := range map[string]struct{ file, want string }{
+		"pzstd": {"\x50\x2a\x4d\x18\x04\x00\x00\x00\x0f\x00\x00\x00\x28\xb5\x2f\xfd\x04\x58\x11\x00\x00\x78\x0a\xae\xfd\xe9\x22", "x\n"},
+		"gzip":  {strings.Repeat("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xe0\x02\x00\x1f\x08\xea\x46\x02\x00\x00\x00", 2), "x\nx\n"},
+		"empty": {"", ""},
+	} {
+		r, err := Decompress(strings.NewReader(c.file))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if have, err := io.ReadAll(r); err != nil || string(have) != c.want {
+			t.Errorf("%s: have %q, %v, want %q", name, have, err, c.want)
+		}
+	}
+	// A frame that wants a window of 128 MiB.
+	r, err := Decompress(strings.NewReader("\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(r); err == nil || !strings.Contains(err.Error(), "zstd -dc --long=31") {
+		t.Errorf("a large window: have %v", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package dump
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -70,8 +69,7 @@ func (j *jsonlReader) Read() (*Record, error) {
 // A jsonReader reads an array of objects, or objects one after another.
 type jsonReader struct {
 	bare
-	r    *bufio.Reader
-	line int64
+	*lines
 	jsonRecord
 
 	source  []byte
@@ -81,11 +79,12 @@ type jsonReader struct {
 }
 
 func newJSONReader(r io.Reader) *jsonReader {
-	b := bufio.NewReaderSize(r, 64<<10)
-	if head, _ := b.Peek(3); len(trimBOM(head)) < len(head) {
-		_, _ = b.Discard(3)
+	l := newLines(r)
+	l.line = 1
+	if head, _ := l.r.Peek(3); len(trimBOM(head)) < len(head) {
+		_, _ = l.r.Discard(3)
 	}
-	return &jsonReader{r: b, line: 1}
+	return &jsonReader{lines: l}
 }
 
 func (j *jsonReader) Read() (*Record, error) {
@@ -95,11 +94,14 @@ func (j *jsonReader) Read() (*Record, error) {
 	}
 	line := j.line
 	j.source = append(j.source[:0], c)
-	if c != '{' {
+	switch {
+	case c >= utf8.RuneSelf:
+		return nil, inputError("line %d: %w", line, errNotUTF8)
+	case c != '{':
 		return nil, inputError("line %d: expected a JSON object, found %q", line, c)
 	}
-	if err := j.object(); err != nil {
-		return nil, inputError("line %d: %w", line, err)
+	if err := j.object(line); err != nil {
+		return nil, err
 	}
 	j.objects++
 	return j.parse(j.source, line)
@@ -137,19 +139,21 @@ func (j *jsonReader) separator() (byte, error) {
 }
 
 // object reads to the brace that closes the object that has begun.
-func (j *jsonReader) object() error {
+func (j *jsonReader) object(line int64) error {
 	depth := 1
 	quoted, escaped := false, false
 	for depth > 0 {
 		c, err := j.r.ReadByte()
 		if err == io.EOF {
-			return errors.New("the object is not closed: } is missing")
+			return inputError("line %d: the object is not closed: } is missing", line)
 		}
 		if err != nil {
 			return err
 		}
-		if len(j.source) > maxRecord {
-			return errLongRecord
+		if n := len(j.source); n%4096 == 0 {
+			if err := j.fits(n, line); err != nil {
+				return err
+			}
 		}
 		j.source = append(j.source, c)
 		switch {
@@ -254,5 +258,6 @@ func embeds(b []byte) bool {
 	if len(b) == 0 || b[0] == '"' || b[0] <= ' ' || b[len(b)-1] <= ' ' {
 		return false
 	}
-	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && ValidJSON(b)
+	s := jsonScanner{src: b, depth: 1} // for it will stand in an object
+	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && s.document() == nil
 }

@@ -194,7 +194,11 @@ func (r *Record) encoded(name string) ([]byte, bool, error) {
 			continue
 		}
 		var err error
-		if r.object != nil {
+		switch {
+		case r.object == nil:
+		case s.enc != Raw && s.enc != U64 && text[0] != '"', s.enc == Raw && name == "key" && string(text) == "null":
+			err = errorf("%s is no string", Printable(text))
+		default:
 			text, err = jsonText(text)
 		}
 		if err == nil {

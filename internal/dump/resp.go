@@ -15,7 +15,9 @@ import (
 //	SET k "val\x00ue"
 //
 // SET of a key and a value is a record. SELECT 0 is passed over: it is what
-// every such file begins with. Any other command is a bad record.
+// every such file begins with. So is a line that begins with #, as one does that
+// says the time in an append-only file. Any other command is a bad record, and
+// so are those to other databases, whose keys may be the same.
 
 // A respReader reads commands of Redis.
 type respReader struct {
@@ -23,6 +25,7 @@ type respReader struct {
 	lines  *lines
 	args   []byte // of the command, one after another
 	ends   []int  // where each ends
+	other  string // database that is selected, unless it is 0
 	source []byte
 	record Record
 }
@@ -42,7 +45,7 @@ func (c *respReader) Read() (*Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(chomp(line)) == 0 {
+		if len(chomp(line)) == 0 || line[0] == '#' {
 			continue
 		}
 		r := &c.record
@@ -57,17 +60,23 @@ func (c *respReader) Read() (*Record, error) {
 			err = c.inline(chomp(line))
 		}
 		r.Source = c.source
-		if err != nil {
-			if err == errInline {
-				return nil, r.Bad(err)
-			}
-			if err == io.EOF {
-				err = errRESPEnd
-			}
-			return nil, inputError("line %d: %w", r.Line, err)
+		if err == io.EOF {
+			err = errRESPEnd
 		}
-		if len(c.ends) == 0 || len(c.ends) == 2 && c.is("SELECT") && string(c.arg(1)) == "0" {
+		switch {
+		case err == errInline:
+			return nil, r.Bad(err)
+		case err == errRESP, err == errRESPEnd:
+			return nil, inputError("line %d: %w", r.Line, err)
+		case err != nil:
+			return nil, err
+		case len(c.ends) == 0:
 			continue
+		case len(c.ends) == 2 && c.is("SELECT"):
+			if c.other = string(c.arg(1)); c.other == "0" {
+				c.other = ""
+				continue
+			}
 		}
 		if err := c.check(); err != nil {
 			return nil, r.Bad(err)
@@ -92,6 +101,8 @@ func (c *respReader) is(name string) bool { return strings.EqualFold(string(c.ar
 // check says what is wrong with a command.
 func (c *respReader) check() error {
 	switch {
+	case c.other != "":
+		return errorf("%s in database %s: only database 0 is imported", Printable(c.arg(0)), Printable([]byte(c.other)))
 	case !c.is("SET"):
 		return errorf("the command %s: only SET is imported", Printable(c.arg(0)))
 	case len(c.ends) < 3:
@@ -102,7 +113,7 @@ func (c *respReader) check() error {
 	return nil
 }
 
-var errRESP = inputError("no command of Redis: expected * and a number, then for each argument $, its length, and its bytes")
+var errRESP = errorf("no command of Redis: expected * and a number, then for each argument $, its length, and its bytes")
 
 // size reads the number behind the first byte of a line.
 func respSize(line []byte, mark byte, most int64) (int64, error) {
@@ -147,6 +158,9 @@ func (c *respReader) array(line []byte) error {
 // bytes appends n bytes to the arguments. Memory grows as they come.
 func (c *respReader) bytes(n int64) error {
 	for n > 0 {
+		if err := c.lines.fits(len(c.source), c.record.Line); err != nil {
+			return err
+		}
 		if c.lines.r.Buffered() == 0 {
 			if _, err := c.lines.r.Peek(1); err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"strings"
 
@@ -46,7 +47,8 @@ func CompressionIn(head []byte) Compression {
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return Gzip
-	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18}): // a frame to skip, as pzstd begins with
 		return Zstd
 	}
 	return ""
@@ -55,7 +57,8 @@ func CompressionIn(head []byte) Compression {
 // Decompress reads r through the compression that its first bytes show. The
 // name of a file is not asked: what comes from a pipe has none.
 func Decompress(r io.Reader) (io.ReadCloser, error) {
-	b := bufio.NewReaderSize(r, 64<<10)
+	in := &counter{r: r}
+	b := bufio.NewReaderSize(in, 64<<10)
 	head, err := b.Peek(4)
 	if err != nil && err != io.EOF {
 		return nil, err
@@ -66,27 +69,48 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, inputError("%w", err)
 		}
-		return decompressor{z}, nil
+		return &decompressor{z, in}, nil
 	case Zstd:
 		// What a frame asks for is bounded before it is given: by its window, of
 		// which zstd -19 makes none that is larger.
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, inputError("zstd: %w", err)
 		}
-		return decompressor{z.IOReadCloser()}, nil
+		return &decompressor{z.IOReadCloser(), in}, nil
 	}
 	return io.NopCloser(b), nil
 }
 
-// A decompressor marks its errors as those of the input.
-type decompressor struct{ io.ReadCloser }
+const maxWindow = 8 << 20
 
-func (d decompressor) Read(p []byte) (int, error) {
+// A decompressor marks its errors as those of the input, and knows how much of
+// that was read.
+type decompressor struct {
+	io.ReadCloser
+	in *counter
+}
+
+func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	switch {
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		err = inputError("decompress: it takes a window of more than %d MiB: give what zstd -dc --long=31 writes, through a pipe", maxWindow>>20)
+	case err != nil && err != io.EOF:
 		err = inputError("decompress: %w", err)
 	}
+	return n, err
+}
+
+// A counter counts the bytes that are read.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
 	return n, err
 }
 

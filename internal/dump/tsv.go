@@ -36,7 +36,9 @@ func (t *tsvReader) next() error {
 	for more := true; more; {
 		var value []byte
 		value, rest, more = bytes.Cut(rest, []byte{'\t'})
-		t.values = append(t.values, t.unescape(value))
+		if len(t.values) <= maxColumns {
+			t.values = append(t.values, t.unescape(value))
+		}
 	}
 	return nil
 }

@@ -43,14 +43,15 @@ func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 
 // ReaderOptions say what a file does not say itself.
 type ReaderOptions struct {
-	Columns []string // names of the columns of a CSV or TSV file without a header
+	Columns   []string // names of the columns of a CSV or TSV file without a header
+	Delimiter byte     // CSV: what stands between the columns; 0: a comma
 }
 
 // NewReader returns a Reader of a format.
 func NewReader(r io.Reader, f Format, o ReaderOptions) (Reader, error) {
 	switch f {
 	case CSV:
-		return newCSVReader(r, o.Columns)
+		return newCSVReader(r, o)
 	case TSV:
 		return newTSVReader(r, o.Columns)
 	case JSONL, Statements:
