@@ -13,16 +13,26 @@ import (
 
 // BackupInfo describes a backup stream.
 type BackupInfo struct {
-	Keyspaces int
-	Entries   uint64
-	Bytes     int64  // of the stream
-	Seq       uint64 // sequence number of the newest operation in it
-	Time      time.Time
-	Duration  time.Duration
+	Incremental bool
+	Keyspaces   int    // of a full one
+	Entries     uint64 // of a full one
+	Commits     uint64 // of an incremental one
+	Bytes       int64  // of the stream
+	Since       uint64 // of an incremental one: Seq of the backup that it follows
+	Seq         uint64 // sequence number of the newest operation in it
+	Time        time.Time
+	Duration    time.Duration
+
+	uuid            [16]byte // of the database
+	link, sinceLink uint64   // of the moments Seq and Since; 0: not known
 }
 
 // BackupOptions are the settings of Backup.
 type BackupOptions struct {
+	// Since makes the backup an incremental one: of only what was committed since
+	// that one, which Backup or ReadBackupInfo returned. It costs as many bytes as
+	// that has in the log, which must still have it: see KeepLog.
+	Since *BackupInfo
 	// Progress, when not nil, is called now and then from the goroutine that
 	// called Backup.
 	Progress func(BackupInfo)
@@ -32,6 +42,10 @@ type BackupOptions struct {
 // checksums, which Restore and VerifyBackup read. Readers and writers go on
 // meanwhile. A stream that was not written to its end is never taken for a
 // whole one.
+//
+// Errors of an incremental one: ErrChain when Since is of another database, or of
+// a history that this one does not have; ErrGone when the log no longer reaches
+// back so far; ErrCorrupt.
 func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (BackupInfo, error) {
 	ctx = orBackground(ctx)
 	began := time.Now()
@@ -40,8 +54,14 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 		return BackupInfo{}, err
 	}
 	defer s.Close()
-	info := BackupInfo{Seq: s.Seq(), Time: began}
-	out, err := newStreamWriter(w, streamHeader{uuid: s.view.v.pager.Meta().UUID, seq: info.Seq, time: began.Unix()})
+	info := BackupInfo{Seq: s.Seq(), Time: began, uuid: s.view.v.pager.Meta().UUID}
+	info.link = db.link(info.uuid, kv.Seq(info.Seq))
+	if o != nil && o.Since != nil {
+		info.Incremental, info.Since, info.sinceLink = true, o.Since.Seq, o.Since.link
+	}
+	out, err := newStreamWriter(w, streamHeader{
+		incremental: info.Incremental, uuid: info.uuid, seq: info.Seq, time: began.Unix(), link: info.link,
+	})
 	if err != nil {
 		return info, errorf("backup: %w", err)
 	}
@@ -52,6 +72,17 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 		}
 		return ctx.Err()
 	}
+	if info.Incremental {
+		s.Close() // what it reads is in the log
+		err := db.backupSince(&info, out, o.Since, step)
+		if err == nil {
+			err = out.finish(info.Commits, out.commits)
+		}
+		if err != nil {
+			return info, wrap("backup", err)
+		}
+		return info, step()
+	}
 	for _, sp := range s.view.v.spaces.list() {
 		if err := out.put(blockKeyspace, encodeStreamSpace(sp)); err != nil {
 			return info, errorf("backup: %w", err)
@@ -61,12 +92,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 			return info, wrap("backup", err)
 		}
 	}
-	end := binary.LittleEndian.AppendUint64(nil, info.Entries)
-	end = binary.LittleEndian.AppendUint64(end, uint64(info.Keyspaces))
-	if err := out.put(blockEnd, end); err != nil {
-		return info, errorf("backup: %w", err)
-	}
-	if err := out.w.Flush(); err != nil {
+	if err := out.finish(info.Entries, uint64(info.Keyspaces)); err != nil {
 		return info, errorf("backup: %w", err)
 	}
 	return info, step()
@@ -135,17 +161,8 @@ func decodeStreamSpace(b []byte) (*space, error) {
 	return &space{id: id, name: name, config: treeConfig(id, uint32(o.PageSize), b[8])}, nil
 }
 
-// readStream reads a stream to its end and checks all of it.
-func readStream(ctx context.Context, r io.Reader, begin func(streamHeader) error, visit func(sp *space, entries *entryReader) error) (BackupInfo, error) {
-	began := time.Now()
-	s, h, err := newStreamReader(r)
-	if err != nil {
-		return BackupInfo{}, err
-	}
-	info := BackupInfo{Seq: h.seq, Time: time.Unix(h.time, 0)}
-	if err := begin(h); err != nil {
-		return info, err
-	}
+// readStream reads the rest of a full backup to its end and checks all of it.
+func readStream(ctx context.Context, s *streamReader, info BackupInfo, visit func(sp *space, entries *entryReader) error) (BackupInfo, error) {
 	kind, block, err := s.next()
 	lastID := int64(-1)
 	names := map[string]bool{}
@@ -179,17 +196,27 @@ func readStream(ctx context.Context, r io.Reader, begin func(streamHeader) error
 	}
 	if kind != blockEnd || len(block) != 16 || info.Keyspaces == 0 ||
 		binary.LittleEndian.Uint64(block) != info.Entries || binary.LittleEndian.Uint64(block[8:]) != uint64(info.Keyspaces) {
-		return info, streamDamage(s.offset, "the stream's end does not agree with what came before")
+		return info, streamDamage(s.offset, errStreamEnd)
 	}
 	if !s.atEnd() {
-		return info, streamDamage(s.offset, "more bytes follow the stream's end")
+		return info, streamDamage(s.offset, errStreamTail)
 	}
-	info.Bytes, info.Duration = s.offset, time.Since(began)
+	info.Bytes = s.offset
 	return info, nil
 }
 
-// VerifyBackup reads a backup stream to its end and checks every byte of it.
+// VerifyBackup reads a backup stream, full or incremental, to its end and checks
+// every byte of it. Whether an incremental one fits those before it, Follows says.
 func VerifyBackup(ctx context.Context, r io.Reader) (BackupInfo, error) {
-	info, err := readStream(orBackground(ctx), r, func(streamHeader) error { return nil }, func(*space, *entryReader) error { return nil })
+	began := time.Now()
+	s, info, err := openStream(r)
+	switch {
+	case err != nil:
+	case info.Incremental:
+		err = readCommits(orBackground(ctx), s, &info, func(uint64, *ops) error { return nil })
+	default:
+		info, err = readStream(orBackground(ctx), s, info, func(*space, *entryReader) error { return nil })
+	}
+	info.Duration = time.Since(began)
 	return info, wrap("verify backup", err)
 }

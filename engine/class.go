@@ -52,6 +52,7 @@ var classes = [...]struct {
 	{ClassRetry, []error{ErrConflict, ErrLocked}},
 	{ClassInput, []error{
 		ErrReadOnly, ErrInvalid, ErrTooLarge, ErrClosed, ErrNotExist, ErrExists, ErrFormat, ErrNoKeyspace, ErrKeyspaceExists, ErrGone,
+		ErrChain,
 	}},
 	{ClassAnswer, []error{ErrNotFound, context.Canceled, context.DeadlineExceeded, io.EOF}},
 }

@@ -25,7 +25,7 @@ var sentinels = map[string]error{
 	"ErrNotFound": engine.ErrNotFound, "ErrConflict": engine.ErrConflict, "ErrLocked": engine.ErrLocked, "ErrReadOnly": engine.ErrReadOnly,
 	"ErrInvalid": engine.ErrInvalid, "ErrTooLarge": engine.ErrTooLarge, "ErrClosed": engine.ErrClosed, "ErrNotExist": engine.ErrNotExist,
 	"ErrExists": engine.ErrExists, "ErrFormat": engine.ErrFormat, "ErrNoKeyspace": engine.ErrNoKeyspace,
-	"ErrKeyspaceExists": engine.ErrKeyspaceExists, "ErrGone": engine.ErrGone, "ErrVersion": engine.ErrVersion,
+	"ErrKeyspaceExists": engine.ErrKeyspaceExists, "ErrGone": engine.ErrGone, "ErrChain": engine.ErrChain, "ErrVersion": engine.ErrVersion,
 	"ErrNoSpace": engine.ErrNoSpace, "ErrFailed": engine.ErrFailed, "ErrCommitUnknown": engine.ErrCommitUnknown, "ErrCorrupt": engine.ErrCorrupt,
 }
 

@@ -88,7 +88,7 @@ func isTree(fsys vfs.FS, name string) error {
 }
 
 func ours(name string) bool {
-	return name == walName || name == lockName || name == ballastName || name == treeName+newSuffix || strings.HasPrefix(name, readerName)
+	return name == walName || name == keptName || name == lockName || name == ballastName || name == treeName+newSuffix || strings.HasPrefix(name, readerName)
 }
 
 // makeDir makes the directory of the database.
@@ -221,6 +221,9 @@ func (db *DB) removeLeftovers() error {
 // takeLock takes the place of the one writing process, waiting for it as long
 // as the options say.
 func (db *DB) takeLock() error {
+	if db.lock != nil {
+		return nil
+	}
 	holder := holderText(db.opts.Holder)
 	deadline := time.Now().Add(db.opts.LockWait)
 	for {

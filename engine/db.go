@@ -101,7 +101,10 @@ type OpenReport struct {
 //
 // Errors: ErrLocked, ErrNotExist, ErrFormat, ErrVersion, ErrCorrupt, ErrNoSpace,
 // and those of the file system.
-func Open(dir string, o *Options) (*DB, error) {
+func Open(dir string, o *Options) (*DB, error) { return openUnder(nil, dir, o) }
+
+// openUnder is Open by who has the lock of the database already, if it is not nil.
+func openUnder(lock vfs.Lock, dir string, o *Options) (*DB, error) {
 	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {
@@ -111,6 +114,7 @@ func Open(dir string, o *Options) (*DB, error) {
 		dir:     dir,
 		opts:    opts,
 		fs:      opts.FS,
+		lock:    lock,
 		wake:    make(chan struct{}, 1),
 		prepare: make(chan struct{}, 1),
 		dirty:   make(chan struct{}, 1),
@@ -250,6 +254,7 @@ func (db *DB) walOptions(uuid [16]byte) wal.Options {
 		Mapped:      db.opts.Sync != SyncFull,
 		MaxHeld:     db.opts.MaxHeldBytes,
 		Rotated:     db.tellRotated,
+		Kept:        db.path(keptName),
 		// As many as the memtables have in the log when all are full: checkpoints
 		// release them faster or slower than the writers need them again.
 		Spares: int(min((maxFrozen+1)*db.opts.MemtableBytes, db.opts.MaxWALBytes)/db.opts.SegmentBytes) + 1,

@@ -46,6 +46,9 @@ var (
 	ErrKeyspaceExists = errors.New("keyspace exists")
 	// ErrGone: the changes asked for are no longer in the log. (input)
 	ErrGone = errors.New("no longer in the log")
+	// ErrChain: backups of different databases or histories, one that is missing
+	// or out of order, or a sequence number that they do not have. (input)
+	ErrChain = errors.New("the backups do not fit")
 	// ErrVersion: the files are of a format that this version does not know.
 	// (environment)
 	ErrVersion = errors.New("unknown format version")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // tempDir is where the examples keep their databases.
@@ -223,6 +225,45 @@ func ExampleDB_Backup() {
 	}
 	fmt.Println(info.Entries, "entry")
 	// Output: 1 entry
+}
+
+func ExampleDB_Backup_incremental() {
+	dir, remove := tempDir()
+	defer remove()
+	ctx := context.Background()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	if err := engine.KeepLog(vfs.OS(), db.Path(), true); err != nil { // once
+		log.Fatal(err)
+	}
+
+	var full, increment bytes.Buffer
+	sunday, err := db.Backup(ctx, &full, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, value := range []string{"a", "b", "c"} {
+		if err := db.Put([]byte("k"), []byte(value)); err != nil {
+			log.Fatal(err)
+		}
+	}
+	monday, err := db.Backup(ctx, &increment, &engine.BackupOptions{Since: &sunday})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	info, err := engine.Restore(ctx, &full, filepath.Join(dir, "before.db"), &engine.RestoreOptions{
+		Apply: []io.Reader{&increment},
+		ToSeq: monday.Seq - 1,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(monday.Commits, "commits,", info.Commits, "restored")
+	// Output: 3 commits, 2 restored
 }
 
 func ExampleDB_Changes() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -223,6 +224,44 @@ func FuzzRestore(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err := bounded("FuzzRestore", func() error { return useAll(disk) }); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzRestoreIncrement applies any bytes to a small backup, as they are, and as an
+// incremental one that follows it, with checksums that are right. The same holds
+// as for FuzzRestore.
+func FuzzRestoreIncrement(f *testing.F) {
+	_, chain, _ := links(f)
+	for _, inc := range chain {
+		f.Add(false, inc)
+		f.Add(true, inc)
+	}
+	base := chain[0]
+	f.Fuzz(func(t *testing.T, seal bool, inc []byte) {
+		if inc = bytes.Clone(inc); seal && len(inc) >= 64+16+16+8 {
+			copy(inc[16:32], base[16:32])
+			copy(inc[80:88], base[32:40])
+			copy(inc[88:96], base[48:56])
+			inc = resealStream(inc)
+		}
+		disk := vfs.NewMem()
+		_, verifyErr := engine.VerifyBackup(context.Background(), bytes.NewReader(inc))
+		if _, err := restoreChain(disk, 0, base, inc); err != nil {
+			if !isDamage(err) && !errors.Is(err, engine.ErrChain) {
+				t.Errorf("an error that does not tell of damage: %v", err)
+			}
+			wantNothing(t, disk)
+			return
+		}
+		if verifyErr != nil {
+			t.Fatalf("applied what VerifyBackup refuses: %v", verifyErr)
+		}
+		if err := checkDatabase(disk, dbDir); err != nil {
+			t.Fatal(err)
+		}
+		if err := bounded("FuzzRestoreIncrement", func() error { return useAll(disk) }); err != nil {
 			t.Fatal(err)
 		}
 	})

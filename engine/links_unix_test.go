@@ -9,7 +9,32 @@ import (
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
 )
+
+// A link in the place of the kept log's directory leads no segment out of the
+// database.
+func TestKeepLog_FollowsNoLink(t *testing.T) {
+	root := t.TempDir()
+	dir, outside := filepath.Join(root, "db"), filepath.Join(root, "outside")
+	db := open(t, dir, engine.Options{SegmentBytes: 64 << 10})
+	if err := os.Mkdir(outside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "kept")); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.KeepLog(vfs.OS(), dir, true); err == nil {
+		t.Error("KeepLog takes a link for the directory")
+	}
+	for i := range 200 {
+		mustPut(t, db, keyOf("k", i), valueOf("k", i, 1000))
+	}
+	closeDB(t, db)
+	if names, err := os.ReadDir(outside); err != nil || len(names) > 0 {
+		t.Errorf("behind the link: %v, %v", names, err)
+	}
+}
 
 // A symbolic link that somebody has put in the place of a file of the database
 // is never written through, nor read.

@@ -25,7 +25,7 @@ func Load(ctx context.Context, dir string, o *RestoreOptions, next func() (key, 
 			sp := &space{id: id, config: treeConfig(id, meta.PageSize, byte(CompressionNone))}
 			return add(sp, &entryReader{ctx: ctx, source: next})
 		})
-	}))
+	}, nil))
 }
 
 const errOrder = invalid("keys are out of order: each must be behind the one before it")

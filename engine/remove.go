@@ -61,7 +61,7 @@ func removeDatabase(fsys vfs.FS, dir string) error {
 func clearDatabase(fsys vfs.FS, dir string) (foreign []string, err error) {
 	names, err := fsys.List(dir)
 	for _, name := range names {
-		if name == walName {
+		if name == walName || name == keptName {
 			err = removeLog(fsys, filepath.Join(dir, name))
 		} else if name == lockName {
 			continue

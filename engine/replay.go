@@ -68,7 +68,7 @@ func (r *replay) apply(rec wal.Record) error {
 		if err != nil {
 			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: err.Error()}
 		}
-		if reason := r.impossible(&op); reason != "" {
+		if reason := impossible(&op, r.spaces); reason != "" {
 			return &CorruptError{Path: walName, Offset: int64(rec.LSN), Kind: "log", Reason: reason}
 		}
 		r.applyOp(&op, seq)
@@ -109,23 +109,24 @@ func (r *replay) finish() {
 	r.building.Wait()
 }
 
-// impossible says why no engine has logged op (W6), or "": what a checkpoint
+// impossible says why no engine has logged op where there are those keyspaces
+// (W6), or "": what a checkpoint
 // would write of it is held to the same when it is read back.
-func (r *replay) impossible(op *wal.Op) string {
+func impossible(op *wal.Op, in *spaces) string {
 	switch {
 	case op.Kind == kv.CreateKeyspace:
 		o := KeyspaceOptions{PageSize: int(op.PageSize), Compression: Compression(op.Codec)}
 		switch {
 		case op.PageSize == 0 || o.check() != nil || checkName(op.Name) != nil:
 			return fmt.Sprintf("keyspace %d with codec %d, page size %d and name %q", op.Keyspace, op.Codec, op.PageSize, op.Name)
-		case uint32(op.Keyspace) < r.spaces.next || r.spaces.byName[op.Name] != nil:
+		case uint32(op.Keyspace) < in.next || in.byName[op.Name] != nil:
 			return fmt.Sprintf("keyspace %d with name %q, which another has", op.Keyspace, op.Name)
 		}
 	case op.Keyspace == kv.DefaultKeyspace: // it is always there
 		if op.Kind == kv.DropKeyspace {
 			return "the default keyspace is dropped"
 		}
-	case r.spaces.byID[op.Keyspace] == nil:
+	case in.byID[op.Keyspace] == nil:
 		return fmt.Sprintf("an operation on keyspace %d, which is not there", op.Keyspace)
 	}
 	return ""

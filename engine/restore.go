@@ -19,6 +19,13 @@ import (
 // RestoreOptions are the settings of Restore.
 type RestoreOptions struct {
 	FS vfs.FS // Default: vfs.OS()
+	// Apply is the incremental backups that follow the stream, in their order:
+	// each follows the one before it, and the first one the stream. They are read
+	// one behind the other.
+	Apply []io.Reader
+	// ToSeq, when not 0, is the sequence number to end at: that of the stream, or
+	// that of a commit in what is applied. Nothing behind it is read.
+	ToSeq uint64
 }
 
 // restoreSuffix marks a database that is being restored. It gets its name when
@@ -30,9 +37,17 @@ const restoreSuffix = ".restoring"
 // against the stream's checksums to its end, made durable, and only then gets
 // its name: a restore that fails or is killed leaves no database there. What
 // such a restore left behind is replaced by the next one; while one is under way
-// another of the same dir gets ErrLocked.
+// another of the same dir gets ErrLocked. ErrChain when the backups do not follow
+// each other, or have no commit that ends at ToSeq.
+//
+// Where an incremental one fails, all up to the Seq that is returned was whole.
 func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (BackupInfo, error) {
-	info, err := restore(orBackground(ctx), o.fs(), r, filepath.Clean(dir))
+	if o == nil {
+		o = &RestoreOptions{}
+	}
+	began := time.Now()
+	info, err := restore(orBackground(ctx), r, filepath.Clean(dir), o)
+	info.Duration = time.Since(began)
 	return info, wrap("restore "+dir, err)
 }
 
@@ -43,19 +58,41 @@ func (o *RestoreOptions) fs() vfs.FS {
 	return o.FS
 }
 
-func restore(ctx context.Context, fsys vfs.FS, r io.Reader, dir string) (BackupInfo, error) {
-	var info BackupInfo
-	err := assemble(fsys, dir, func(p *pager.Pager) (err error) {
+func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (info BackupInfo, err error) {
+	fill := func(p *pager.Pager) error {
 		info, err = restoreTrees(ctx, p, r)
+		return err
+	}
+	err = assemble(o.fs(), dir, fill, func(dir string, lock vfs.Lock) error {
+		if o.ToSeq != 0 && info.Seq >= o.ToSeq || len(o.Apply) == 0 {
+			return info.endsAt(o.ToSeq)
+		}
+		db, err := openUnder(lock, dir, &Options{FS: o.fs(), Sync: SyncOff})
+		if err != nil {
+			return err
+		}
+		if err = db.applyAll(ctx, &info, o.Apply, o.ToSeq); err == nil {
+			err = info.endsAt(o.ToSeq)
+		}
+		if e := db.Close(); err == nil {
+			err = e
+		}
 		return err
 	})
 	return info, err
 }
 
+// heldLock is a lock that whoever uses it does not give up.
+type heldLock struct{ vfs.Lock }
+
+// Close implements vfs.Lock.
+func (heldLock) Close() error { return nil }
+
 // assemble makes the database dir, which must not exist, of the generation that
-// fill commits. It has another name until it is whole and durable, and is locked
-// so long: of two who make the same one the second gets a *LockedError.
-func assemble(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
+// fill commits, and of what finish, if it is not nil, does to that database. It
+// has another name until it is whole and durable, and is locked so long: of two
+// who make the same one the second gets a *LockedError.
+func assemble(fsys vfs.FS, dir string, fill func(*pager.Pager) error, finish func(dir string, lock vfs.Lock) error) error {
 	if _, err := fsys.Stat(dir); err == nil {
 		return ErrExists
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -78,6 +115,9 @@ func assemble(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
 	}
 	if err == nil {
 		err = assembleIn(fsys, tmp, fill)
+	}
+	if err == nil && finish != nil {
+		err = finish(tmp, heldLock{lock})
 	}
 	if err == nil {
 		if err = fsys.Rename(tmp, dir); errors.Is(err, fs.ErrPermission) {
@@ -130,10 +170,15 @@ func assembleIn(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
 // restoreTrees writes the keyspaces of a stream as one generation.
 func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (info BackupInfo, err error) {
 	return info, buildTrees(ctx, p, func(meta *pager.Meta, add func(*space, *entryReader) error) error {
-		info, err = readStream(ctx, r, func(h streamHeader) error {
-			meta.Seq = kv.Seq(h.seq)
-			return nil
-		}, add)
+		s, head, err := openStream(r)
+		if err != nil {
+			return err
+		}
+		if head.Incremental {
+			return errorf("%w: it is an incremental one, which follows that of sequence number %d: begin with a full one", ErrChain, head.Since)
+		}
+		meta.Seq = kv.Seq(head.Seq)
+		info, err = readStream(ctx, s, head, add)
 		return err
 	})
 }

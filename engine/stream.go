@@ -20,6 +20,7 @@ import (
 
 const (
 	streamMagic      = "LGTNGBAK"
+	incrementMagic   = "LGTNGINC" // of an incremental one
 	streamVersion    = 1
 	streamHeaderSize = 64
 	blockHeaderSize  = 16
@@ -27,6 +28,8 @@ const (
 	blockKeyspace = 1
 	blockEntries  = 2
 	blockEnd      = 3
+	blockFollows  = 4
+	blockCommits  = 5
 
 	// blockTarget is how many bytes of entries are gathered before a block is
 	// written. A block is larger when a single entry is.
@@ -45,28 +48,35 @@ const (
 //	16 16  UUID of the database that was backed up
 //	32  8  sequence number of the newest operation in it
 //	40  8  Unix time in seconds
-//	48  8  zeros
+//	48  8  link: digest of the newest commit in it; 0: not known
 //	56  8  checksum of what is before
 type streamHeader struct {
-	uuid [16]byte
-	seq  uint64
-	time int64
+	incremental bool // told by the magic
+	uuid        [16]byte
+	seq         uint64
+	time        int64
+	link        uint64
 }
 
 func (h *streamHeader) encode() []byte {
 	b := make([]byte, streamHeaderSize)
 	copy(b, streamMagic)
+	if h.incremental {
+		copy(b, incrementMagic)
+	}
 	binary.LittleEndian.PutUint32(b[8:], streamVersion)
 	binary.LittleEndian.PutUint32(b[12:], streamHeaderSize)
 	copy(b[16:], h.uuid[:])
 	binary.LittleEndian.PutUint64(b[32:], h.seq)
 	binary.LittleEndian.PutUint64(b[40:], uint64(h.time))
+	binary.LittleEndian.PutUint64(b[48:], h.link)
 	binary.LittleEndian.PutUint64(b[56:], xxhash.Sum64(b[:56]))
 	return b
 }
 
 func (h *streamHeader) decode(b []byte) error {
-	if string(b[:8]) != streamMagic {
+	h.incremental = string(b[:8]) == incrementMagic
+	if !h.incremental && string(b[:8]) != streamMagic {
 		return errNoStream
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != streamVersion {
@@ -81,11 +91,18 @@ func (h *streamHeader) decode(b []byte) error {
 		return streamDamage(32, "the sequence number is out of range")
 	}
 	h.time = int64(binary.LittleEndian.Uint64(b[40:]))
+	h.link = binary.LittleEndian.Uint64(b[48:])
 	return nil
 }
 
 // errNoStream says that something else than a backup was given.
 var errNoStream = errorf("the input is not a backup stream: %w", ErrFormat)
+
+// What is wrong with the end of a stream of either kind.
+const (
+	errStreamEnd  = "the stream's end does not agree with what came before"
+	errStreamTail = "more bytes follow the stream's end"
+)
 
 //go:noinline // called in many places, none of them hot
 func streamDamage(offset int64, reason string) error {
@@ -95,7 +112,7 @@ func streamDamage(offset int64, reason string) error {
 // blockHeader precedes a block's bytes; the chained checksum, 8 bytes, follows
 // them.
 //
-//	0  1  type: 1 keyspace, 2 entries, 3 end
+//	0  1  type: 1 keyspace, 2 entries, 3 end, 4 follows, 5 commits
 //	1  1  codec of the bytes
 //	2  6  zeros
 //	8  4  stored size
@@ -116,7 +133,7 @@ func (h *blockHeader) decode(b []byte) error {
 	h.kind, h.codec = b[0], b[1]
 	h.stored, h.plain = binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
 	switch {
-	case h.kind < blockKeyspace || h.kind > blockEnd, h.codec > byte(compress.Zstd), !bytes.Equal(b[2:8], make([]byte, 6)):
+	case h.kind < blockKeyspace || h.kind > blockCommits, h.codec > byte(compress.Zstd), !bytes.Equal(b[2:8], make([]byte, 6)):
 		return errorf("no block starts here")
 	case h.plain > maxBlockSize, h.codec == byte(compress.None) && h.stored != h.plain, h.codec != byte(compress.None) && (h.plain > maxPacked || h.stored >= h.plain):
 		return errorf("a block of an impossible size")
@@ -129,7 +146,8 @@ type streamWriter struct {
 	w       *bufio.Writer
 	sum     uint64
 	written int64
-	block   []byte // entries that wait to be written
+	commits uint64 // bytes of commits
+	block   []byte // entries or commits that wait to be written
 	packed  []byte
 }
 
@@ -169,6 +187,41 @@ func (s *streamWriter) endEntries() error {
 		s.block = nil
 	}
 	return err
+}
+
+// commit adds a commit: how many operations it has, the length of their bytes,
+// both uvarints, and these. It may lie in several blocks.
+func (s *streamWriter) commit(count uint32, payload []byte) error {
+	head := binary.AppendUvarint(nil, uint64(count))
+	head = binary.AppendUvarint(head, uint64(len(payload)))
+	s.commits += uint64(len(head) + len(payload))
+	s.block = append(s.block, head...)
+	for len(payload) > 0 {
+		n := min(len(payload), max(blockTarget-len(s.block), 0))
+		s.block = append(s.block, payload[:n]...)
+		payload = payload[n:]
+		if len(s.block) >= blockTarget {
+			if err := s.put(blockCommits, s.block); err != nil {
+				return err
+			}
+			s.block = s.block[:0]
+		}
+	}
+	return nil
+}
+
+// finish writes what waits, and the end with its two numbers.
+func (s *streamWriter) finish(a, b uint64) error {
+	if len(s.block) > 0 {
+		if err := s.put(blockCommits, s.block); err != nil {
+			return err
+		}
+	}
+	end := binary.LittleEndian.AppendUint64(nil, a)
+	if err := s.put(blockEnd, binary.LittleEndian.AppendUint64(end, b)); err != nil {
+		return err
+	}
+	return s.w.Flush()
 }
 
 // put writes a block.
@@ -217,7 +270,8 @@ type streamReader struct {
 func newStreamReader(r io.Reader) (*streamReader, streamHeader, error) {
 	s := &streamReader{r: bufio.NewReaderSize(r, 1<<16)}
 	var h streamHeader
-	if magic, _ := s.r.Peek(len(streamMagic)); !strings.HasPrefix(streamMagic, string(magic)) || len(magic) == 0 {
+	magic, _ := s.r.Peek(len(streamMagic))
+	if len(magic) == 0 || !strings.HasPrefix(streamMagic, string(magic)) && !strings.HasPrefix(incrementMagic, string(magic)) {
 		return nil, h, errNoStream
 	}
 	head := make([]byte, streamHeaderSize)

@@ -29,8 +29,12 @@ type Options struct {
 	// it. It is called by that, or by Shrink, and must not wait.
 	Rotated func(segment uint64, bytes int64, waited time.Duration)
 	// MaxHeld is how many bytes holds may keep from being released before the
-	// oldest is broken; 0 stands for 1 GiB.
+	// oldest is broken, and how many bytes the kept log may have; 0 stands for
+	// 1 GiB.
 	MaxHeld int64
+	// Kept is a directory for segments that are released: see keep.go. Where it
+	// is not there they are used again or removed.
+	Kept string
 }
 
 const (

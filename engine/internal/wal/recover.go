@@ -220,6 +220,9 @@ func (r *recovery) sweep(found listing, from Start) error {
 	}
 	for _, s := range released {
 		kept := len(r.l.spares)
+		if r.l.keep(s) {
+			continue
+		}
 		r.l.retire(s)
 		if len(r.l.spares) > kept {
 			r.report.Recycled++

@@ -9,8 +9,8 @@ import (
 )
 
 // Release gives up the segments that end at or before the position before, at
-// most that of the durable meta: up to Options.Spares of them are kept to be
-// used again. The active segment, segments that are not synced, and what a Hold
+// most that of the durable meta: they go to the kept log where there is one, and
+// else up to Options.Spares of them are kept to be used again. The active segment, segments that are not synced, and what a Hold
 // keeps stay until a later Release. A file that cannot be removed harms nobody:
 // each Release tries again, and the next Open.
 func (l *Log) Release(before LSN) error {
@@ -24,12 +24,18 @@ func (l *Log) Release(before LSN) error {
 	for _, s := range lingering {
 		l.remove(s)
 	}
-	for _, s := range l.superfluous(min(before, l.Synced())) {
-		if s.end == before {
+	gone := l.superfluous(min(before, l.Synced()))
+	for _, s := range gone {
+		switch {
+		case l.keep(s):
+		case s.end == before:
 			l.remove(s) // the meta may name it: see remove
-		} else {
+		default:
 			l.retire(s)
 		}
+	}
+	if len(gone) > 0 {
+		l.o.trim()
 	}
 	return nil
 }

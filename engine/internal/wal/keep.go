@@ -1,0 +1,205 @@
+package wal
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"github.com/lightning-db/lightning/engine/internal/kv"
+)
+
+// The kept log: segments that recovery no longer needs, under their names in the
+// directory Options.Kept, so that what was committed can be read long after a
+// checkpoint has it. Whoever wants that makes the directory, at any time and in
+// any process; without it segments are used again or removed. Recovery never
+// looks there.
+
+// keep moves a segment that is out of the chain to the kept log, and reports
+// whether it is there. A crash that undoes the rename leaves a segment that the
+// next Open moves there again.
+func (l *Log) keep(s *segment) bool {
+	info, err := l.o.FS.Stat(l.o.Kept)
+	if err != nil || !info.IsDir { // a link would lead out of the database
+		return false
+	}
+	_ = s.close()
+	return l.o.FS.Rename(s.path, filepath.Join(l.o.Kept, segmentName(s.number))) == nil
+}
+
+// trim removes the oldest kept segments until the others have at most
+// Options.MaxHeld bytes. What cannot be removed is tried again by the next.
+func (o *Options) trim() {
+	numbers, err := o.kept()
+	left := o.maxHeld()
+	for _, number := range slices.Backward(numbers) {
+		path := filepath.Join(o.Kept, segmentName(number))
+		info, statErr := o.FS.Stat(path)
+		if left -= info.Size; err == nil && statErr == nil && left < 0 {
+			_ = o.FS.Remove(path)
+		}
+	}
+}
+
+// kept lists the kept segments, ascending.
+func (o *Options) kept() ([]uint64, error) {
+	if o.Kept == "" {
+		return nil, nil
+	}
+	names, err := o.FS.List(o.Kept)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var numbers []uint64
+	for _, name := range names {
+		if number, ok := parseSegmentName(name); ok {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers, err
+}
+
+// Past calls visit for each record from the one that holds the operation first
+// to the one that holds last, or, where the log begins right behind first, from
+// its beginning on. It reads the kept log and the log itself, also while another
+// process writes. ErrGone: they do not reach back so far. last must have been
+// logged.
+func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
+	segments, seq, err := o.back(first)
+	for range maxBack { // what was listed may have been moved or removed since
+		if !errors.Is(err, errVanished) {
+			break
+		}
+		segments, seq, err = o.back(first)
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(segments) {
+		var done bool
+		if seq, done, err = o.readPast(s, seq, first, last, visit); done || err != nil {
+			return err
+		}
+	}
+	if seq > last {
+		return nil
+	}
+	return ErrGone
+}
+
+// maxBack is how often the segments are listed again.
+const maxBack = 20
+
+// errVanished says that a segment that was listed is not there.
+var errVanished = errorf("%w: a segment has gone", ErrGone)
+
+// back returns the segments, newest first, down to the one that holds first, and
+// the sequence number that the oldest of them begins with. Their files are
+// closed.
+func (o *Options) back(first kv.Seq) (segments []*segment, oldest kv.Seq, err error) {
+	live, err := o.list() // before the kept ones: what is moved meanwhile is in both
+	if err != nil {
+		return nil, 0, err
+	}
+	numbers, err := o.kept()
+	if err != nil {
+		return nil, 0, err
+	}
+	numbers = append(numbers, live.segments...)
+	slices.Sort(numbers)
+	limit := LSN(math.MaxUint64)
+	for _, number := range slices.Backward(slices.Compact(numbers)) {
+		s, err := o.openPast(number)
+		if err != nil {
+			return nil, 0, err
+		}
+		if s.end = min(s.end, limit); s.start >= limit { // dead by W1
+			_ = s.close()
+			continue
+		}
+		if len(segments) > 0 && s.end != limit {
+			_ = s.close()
+			break // a gap: those before were let go
+		}
+		limit = s.start
+		segments = append(segments, s)
+		h, _, err := newWalker(chain{s}, s.start, 0).read()
+		_ = s.close()
+		if err != nil && err != errInvalid {
+			return nil, 0, err
+		}
+		if err == nil && h.count > 0 {
+			if oldest = h.seq; oldest <= first {
+				return segments, oldest, nil
+			}
+		}
+	}
+	if oldest != 0 && oldest != first+1 {
+		return nil, 0, ErrGone
+	}
+	return segments, first + 1, nil
+}
+
+// openPast opens a segment of the log or of the kept log. It may be moved from
+// the one to the other at any moment.
+func (o *Options) openPast(number uint64) (*segment, error) {
+	s, err := o.openSegment(number)
+	if errors.Is(err, ErrMissing) && o.Kept != "" {
+		kept := *o
+		kept.Dir = o.Kept
+		s, err = kept.openSegment(number)
+	}
+	if errors.Is(err, ErrMissing) {
+		return nil, errVanished
+	}
+	return s, err
+}
+
+// readPast visits the records of a segment. It returns the sequence number that
+// comes next, and whether last was visited.
+func (o *Options) readPast(s *segment, seq, first, last kv.Seq, visit func(Record) error) (next kv.Seq, done bool, err error) {
+	end := s.end
+	if s, err = o.openPast(s.number); err != nil {
+		return 0, false, err
+	}
+	defer s.close()
+	s.end = end
+	w := newWalker(chain{s}, s.start, seq)
+	for {
+		rec, err := w.next()
+		switch {
+		case err == errInvalid || errors.Is(err, ErrMissing): // the end of the segment, or of the log
+			if w.seq <= last && err == errInvalid && s.end-w.place >= recordSize {
+				return 0, false, o.orGone(s, s.corrupt(w.place, "W3", "no valid record here, but the log goes on"))
+			}
+			return w.seq, false, nil
+		case err != nil:
+			return 0, false, o.orGone(s, err)
+		}
+		if rec.Last() >= first {
+			if err := visit(rec); err == io.EOF {
+				return 0, true, nil
+			} else if err != nil {
+				return 0, false, err
+			}
+		}
+		if rec.Last() >= last {
+			return rec.Last() + 1, true, nil
+		}
+	}
+}
+
+// orGone returns err, or ErrGone where s is not there any more: what was read may
+// be of a later use of its file.
+func (o *Options) orGone(s *segment, err error) error {
+	again, goneErr := o.openPast(s.number)
+	if errors.Is(goneErr, ErrGone) {
+		return goneErr
+	}
+	if goneErr == nil {
+		_ = again.close()
+	}
+	return err
+}
