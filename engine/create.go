@@ -191,8 +191,12 @@ func writeFirst(p *pager.Pager, o Options) error {
 	return w.Commit(meta, false)
 }
 
-// removeLog removes the log of a creation that was interrupted.
+// removeLog removes the log of a creation that was interrupted, or the kept log.
+// Of a link in its place it removes the link.
 func removeLog(fsys vfs.FS, dir string) error {
+	if info, err := fsys.Stat(dir); err == nil && !info.IsDir {
+		return fsys.Remove(dir)
+	}
 	names, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -234,7 +234,7 @@ func FuzzRestore(f *testing.F) {
 // as for FuzzRestore.
 func FuzzRestoreIncrement(f *testing.F) {
 	_, chain, _ := links(f)
-	for _, inc := range chain {
+	for _, inc := range append(chain, everyOperation(f)) {
 		f.Add(false, inc)
 		f.Add(true, inc)
 	}
@@ -265,6 +265,22 @@ func FuzzRestoreIncrement(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// everyOperation is an incremental backup of every kind of operation, behind as
+// many as the first of links has.
+func everyOperation(t testing.TB) []byte {
+	s := &session{t: t, fs: vfs.NewMem(), opts: small(full), hist: newHistory(), still: true}
+	s.open()
+	s.apply(put("a", "1"), put("aa", "2"))
+	_, since := backup(t, s.db, nil)
+	s.create("users", &engine.KeyspaceOptions{PageSize: 2048, Compression: engine.CompressionS2})
+	s.apply(put("ada", "1").in("users"), del("a"), delRange("a", "b"), delFrom("z"))
+	s.drop("users")
+	s.put("large", valueOf("large", 1, 300<<10)) // in two blocks
+	inc, _ := backup(t, s.db, &since)
+	s.close()
+	return inc
 }
 
 // resealStream makes the checksums of a backup stream right.

@@ -339,6 +339,9 @@ func TestIncrement_Gone(t *testing.T) {
 	}
 	reopen()
 	refused("nothing is kept", true)
+	closeDB(t, db)
+	db = open(t, dbDir, o)
+	refused("the log is empty", true)
 
 	keepLog(t, disk, true)
 	_, since = backup(t, db, nil)

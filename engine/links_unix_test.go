@@ -17,8 +17,12 @@ import (
 func TestKeepLog_FollowsNoLink(t *testing.T) {
 	root := t.TempDir()
 	dir, outside := filepath.Join(root, "db"), filepath.Join(root, "outside")
-	db := open(t, dir, engine.Options{SegmentBytes: 64 << 10})
+	db := open(t, dir, engine.Options{SegmentBytes: 64 << 10, MaxHeldBytes: 1})
 	if err := os.Mkdir(outside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	victim := filepath.Join(outside, "0000000000000001.log")
+	if err := os.WriteFile(victim, make([]byte, 64<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(outside, filepath.Join(dir, "kept")); err != nil {
@@ -31,7 +35,10 @@ func TestKeepLog_FollowsNoLink(t *testing.T) {
 		mustPut(t, db, keyOf("k", i), valueOf("k", i, 1000))
 	}
 	closeDB(t, db)
-	if names, err := os.ReadDir(outside); err != nil || len(names) > 0 {
+	if err := engine.KeepLog(vfs.OS(), dir, false); err != nil {
+		t.Error(err)
+	}
+	if names, err := os.ReadDir(outside); err != nil || len(names) != 1 || names[0].Name() != filepath.Base(victim) {
 		t.Errorf("behind the link: %v, %v", names, err)
 	}
 }

@@ -21,12 +21,21 @@ import (
 // whether it is there. A crash that undoes the rename leaves a segment that the
 // next Open moves there again.
 func (l *Log) keep(s *segment) bool {
-	info, err := l.o.FS.Stat(l.o.Kept)
-	if err != nil || !info.IsDir { // a link would lead out of the database
+	if !l.o.keeps() {
 		return false
 	}
 	_ = s.close()
 	return l.o.FS.Rename(s.path, filepath.Join(l.o.Kept, segmentName(s.number))) == nil
+}
+
+// keeps reports whether the directory is there. A link, which could lead out of
+// the database, is none.
+func (o *Options) keeps() bool {
+	if o.Kept == "" {
+		return false
+	}
+	info, err := o.FS.Stat(o.Kept)
+	return err == nil && info.IsDir
 }
 
 // trim removes the oldest kept segments until the others have at most
@@ -45,7 +54,7 @@ func (o *Options) trim() {
 
 // kept lists the kept segments, ascending.
 func (o *Options) kept() ([]uint64, error) {
-	if o.Kept == "" {
+	if !o.keeps() {
 		return nil, nil
 	}
 	names, err := o.FS.List(o.Kept)
@@ -67,12 +76,12 @@ func (o *Options) kept() ([]uint64, error) {
 // process writes. ErrGone: they do not reach back so far. last must have been
 // logged.
 func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
-	segments, seq, err := o.back(first)
+	segments, seq, err := o.back(first, last)
 	for range maxBack { // what was listed may have been moved or removed since
 		if !errors.Is(err, errVanished) {
 			break
 		}
-		segments, seq, err = o.back(first)
+		segments, seq, err = o.back(first, last)
 	}
 	if err != nil {
 		return err
@@ -95,10 +104,10 @@ const maxBack = 20
 // errVanished says that a segment that was listed is not there.
 var errVanished = errorf("%w: a segment has gone", ErrGone)
 
-// back returns the segments, newest first, down to the one that holds first, and
-// the sequence number that the oldest of them begins with. Their files are
-// closed.
-func (o *Options) back(first kv.Seq) (segments []*segment, oldest kv.Seq, err error) {
+// back returns the segments, newest first, down to the one that holds first, or
+// begins right behind it, and the sequence number that this one begins with.
+// Their files are closed.
+func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, err error) {
 	live, err := o.list() // before the kept ones: what is moved meanwhile is in both
 	if err != nil {
 		return nil, 0, err
@@ -136,10 +145,13 @@ func (o *Options) back(first kv.Seq) (segments []*segment, oldest kv.Seq, err er
 			}
 		}
 	}
-	if oldest != 0 && oldest != first+1 {
-		return nil, 0, ErrGone
+	switch {
+	case oldest == first+1:
+		return segments, oldest, nil
+	case oldest == 0 && first == last: // nothing since
+		return nil, first + 1, nil
 	}
-	return segments, first + 1, nil
+	return nil, 0, ErrGone
 }
 
 // openPast opens a segment of the log or of the kept log. It may be moved from
