@@ -30,6 +30,8 @@ type Options struct {
 	Progress func(Progress)
 	// Workers is how many goroutines read. Default: GOMAXPROCS.
 	Workers int
+	// BytesPerSecond, when not 0, is how much is read in a second at most.
+	BytesPerSecond int64
 }
 
 // Progress is how far Run has come.
@@ -57,6 +59,9 @@ func Run(ctx context.Context, dir string, o Options) (Report, error) {
 	}
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.BytesPerSecond > 0 {
+		o.FS = &throttled{FS: o.FS, ctx: ctx, perSecond: o.BytesPerSecond}
 	}
 	report, err := run(ctx, dir, o)
 	report.Duration = time.Since(began)

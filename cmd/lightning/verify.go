@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ The exit status is 0 where all is well and 10 where there is damage; each
 finding names the promise that is broken, the place, and the keys affected.`,
 		Example: `  lightning verify my.db
   lightning verify my.db --sample 5%
+  lightning verify my.db --rate 20MB/s
   lightning verify my.backup.zst
   lightning verify my.db --json | jq '.findings[].reason'`,
 		Args: arguments(1, 1),
@@ -44,6 +46,7 @@ finding names the promise that is broken, the place, and the keys affected.`,
 	sample := f.String("sample", "", "read only so many of the leaves, drawn at random: 5%")
 	explain := f.Bool("explain", false, "say of bad checksums what may have happened: a flipped bit, zeros, a write in part")
 	workers := f.IntP("jobs", "j", 0, "how many to read with at once; 0: one a processor")
+	rate := f.String("rate", "", "read no faster than this, beside other work: 20MB/s")
 	mode := f.String("progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
@@ -61,12 +64,16 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		if err != nil {
 			return err
 		}
+		perSecond, err := bytesPerSecond(*rate)
+		if err != nil {
+			return err
+		}
 		if *quick && part > 0 {
 			return usagef("--quick and --sample: choose one")
 		}
 		if isFile(path) {
-			if *quick || part > 0 {
-				return usagef("%s is a backup, which is read to its end: leave out --quick and --sample", path)
+			if *quick || part > 0 || perSecond > 0 {
+				return usagef("%s is a backup, which is read to its end: leave out --quick, --sample and --rate", path)
 			}
 			return a.verifyBackup(cmd.Context(), path, format)
 		}
@@ -77,7 +84,7 @@ finding names the promise that is broken, the place, and the keys affected.`,
 			return usageError{err.Error()}
 		}
 		report, err := verify.Run(cmd.Context(), path, verify.Options{
-			Quick: *quick, Sample: part, Explain: *explain, Workers: *workers,
+			Quick: *quick, Sample: part, Explain: *explain, Workers: *workers, BytesPerSecond: perSecond,
 			Progress: func(p verify.Progress) { state.Store(&p) },
 		})
 		bar.Stop()
@@ -108,6 +115,24 @@ func percentage(text string) (float64, error) {
 		return 0, usagef("--sample %s: want a percentage, as 5%%", text)
 	}
 	return n / 100, nil
+}
+
+// bytesPerSecond parses "20MB/s", and nothing as 0.
+func bytesPerSecond(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, unit := strings.TrimSuffix(strings.TrimSuffix(text, "/s"), "B"), 1.0
+	for i, prefix := range [...]string{"k", "M", "G"} {
+		if less, ok := strings.CutSuffix(number, prefix); ok {
+			number, unit = less, math.Pow10(3*(i+1))
+		}
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if n *= unit; err != nil || !(n >= 1 && n < 1e15) {
+		return 0, usagef("--rate %s: want bytes a second, as 20MB/s", text)
+	}
+	return int64(n), nil
 }
 
 func isFile(path string) bool {

@@ -1,0 +1,39 @@
+package verify_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/verify"
+)
+
+// With a rate all is read that is read without, and takes as long as that says,
+// by the clock of the bubble; a context that is done ends it at once.
+func TestRun_Rate(t *testing.T) {
+	fs := vfs.NewMem()
+	db := usual.open(t, fs)
+	usual.write(t, db, rand.New(rand.NewPCG(7, 0)), func(int) {})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := verifyFS(t, fs, verify.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		const rate = 100_000
+		began := time.Now()
+		have := verifyFS(t, fs, verify.Options{BytesPerSecond: rate})
+		least := time.Duration(want.Bytes) * time.Second / rate
+		if took := time.Since(began); !have.OK || have.Keys != want.Keys || took < least*9/10 {
+			t.Errorf("in %v, want %v at least: %s", took, least, show(have))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		began = time.Now()
+		if _, err := verify.Run(ctx, dbDir, verify.Options{FS: fs, BytesPerSecond: rate}); err == nil || time.Since(began) > 4*time.Second {
+			t.Errorf("stopped after 3 s: %v after %v", err, time.Since(began))
+		}
+	})
+}
