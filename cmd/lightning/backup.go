@@ -14,6 +14,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/inspect"
+	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -25,25 +26,43 @@ func (a *app) backupCommand() *cobra.Command {
 		Short:   "Write a backup of one moment",
 		Long: `Write all keyspaces, as of one moment, to one file with its own checksums,
 while others read and write. FILE ending in .gz or .zst is compressed; - is
-standard output. lightning restore makes a database of it again.`,
+standard output. lightning restore makes a database of it again.
+
+With --since only what was committed since the backup EARLIER is written, be
+that a full or an incremental one. It is read from the log, which a database
+only keeps when it was told to: --keep-log says so, to the database, and it
+stays so, up to 1 GiB; --keep-log=false ends it, and removes what is kept. Where
+the log does not reach back to EARLIER, or EARLIER is of another database or
+history, nothing is written.`,
 		Example: `  lightning backup my.db my.backup --verify
-  lightning backup my.db - | ssh host 'cat > my.backup'`,
+  lightning backup my.db - | ssh host 'cat > my.backup'
+  lightning backup my.db sunday.backup --keep-log
+  lightning backup my.db monday.inc --since sunday.backup
+  lightning backup my.db tuesday.inc --since monday.inc`,
 		Args: arguments(2, 2),
 	}
 	b := &backup{app: a}
 	f := cmd.Flags()
 	f.BoolVar(&b.verify, "verify", false, "read the file back and check every byte")
 	f.BoolVar(&b.force, "force", false, "replace FILE if it exists")
+	f.StringVar(&b.since, "since", "", "write only what was committed since this backup")
+	f.BoolVar(&b.keepLog, "keep-log", false, "have the database keep its log from now on, for --since")
 	f.StringVar(&b.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return b.run(cmd.Context(), args[0], args[1]) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		b.keepSaid = cmd.Flags().Changed("keep-log")
+		return b.run(cmd.Context(), args[0], args[1])
+	}
 	return cmd
 }
 
 type backup struct {
 	*app
-	verify, force bool
-	progress      string
-	state         atomic.Pointer[engine.BackupInfo]
+	verify, force     bool
+	since             string
+	keepLog, keepSaid bool
+	progress          string
+	options           engine.BackupOptions
+	state             atomic.Pointer[engine.BackupInfo]
 }
 
 func (b *backup) run(ctx context.Context, db, path string) error {
@@ -53,14 +72,31 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 	if path == "-" && b.OutTerminal {
 		return usagef("a backup is not text: name a file, or send standard output somewhere")
 	}
+	b.options.Progress = func(info engine.BackupInfo) { b.state.Store(&info) }
+	if b.since != "" {
+		info, err := b.earlier(path)
+		if err != nil {
+			return err
+		}
+		b.options.Since = &info
+	}
 	return b.read(db, func(db *engine.DB, _ *engine.Keyspace) error {
 		b.state.Store(&engine.BackupInfo{})
 		bar, err := b.StartProgress(b.progress, b.progressState)
 		if err != nil {
 			return usageError{err.Error()}
 		}
-		info, err := b.write(ctx, db, path)
+		if b.keepSaid { // before the moment of the backup
+			err = engine.KeepLog(vfs.OS(), db.Path(), b.keepLog)
+		}
+		var info engine.BackupInfo
+		if err == nil {
+			info, err = b.write(ctx, db, path)
+		}
 		bar.Stop()
+		if errors.Is(err, engine.ErrGone) {
+			return hintError{err, "make a full backup, with --keep-log, which later ones can follow"}
+		}
 		if err != nil {
 			return err
 		}
@@ -72,16 +108,37 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 	})
 }
 
+// earlier reads what --since names, which may not be the file that is written.
+func (b *backup) earlier(path string) (engine.BackupInfo, error) {
+	since, err := os.Stat(b.since)
+	if err != nil {
+		return engine.BackupInfo{}, err
+	}
+	if to, err := os.Stat(path); err == nil && os.SameFile(since, to) {
+		return engine.BackupInfo{}, usagef("%s is the backup that this one is to follow: name another file", path)
+	}
+	return headOf(b.since)
+}
+
+// headOf reads the beginning of a backup.
+func headOf(path string) (engine.BackupInfo, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return engine.BackupInfo{}, err
+	}
+	defer f.Close()
+	return unpackBackup(f, path, engine.ReadBackupInfo)
+}
+
 func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.BackupInfo, error) {
-	o := &engine.BackupOptions{Progress: func(info engine.BackupInfo) { b.state.Store(&info) }}
 	if path == "-" {
-		return db.Backup(ctx, b.out, o)
+		return db.Backup(ctx, b.out, &b.options)
 	}
 	f, err := createFile(path, b.force)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
-	info, err := b.compress(ctx, db, f, o)
+	info, err := b.compress(ctx, db, f)
 	if err != nil {
 		f.discard()
 		return info, stopped(err, "%s was not written", path)
@@ -89,12 +146,12 @@ func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.
 	return info, f.commit()
 }
 
-func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile, o *engine.BackupOptions) (engine.BackupInfo, error) {
+func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile) (engine.BackupInfo, error) {
 	packed, err := dump.Compress(f.file, dump.CompressionOf(f.path))
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
-	info, err := db.Backup(ctx, packed, o)
+	info, err := db.Backup(ctx, packed, &b.options)
 	if closeErr := packed.Close(); err == nil {
 		err = closeErr
 	}
@@ -121,66 +178,116 @@ func verifyBackup(ctx context.Context, r io.Reader, name string) (engine.BackupI
 // backup as it is without compression; so is a file that does not begin as the
 // compression does that its name tells, and is no backup without. name is what
 // errors call it.
-func unpackBackup(r io.Reader, name string, use func(io.Reader) (engine.BackupInfo, error)) (info engine.BackupInfo, err error) {
-	b := bufio.NewReaderSize(r, 64<<10)
-	head, _ := b.Peek(4) // an error is met again
-	plain, err := dump.Decompress(b)
-	u := unpacking{r: plain, err: err}
-	if err == nil {
-		defer plain.Close()
-		info, err = use(&u)
-	}
-	_, packed := errors.AsType[*dump.InputError](u.err)
-	if packed && !isIO(u.err) && !errors.Is(u.err, context.Canceled) && !errors.Is(u.err, zstd.ErrWindowSizeExceeded) {
-		err = &engine.CorruptError{Path: "backup", Offset: u.offset, Kind: inspect.Structure, Reason: u.err.Error()}
-	}
-	if named := dump.CompressionOf(name); errors.Is(err, engine.ErrFormat) && named != "" && len(head) > 0 && dump.CompressionIn(head) == "" {
-		err = &engine.CorruptError{Path: "backup", Kind: inspect.Structure, Reason: fmt.Sprintf("the file does not begin as %s does, which its name tells", named)}
-	}
-	damaged := errors.Is(err, engine.ErrCorrupt)
-	if damaged || errors.Is(err, engine.ErrFormat) || errors.Is(err, engine.ErrVersion) {
-		err = fmt.Errorf("%s: %w", name, err)
-	}
-	if damaged {
-		err = hintError{err, "only another backup has what it lost"}
-	}
-	return info, err
+func unpackBackup(r io.Reader, name string, use func(io.Reader) (engine.BackupInfo, error)) (engine.BackupInfo, error) {
+	u := unpacking{name: name, file: r}
+	defer u.close()
+	info, err := use(&u)
+	return info, u.explain(err)
 }
 
-// unpacking keeps the error that reading ended with, and where.
+// unpacking is a backup that is read through its compression. It keeps the error
+// that reading ended with, and where.
 type unpacking struct {
-	r      io.Reader
+	name   string
+	file   io.Reader // nil: name is opened when it is read
+	own    *os.File  // so it is
+	head   []byte    // of the file
+	plain  io.ReadCloser
 	offset int64
 	err    error
 }
 
 func (u *unpacking) Read(p []byte) (int, error) {
-	n, err := u.r.Read(p)
+	if u.plain == nil && u.err == nil {
+		u.err = u.open()
+	}
+	if u.plain == nil {
+		return 0, u.err
+	}
+	n, err := u.plain.Read(p)
 	u.offset += int64(n)
 	u.err = err
 	return n, err
 }
 
+func (u *unpacking) open() (err error) {
+	if u.file == nil {
+		if u.own, err = os.Open(u.name); err != nil {
+			return err
+		}
+		u.file = u.own
+	}
+	b := bufio.NewReaderSize(u.file, 64<<10)
+	u.head, _ = b.Peek(4) // an error is met again
+	u.plain, err = dump.Decompress(b)
+	return err
+}
+
+// close ends the reading. Whoever gave the file closes it.
+func (u *unpacking) close() {
+	if u.plain != nil {
+		u.plain.Close()
+	}
+	u.own.Close()
+}
+
+// explain makes of the error that use came to one that names the file.
+func (u *unpacking) explain(err error) error {
+	_, packed := errors.AsType[*dump.InputError](u.err)
+	if packed && !isIO(u.err) && !errors.Is(u.err, context.Canceled) && !errors.Is(u.err, zstd.ErrWindowSizeExceeded) {
+		err = &engine.CorruptError{Path: "backup", Offset: u.offset, Kind: inspect.Structure, Reason: u.err.Error()}
+	}
+	if named := dump.CompressionOf(u.name); errors.Is(err, engine.ErrFormat) && named != "" && len(u.head) > 0 && dump.CompressionIn(u.head) == "" {
+		err = &engine.CorruptError{Path: "backup", Kind: inspect.Structure, Reason: fmt.Sprintf("the file does not begin as %s does, which its name tells", named)}
+	}
+	damaged := errors.Is(err, engine.ErrCorrupt)
+	if damaged || errors.Is(err, engine.ErrFormat) || errors.Is(err, engine.ErrVersion) || errors.Is(err, engine.ErrChain) {
+		err = fmt.Errorf("%s: %w", u.name, err)
+	}
+	if damaged {
+		err = hintError{err, "only another backup has what it lost"}
+	}
+	return err
+}
+
 func (b *backup) progressState() ui.State {
 	info := b.state.Load()
+	what := ui.Plural(info.Entries, "entry")
+	if info.Incremental {
+		what = ui.Plural(info.Commits, "commit")
+	}
 	return ui.State{
-		Text: fmt.Sprintf("%s  %s", ui.Plural(info.Entries, "entry"), ui.Bytes(info.Bytes)),
-		JSON: fmt.Sprintf(`{"message_type":"status","entries":%d,"bytes":%d}`, info.Entries, info.Bytes),
+		Text: fmt.Sprintf("%s  %s", what, ui.Bytes(info.Bytes)),
+		JSON: fmt.Sprintf(`{"message_type":"status","entries":%d,"commits":%d,"bytes":%d}`, info.Entries, info.Commits, info.Bytes),
 	}
 }
 
 func backupJSON(info engine.BackupInfo) ui.Object {
-	return ui.Object{
-		{Name: "keyspaces", Value: info.Keyspaces},
-		{Name: "entries", Value: info.Entries},
+	var o ui.Object
+	if info.Incremental {
+		o = ui.Object{{Name: "since", Value: info.Since}}
+	} else {
+		o = ui.Object{{Name: "keyspaces", Value: info.Keyspaces}, {Name: "entries", Value: info.Entries}}
+	}
+	if info.Incremental || info.Commits > 0 {
+		o = append(o, ui.Member{Name: "commits", Value: info.Commits})
+	}
+	return append(o, ui.Object{
 		{Name: "bytes", Value: info.Bytes},
 		{Name: "seq", Value: info.Seq},
 		{Name: "seconds", Value: info.Duration.Seconds()},
-	}
+	}...)
 }
 
 func backupMessage(what string, info engine.BackupInfo) string {
-	return fmt.Sprintf("%s: %s in %s, %s, seq %s, %s", what,
-		ui.Plural(info.Entries, "entry"), ui.Plural(int64(info.Keyspaces), "keyspace"),
+	commits := ui.Plural(info.Commits, "commit")
+	held := ui.Plural(info.Entries, "entry") + " in " + ui.Plural(int64(info.Keyspaces), "keyspace")
+	switch {
+	case info.Incremental:
+		held = fmt.Sprintf("%s since seq %s", commits, ui.Count(info.Since))
+	case info.Commits > 0:
+		held += ", " + commits
+	}
+	return fmt.Sprintf("%s: %s, %s, seq %s, %s", what, held,
 		ui.Bytes(info.Bytes), ui.Count(info.Seq), ui.Duration(info.Duration))
 }

@@ -45,7 +45,8 @@ const exitTopic = `Exit statuses:
       3  no such database or keyspace, or not a Lightning database
       4  the target exists
       5  invalid data: key or value too long, bad record in an import, a value
-         that an expression has no answer for (--strict)
+         that an expression has no answer for (--strict), backups that do not
+         follow each other
       6  permission denied, or opened read-only
       7  I/O error: disk full, a file to read that is not there
       8  other database error

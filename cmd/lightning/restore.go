@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -10,35 +12,58 @@ import (
 )
 
 func (a *app) restoreCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "restore DB FILE",
+	r := &restore{app: a}
+	cmd := &cobra.Command{
+		Use:     "restore DB FILE [INC...]",
 		GroupID: groupSafe,
 		Short:   "Make a database from a backup",
 		Long: `Make a database from a backup; - is standard input. DB must not exist: the
 database is made beside it, checked to the last byte, and gets its name when
-it is whole.`,
+it is whole.
+
+FILE is a full backup, INC the incremental ones that follow it, in their order.
+With --to-seq the database is as of the commit that ends at that sequence
+number, and no more is read than that takes. Where a backup is missing, out of
+order, damaged or of another database, no database is made.`,
 		Example: `  lightning restore new.db my.backup
-  ssh host 'cat my.backup' | lightning restore new.db -`,
-		Args: arguments(2, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := a.path(args[0])
-			if err == nil {
-				err = outsideNew(path)
-			}
-			if err != nil {
-				return err
-			}
-			info, err := a.restore(cmd.Context(), path, args[1])
-			if err != nil {
-				return err
-			}
-			return a.done(backupJSON(info), "%s", backupMessage("restore", info))
-		},
+  ssh host 'cat my.backup' | lightning restore new.db -
+  lightning restore new.db sunday.backup --apply monday.inc tuesday.inc
+  lightning restore new.db chain/*.zst --to-seq 90112`,
+		Args: arguments(2, -1),
 	}
+	f := cmd.Flags()
+	f.StringArrayVar(&r.apply, "apply", nil, "apply this incremental backup, and those named behind it")
+	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		path, err := a.path(args[0])
+		if err == nil {
+			err = outsideNew(path)
+		}
+		if err != nil {
+			return err
+		}
+		info, err := r.run(cmd.Context(), path, args[1], append(r.apply, args[2:]...))
+		if err != nil {
+			return err
+		}
+		return a.done(backupJSON(info), "%s", backupMessage("restore", info))
+	}
+	return cmd
 }
 
-func (a *app) restore(ctx context.Context, db, path string) (engine.BackupInfo, error) {
-	source, f, err := a.input(ctx, path)
+type restore struct {
+	*app
+	apply []string
+	toSeq uint64
+}
+
+func (r *restore) run(ctx context.Context, db, path string, apply []string) (engine.BackupInfo, error) {
+	if len(apply) > 0 {
+		if err := checkChain(path, apply); err != nil {
+			return engine.BackupInfo{}, err
+		}
+	}
+	source, f, err := r.input(ctx, path)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
@@ -47,8 +72,54 @@ func (a *app) restore(ctx context.Context, db, path string) (engine.BackupInfo, 
 	if path == "-" {
 		name = "standard input"
 	}
-	return unpackBackup(source, name, func(plain io.Reader) (engine.BackupInfo, error) {
-		info, err := engine.Restore(ctx, plain, db, nil)
-		return info, stopped(err, "no database was made")
-	})
+	o := &engine.RestoreOptions{ToSeq: r.toSeq}
+	full := &unpacking{name: name, file: source}
+	u := full // which is read
+	defer func() { u.close() }()
+	for _, name := range apply {
+		inc := &unpacking{name: name}
+		o.Apply = append(o.Apply, readerFunc(func(p []byte) (int, error) {
+			if u != inc {
+				u.close()
+				u = inc
+			}
+			return inc.Read(p)
+		}))
+	}
+	info, err := engine.Restore(ctx, full, db, o)
+	err = u.explain(stopped(err, "no database was made"))
+	if u != full && errors.Is(err, engine.ErrCorrupt) {
+		err = hintError{err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq)}
+	}
+	return info, err
+}
+
+// readerFunc is a function that reads.
+type readerFunc func([]byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// checkChain reads the beginnings of the backups before anything is done, for a
+// long restore is not to fail for their order: of those that are files, since of
+// a pipe they could not be read again.
+func checkChain(path string, apply []string) error {
+	var before *engine.BackupInfo
+	for _, name := range append([]string{path}, apply...) {
+		if info, err := os.Stat(name); name == "-" || err == nil && !info.Mode().IsRegular() {
+			before = nil
+			continue
+		}
+		next, err := headOf(name)
+		if err == nil && before != nil {
+			if err = next.Follows(before); err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		before = &next
+	}
+	return nil
 }
