@@ -56,6 +56,7 @@ var lines = []line{
 	{name: "backup-over", args: "backup db new --force", to: overFile},
 	{name: "restore", args: "restore new ../base/backup", copy: true, to: toNew, done: 4},
 	{name: "restore-zst", args: "restore new ../base/backup.zst", copy: true, to: toNew, done: 4},
+	{name: "restore-apply", args: "restore new ../base/full --apply ../base/inc", copy: true, to: toNew, done: 4},
 	{name: "repair", args: "repair db new", copy: true, to: toNew, done: 4},
 	{name: "export", args: "export db new --to csv", to: toFile, done: 4},
 	{name: "export-over", args: "export db new --to jsonl --force", to: overFile},

@@ -180,7 +180,7 @@ func (s *victim) prepare(rng *rand.Rand) error {
 }
 
 // fill puts entries into two keyspaces, merges some into the tree, and replaces
-// and deletes some.
+// and deletes some. It makes a backup of the first of them, and one of the others.
 func (s *victim) fill(db *engine.DB, rng *rand.Rand, text func(int) string) error {
 	const name = "side"
 	edits := []edit{{kind: create, space: name}}
@@ -194,6 +194,7 @@ func (s *victim) fill(db *engine.DB, rng *rand.Rand, text func(int) string) erro
 	}
 	n := 30 + rng.IntN(600)
 	merge := rng.IntN(n)
+	var full engine.BackupInfo
 	for i := range n {
 		key, size := fmt.Sprintf("k%04d", i), rng.IntN(200)
 		if rng.IntN(60) == 0 {
@@ -208,11 +209,27 @@ func (s *victim) fill(db *engine.DB, rng *rand.Rand, text func(int) string) erro
 		}
 		if i == merge {
 			_, mergeErr := db.Checkpoint(s.ctx)
-			err = errors.Join(err, mergeErr)
+			err = errors.Join(err, mergeErr, engine.KeepLog(vfs.OS(), db.Path(), true))
+			if err == nil {
+				full, err = s.backup(db, "full", nil)
+			}
 		}
 	}
+	if err == nil {
+		_, err = s.backup(db, "inc", &full)
+	}
 	s.holds = contents{{}}.with(edits)
-	return err
+	return errors.Join(err, engine.KeepLog(vfs.OS(), db.Path(), false))
+}
+
+// backup makes a backup among the base's files.
+func (s *victim) backup(db *engine.DB, name string, since *engine.BackupInfo) (engine.BackupInfo, error) {
+	f, err := os.OpenFile(filepath.Join(s.dir, "base", name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return engine.BackupInfo{}, err
+	}
+	info, err := db.Backup(s.ctx, f, &engine.BackupOptions{Since: since})
+	return info, errors.Join(err, f.Close())
 }
 
 // begin makes what the line is run on, and returns what its target holds.
