@@ -160,12 +160,10 @@ func statusOf(err error) int {
 		return exitNo
 	case usage:
 		return exitUsage
-	case inspect.AsDamage(err) != nil:
-		err = errDamage
 	}
 	for _, s := range statuses {
-		if s.status == exitData && (row || input) {
-			return exitData
+		if s.status == exitDamage && inspect.AsDamage(err) != nil || s.status == exitData && (row || input) {
+			return s.status
 		}
 		for _, target := range s.errors {
 			if errors.Is(err, target) {

@@ -92,6 +92,7 @@ func TestStatusOf_IsOfTheClass(t *testing.T) {
 		fmt.Errorf("%w: %w", errRejected, engine.ErrTooLarge):                             exitRejected,
 		fmt.Errorf("%w: %w", errTest, engine.ErrCorrupt):                                  exitTest,
 		fmt.Errorf("%w: %w", engine.ErrLocked, fs.ErrExist):                               exitLocked,
+		fmt.Errorf("%w: %w", errTest, &inspect.Damage{}):                                  exitTest,
 		fmt.Errorf("read: %w", &inspect.Damage{}):                                         exitDamage,
 		&dump.RowError{Err: &fs.PathError{Err: syscall.EACCES}}:                           exitData,
 		fmt.Errorf("%w: %w", engine.ErrExists, &dump.RowError{Err: errors.New("line 3")}): exitExists,
