@@ -25,9 +25,9 @@ interrupted.`,
 					return stopped(err, "%s before, %s now", ui.Bytes(info.Before), ui.Bytes(info.After))
 				}
 				// What the last generation replaced, a few nodes, is not yet
-				// free either.
+				// free either, of which a small database has no fewer.
 				held := int64(db.Stats().PendingBytes)
-				if held < info.After/64 {
+				if held < max(info.After/64, 64<<10) {
 					held = 0
 				}
 				if held > 0 {

@@ -23,8 +23,8 @@ const configured = " color output quiet timeout no-create"
 // Its --output is for a terminal, where a command has such a form.
 func (a *app) configure(cmd *cobra.Command) error {
 	path := baseFile("XDG_CONFIG_HOME", ".config", "config")
-	if path == "" || a.noConfig || a.session != nil {
-		return nil
+	if path == "" || a.noConfig || a.session != nil || cmd.Name() == "help" {
+		return nil // the shell has read it, and help tells about it
 	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
