@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // An outFile is a file that appears under its name when it is whole and
@@ -109,11 +111,12 @@ func (f *outFile) commit() error {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(f.file.Name(), f.path)
+		err = vfs.OS().Rename(f.file.Name(), f.path)
 	}
-	if err != nil {
-		os.Remove(f.file.Name())
+	if err == nil {
+		return vfs.OS().SyncDir(filepath.Dir(f.path)) // the name, too
 	}
+	os.Remove(f.file.Name())
 	return err
 }
 
