@@ -147,7 +147,7 @@ type Options struct {
 	// in vain where it is called by the listener itself, and no call begins once
 	// Close has returned. A listener that panics is called no more
 	// (Stats.EventsPanic). engine/eventlog has one that logs.
-	Events func(Event)
+	Events func(Event) `json:"-"`
 	// SlowOperation is how long a read or a commit must take for Events to be told
 	// of it. Default: nobody is told, and no clock is read.
 	SlowOperation time.Duration
@@ -158,7 +158,7 @@ type Options struct {
 	// hand on Stats or WriteMetrics. It may call whatever it likes. One that
 	// panics is not called again, and is counted (Stats.Errors). After Close none
 	// begins.
-	Report func(*DB)
+	Report func(*DB) `json:"-"`
 	// ReportInterval is how often. Default: a minute.
 	ReportInterval time.Duration
 	// FS is the file system. Default: vfs.OS().
