@@ -230,6 +230,25 @@ func TestIncrement_BesideAWriter(t *testing.T) {
 	}
 }
 
+// What was committed behind the moment of a backup is not in it, also where
+// nothing was committed before.
+func TestIncrement_OfAReaderBehind(t *testing.T) {
+	disk := vfs.NewMem()
+	db := openOn(t, disk)
+	defer closeDB(t, db)
+	keepLog(t, disk, true)
+	reader := open(t, dbDir, engine.Options{FS: disk, ReadOnly: true})
+	defer closeDB(t, reader)
+	_, empty := backup(t, reader, nil)
+	mustPut(t, db, "a", "1")
+	if _, info := backup(t, reader, &empty); info.Commits != 0 || info.Seq != 0 {
+		t.Errorf("of what the reader does not see: %+v", info)
+	}
+	if _, info := backup(t, db, &empty); info.Commits != 1 || info.Seq != 1 {
+		t.Errorf("of what the writer sees: %+v", info)
+	}
+}
+
 // links is a database that keeps its log, with a full backup and two incremental
 // ones.
 func links(t testing.TB) (disk *vfs.Mem, chain [][]byte, infos []engine.BackupInfo) {

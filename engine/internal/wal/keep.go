@@ -190,6 +190,9 @@ func (o *Options) readPast(s *segment, seq, first, last kv.Seq, visit func(Recor
 		case err != nil:
 			return 0, false, o.orGone(s, err)
 		}
+		if rec.Seq > last { // first and last are one, and in no segment
+			return rec.Seq, true, nil
+		}
 		if rec.Last() >= first {
 			if err := visit(rec); err == io.EOF {
 				return 0, true, nil
