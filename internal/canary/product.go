@@ -224,8 +224,8 @@ func ofCheckpoints() []canary {
 		canary{
 			name: "impossible-keyspace-replayed", breaks: "a made-up log puts a keyspace in the place of another",
 			file: "replay.go",
-			old:  "case uint32(op.Keyspace) < r.spaces.next || r.spaces.byName",
-			new:  "case r.spaces.byName",
+			old:  "case uint32(op.Keyspace) < in.next || in.byName",
+			new:  "case in.byName",
 			test: "TestRecovery_KeyspaceThatCannotBe",
 		},
 		canary{

@@ -149,8 +149,8 @@ func ofTheLog() []canary {
 		canary{
 			name: "released-before-it-is-synced", breaks: "a segment is used again before what it holds is durable elsewhere",
 			file: "release.go",
-			old:  "range l.superfluous(min(before, l.Synced())) {",
-			new:  "range l.superfluous(before) {",
+			old:  "gone := l.superfluous(min(before, l.Synced()))",
+			new:  "gone := l.superfluous(before)",
 			test: "TestRelease_KeepsWhatIsNotSynced",
 		},
 		canary{
@@ -163,8 +163,8 @@ func ofTheLog() []canary {
 		canary{
 			name: "spare-while-the-meta-names-it", breaks: "a segment is used again that recovery would still begin with",
 			file: "release.go",
-			old:  "\t\tif s.end == before {\n",
-			new:  "\t\tif s.end == before && s.number == 0 {\n",
+			old:  "\t\tcase s.end == before:\n",
+			new:  "\t\tcase s.end == before && s.number == 0:\n",
 			test: "TestF02_CheckpointAtTheEndOfAFullSegment",
 		},
 		canary{
