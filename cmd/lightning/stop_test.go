@@ -233,6 +233,9 @@ func (s *stopRun) stop(c *longCommand, sig syscall.Signal, takes time.Duration, 
 	t := s.t
 	t.Helper()
 	delay := time.Duration(s.rng.Int64N(int64(takes)))
+	if sig != syscall.SIGKILL { // while it is at work, mostly
+		delay = takes/10 + delay*6/10
+	}
 	status, text := s.run(c.args, func(cmd *exec.Cmd) {
 		time.Sleep(delay)
 		_ = cmd.Process.Signal(sig) // it may have ended
