@@ -209,6 +209,36 @@ func TestTx_TooOldConflicts(t *testing.T) {
 	}
 }
 
+// A transaction finds what was committed in any of the memtables that took over
+// since, merged ones too, and conflicts with nothing else.
+func TestTx_ConflictInALaterMemtable(t *testing.T) {
+	for merged := range 6 {
+		for key, conflict := range map[string]bool{"k": true, "other": false} {
+			db := openMem(t, engine.Options{})
+			tx := begin(t, db, engine.Serializable)
+			if _, err := tx.Has([]byte("k")); err != nil {
+				t.Fatal(err)
+			}
+			put := func(key string) {
+				mustPut(t, db, key, "v")
+				if _, err := db.Checkpoint(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range merged {
+				put(fmt.Sprint(i))
+			}
+			put(key)
+			if err := tx.Put([]byte("x"), nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.Commit(t.Context()); errors.Is(err, engine.ErrConflict) != conflict || err != nil && !conflict {
+				t.Errorf("%q put %d memtables later: %v, expected a conflict: %v", key, merged, err, conflict)
+			}
+		}
+	}
+}
+
 // A commit that lies in a memtable which was frozen before it was durable is
 // not visible, and conflicts all the same. (The check once looked only at the
 // memtables that were active since.)

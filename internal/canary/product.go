@@ -94,7 +94,7 @@ func ofCommits() []canary {
 			file: "tx.go",
 			old:  "range recent[first:] {",
 			new:  "range recent[first : first+1] {",
-			test: "TestTx_Conflicts",
+			test: "TestTx_ConflictInALaterMemtable",
 		},
 		canary{
 			name: "conflict-with-a-dropped-keyspace-missed", breaks: "a transaction counts on what it read in a keyspace that has gone",
