@@ -831,6 +831,7 @@ func TestEvents_ListenerCallsBack(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if checkpoints != 5 || len(closed) != 1 || closed[0] != nil {
 			t.Errorf("%d checkpoints, closed: %v", checkpoints, closed)
 		}
