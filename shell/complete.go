@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,7 +11,8 @@ const mostKeys = 60
 
 // A completion is what may stand where the cursor is.
 type completion struct {
-	typed      string   // what is there of it
+	typed      string   // what is there of it, or as much in quotes
+	instead    int      // of so many characters that were typed without them
 	candidates []string // each begins with typed, in their order
 	more       bool     // there are others, between the last two
 }
@@ -46,15 +48,15 @@ func (c *completion) common() string {
 func (s *Session) complete(text string) completion {
 	words, typed := unfinished(text)
 	c := completion{typed: typed}
-	if s.completeWord(&c, words) {
-		s.completeKeys(&c)
+	if keys := s.completeWord(&c, words); keys != nil {
+		s.completeKeys(&c, keys)
 	}
 	return c
 }
 
-// completeWord completes what begins behind words, but for keys, and reports
-// whether those may be there, too.
-func (s *Session) completeWord(c *completion, words []Word) (keys bool) {
+// completeWord completes what begins behind words, but for keys, and returns what
+// finds those, if one may be there, too.
+func (s *Session) completeWord(c *completion, words []Word) Keys {
 	typed := c.typed
 	if len(words) > 0 && words[0].isNumber() {
 		words = words[1:]
@@ -107,21 +109,26 @@ func unfinished(text string) (words []Word, typed string) {
 	return last.Words[:n], strings.TrimSuffix(last.Text[last.Words[n].Start:], mark)
 }
 
-// completeKeys completes a key of the data.
-func (s *Session) completeKeys(c *completion) {
-	prefix := c.typed
+// completeKeys completes a key of the data. Words without quotes may be written
+// in another encoding, .keys hex for one: then all keys are in quotes.
+func (s *Session) completeKeys(c *completion, find Keys) {
+	prefix, quotes := c.typed, !In(s.Settings["keys"], " auto raw")
 	if strings.HasPrefix(prefix, `"`) {
+		quotes = true
 		var err error
 		if prefix, err = literal(prefix + `"`); err != nil {
 			return
 		}
-	} else if prefix != "" && !plainWord(prefix) {
+	} else if prefix != "" && (quotes || !plainWord(prefix)) {
 		return
 	}
-	keys, more := s.Host.Keys([]byte(prefix), mostKeys)
+	keys, more := find([]byte(prefix), mostKeys)
+	if !quotes && prefix != "" && len(c.candidates) == 0 && slices.ContainsFunc(keys, func(key []byte) bool { return Quote(key)[0] == '"' }) {
+		c.instead, c.typed, quotes = utf8.RuneCountInString(prefix), `"`+prefix, true
+	}
 	for _, key := range keys {
 		word := Quote(key)
-		if strings.HasPrefix(c.typed, `"`) && word[0] != '"' {
+		if quotes && word[0] != '"' {
 			word = `"` + word + `"`
 		}
 		c.add(word)

@@ -2,6 +2,7 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -12,14 +13,14 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-// Runes that stand for others in a line that is edited: they are of the private
-// use area, and nothing that is typed.
+// Runes that stand for others in a line that is edited: they are among those
+// that will never be characters, and are in no text.
 const (
-	newline  = '\ue00a' // in the history, too
-	tab      = '\ue009'
-	pasted   = '\ue001' // what was pasted is to be put here
-	complete = '\ue002' // Tab
-	forward  = '\ue003' // the character behind the cursor is to go: to readline, Delete is Ctrl-D
+	newline  = '\ufdda' // in the history, too
+	tab      = '\ufdd9'
+	pasted   = '\ufdd1' // what was pasted is to be put here
+	complete = '\ufdd2' // Tab
+	forward  = '\ufdd3' // the character behind the cursor is to go: to readline, Delete is Ctrl-D
 )
 
 // An editor is the line source of a terminal: readline, with what it lacks. It
@@ -31,6 +32,7 @@ type editor struct {
 	keys    *keys
 	prompt  string
 	line    string // as readline has it, unless it was ended
+	gone    bool   // the terminal: readline ended with it
 
 	shownPrompt string
 	shown       []rune // on the terminal, the prompt and all
@@ -45,13 +47,13 @@ type editor struct {
 }
 
 func newEditor(ctx context.Context, s *Session) (*editor, error) {
-	stdin := readline.NewCancelableStdin(readline.Stdin)
-	e := &editor{session: s, keys: &keys{in: stdin, Closer: stdin}}
+	ctx, cancel := context.WithCancel(ctx)
+	e := &editor{session: s, keys: &keys{in: ui.Stoppable(ctx, readline.Stdin, s.interrupts), close: cancel}}
 	var err error
 	e.term, err = readline.NewTerminal(&readline.Config{
 		Stdin: e.keys, Stdout: e, Stderr: e, // standard output is for data
 		ForceUseInteractive: true,
-		FuncGetWidth:        e.width,
+		FuncGetWidth:        func() int { return 1 << 30 }, // rows are for us: it takes half a minute for those of a long line
 		Listener:            e,
 		Painter:             e,
 		FuncFilterInputRune: e.filter,
@@ -61,33 +63,34 @@ func newEditor(ctx context.Context, s *Session) (*editor, error) {
 	}
 	e.op = e.term.Readline()
 	e.history, e.items = openHistory(s.History)
-	go func() { // a line that is waited for ends with the session
-		<-ctx.Done()
-		stdin.Close()
-	}()
 	return e, nil
 }
 
 func (e *editor) Close() error {
-	e.keys.Close()
 	e.op.Close()
-	err := e.term.Close()
-	if historyErr := e.history.close(); err == nil {
-		err = historyErr
-	}
-	return err
+	return e.term.Close()
 }
+
+// errGone is no io.EOF, which somebody types: a value that has come in part is not
+// all of it.
+var errGone = errors.New("the terminal is gone")
 
 // Terminals put what is pasted between two marks when they are told to.
 const marksOn, marksOff = "\x1b[?2004h", "\x1b[?2004l"
 
 func (e *editor) ReadLine(prompt string) (string, error) {
+	if e.gone { // readline says so once, and then would be waited for for ever
+		return "", errGone
+	}
 	_, _ = io.WriteString(e.session.Err, marksOn)
 	e.prompt, e.line, e.at, e.finding = prompt, "", len(e.items), false
 	e.setPrompt(prompt)
 	line, err := e.op.Runes()
 	_, _ = io.WriteString(e.session.Err, marksOff)
-	if err == readline.ErrInterrupt {
+	switch {
+	case e.gone:
+		return "", errGone
+	case err == readline.ErrInterrupt:
 		return "", errCleared
 	}
 	return plain(string(line)), err
@@ -118,11 +121,19 @@ func (e *editor) Save(text string) {
 }
 
 // filter does what keys are for that readline does otherwise, or not: Ctrl-L
-// clears the screen, arrows and Ctrl-R show the history, and Tab is one of our
-// runes. What readline is told instead does nothing at the end of the line.
+// clears the screen, Ctrl-Z stops the process, arrows and Ctrl-R show the
+// history, and Tab is one of our runes.
 func (e *editor) filter(r rune) (rune, bool) {
-	const nothing = readline.CharForward
+	const nothing = readline.CharBell // to readline
 	switch {
+	case r == 0: // the terminal is gone: readline would run what is half typed
+		e.gone, e.finding = true, false
+		e.show("")
+		return r, true
+	case r == readline.CharCtrlZ:
+		e.suspend()
+	case r == readline.MetaTranspose || r == readline.CharTranspose && utf8.RuneCountInString(e.line) < 2:
+		// Readline would insert the one, and moves behind the line with the other.
 	case r == readline.CharBckSearch && !e.finding:
 		e.typed, e.at, e.finding, e.sought = e.line, len(e.items), true, ""
 		e.find(e.at, 1)
@@ -194,6 +205,18 @@ func ends(r rune) bool {
 	return r == readline.CharEnter || r == readline.CharCtrlJ || r == readline.CharInterrupt || r == readline.CharDelete
 }
 
+// suspend stops the process until somebody continues it. Others may use the
+// terminal meanwhile.
+func (e *editor) suspend() {
+	e.op.Clean()
+	_, _ = io.WriteString(e.session.Err, marksOff)
+	_ = e.term.ExitRawMode()
+	stopProcess()
+	_ = e.term.EnterRawMode()
+	_, _ = io.WriteString(e.session.Err, marksOn)
+	e.op.Refresh()
+}
+
 // show makes text the line, with the cursor at its end.
 func (e *editor) show(text string) {
 	e.line = text
@@ -235,7 +258,7 @@ func (e *editor) OnChange(line []rune, pos int, key rune) ([]rune, int, bool) {
 	line = line[: pos-1 : pos-1]
 	switch {
 	case key == complete:
-		paste = e.complete(line)
+		line, paste = e.complete(line)
 	case key == forward && len(rest) > 0:
 		rest = rest[1:]
 	}
@@ -246,19 +269,24 @@ func (e *editor) OnChange(line []rune, pos int, key rune) ([]rune, int, bool) {
 	return line, pos, true
 }
 
-// complete returns what all candidates have in common behind what is there. If
+// complete returns the line, and what all candidates have in common behind it. If
 // that is nothing, it shows them.
-func (e *editor) complete(line []rune) string {
+func (e *editor) complete(line []rune) ([]rune, string) {
 	c := e.session.complete(plain(string(line)))
 	common := c.common()
 	switch {
+	case len(c.candidates) == 0:
+		return line, ""
 	case len(c.candidates) == 1:
 		common += " "
-	case len(c.candidates) > 0 && len(common) == len(c.typed):
+	case len(common) == len(c.typed) && c.instead == 0:
 		e.op.Clean()
 		_, _ = io.WriteString(e.session.Err, listed(c, e.session.ErrWidth()))
 	}
-	return common[len(c.typed):]
+	if c.instead > 0 {
+		return line[:len(line)-c.instead], common
+	}
+	return line, common[len(c.typed):]
 }
 
 // listed shows candidates in columns.
@@ -288,10 +316,11 @@ func listed(c completion, width int) string {
 
 // keys reads what a terminal sends and gives readline what it knows: other names
 // of Home and End, and of Ctrl with an arrow; what is pasted as one rune, with
-// the text kept aside; and nothing for keys that it would take for text.
+// the text kept aside; and nothing for keys that it would take for text, or, if it
+// is Ctrl-Space, for the end of the terminal.
 type keys struct {
-	io.Closer
-	in      io.Reader
+	in      io.Reader // ui.ErrStopped is Ctrl-C, too
+	close   func()
 	out     []byte
 	escape  []byte // an escape sequence so far
 	pasting bool
@@ -308,7 +337,10 @@ func (k *keys) Read(p []byte) (int, error) {
 		for _, c := range raw[:n] {
 			k.take(c)
 		}
-		if err != nil && len(k.out) == 0 {
+		switch {
+		case err == ui.ErrStopped:
+			k.out = append(k.out, readline.CharInterrupt)
+		case err != nil && len(k.out) == 0:
 			return 0, err
 		}
 	}
@@ -317,25 +349,38 @@ func (k *keys) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Close ends a Read that waits.
+func (k *keys) Close() error {
+	k.close()
+	return nil
+}
+
 const escape = 0x1b
+
+// meaningless are the keys with Ctrl that neither readline nor the filter knows.
+const meaningless = "\x00\x0f\x11\x16\x18\x1c\x1d\x1e\x1f"
 
 func (k *keys) take(c byte) {
 	switch n := len(k.escape); {
+	case n > 1 && c < ' ' && !k.pasting: // no part of a sequence: Ctrl-C behind Alt-[
+		k.escape = k.escape[:0]
+		k.take(c)
 	case n == 0 && c == escape, n == 1 && (c == '[' || c == 'O'):
 		k.escape = append(k.escape, c)
 	case n == 1 && c == escape: // the first was a key of its own
 	case n == 1:
-		if k.escape = k.escape[:0]; !k.pasting {
+		if k.escape = k.escape[:0]; !k.pasting && strings.IndexByte(meaningless, c) < 0 {
 			k.out = append(k.out, escape, c)
 		}
 	case n > 1:
 		k.escape = append(k.escape, c)
-		if c >= '@' && c <= '~' {
+		if c >= '@' && c <= '~' && (n > 2 || c != '[') { // F1 of a console is ESC [ [ A
 			k.sequence(string(k.escape))
 			k.escape = k.escape[:0]
 		}
 	case k.pasting:
 		k.paste = append(k.paste, c)
+	case strings.IndexByte(meaningless, c) >= 0:
 	default:
 		k.out = append(k.out, c)
 	}

@@ -3,19 +3,21 @@ package shell
 import (
 	"bufio"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
 // mostHistory is how many statements the history keeps.
 const mostHistory = 10_000
 
-// A history is the file of what was typed: one item a line, with newline in the
-// place of the ends of lines in it. Only its owner may read it. Several shells
-// may add to it at once.
-type history struct{ file *os.File } // nil: none
+// A history is the path of the file of what was typed: one item a line, with
+// newline in the place of the ends of lines in it. Only its owner may read it.
+// Several shells may add to it at once. "" is none.
+type history string
 
-// openHistory opens the file and returns what is in it, oldest first. A history
-// that cannot be kept is no reason not to work: there is none then.
+// openHistory makes the file where there is none, and returns what is in it,
+// oldest first. A history that cannot be kept is no reason not to work: there is
+// none then.
 func openHistory(path string) (h history, items []string) {
 	for i := 1; i < len(path); i++ {
 		if os.IsPathSeparator(path[i]) {
@@ -24,8 +26,9 @@ func openHistory(path string) (h history, items []string) {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return h, nil
+		return "", nil
 	}
+	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
 		_ = f.Chmod(0o600) // others could read it
 	}
@@ -38,41 +41,35 @@ func openHistory(path string) (h history, items []string) {
 			break
 		}
 	}
-	h.file = f
 	if len(items) > mostHistory+mostHistory/10 {
 		items = items[len(items)-mostHistory:]
-		h.shorten(path, items)
+		shortenHistory(path, items)
 	}
-	return h, items
+	return history(path), items
 }
 
-// shorten replaces the file by one that has only items.
-func (h *history) shorten(path string, items []string) {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
-	if err != nil { // another shell does it
-		return
-	}
-	if _, err = f.WriteString(strings.Join(items, "\n") + "\n"); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
+// shortenHistory replaces the file by one that has only items. If it cannot, the
+// file stays as it is.
+func shortenHistory(path string, items []string) {
+	f, err := os.CreateTemp(filepath.Dir(path), "history") // another shell may do it, too
 	if err != nil {
-		f.Close()
-		os.Remove(f.Name())
 		return
 	}
-	h.file.Close()
-	h.file = f
+	_, err = f.WriteString(strings.Join(items, "\n") + "\n")
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil || os.Rename(f.Name(), path) != nil {
+		os.Remove(f.Name())
+	}
 }
 
+// add opens the file anew: another shell may have replaced it.
 func (h history) add(item string) {
-	if h.file != nil {
-		_, _ = h.file.WriteString(item + "\n") // one write: items of two shells do not mix
+	f, err := os.OpenFile(string(h), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return
 	}
-}
-
-func (h history) close() error {
-	if h.file == nil {
-		return nil
-	}
-	return h.file.Close()
+	_, _ = f.WriteString(item + "\n") // one write: items of two shells do not mix
+	f.Close()
 }

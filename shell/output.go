@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/lightning-db/lightning/internal/ui"
@@ -45,7 +46,7 @@ func (s *Session) out() (*Output, error) {
 		o.To, o.file = file, file
 	case s.file != nil:
 		o.To = s.file
-	case isFile && s.OutTerminal && s.Interactive && s.Settings["pager"] != "off":
+	case isFile && s.OutTerminal && s.Interactive && s.pages():
 		o.pager = &pager{session: s, out: f, height: s.Height(), width: s.Width()}
 		o.To, o.file, s.aside.pager = o.pager, o.pager, o.pager
 		fallthrough
@@ -81,6 +82,16 @@ func (s *Session) setOutput(name string) error {
 		s.file, s.Settings["output"] = f, name
 	}
 	return err
+}
+
+// unread takes back an .output of which nobody reads any more: whoever types
+// would get no answers, and not be told.
+func (s *Session) unread(out *Output) {
+	if !s.Interactive || s.file == nil || out.To != io.Writer(s.file) {
+		return
+	}
+	s.Note("%s reads no more: answers go to standard output again", s.Settings["output"])
+	_ = s.setOutput("") // how it ended is its own affair
 }
 
 // command starts a command of the system's shell that reads what is written.
@@ -162,7 +173,7 @@ func (p *pager) Write(b []byte) (int, error) {
 			p.column = 0
 		}
 	}
-	if p.rows < p.height {
+	if p.rows+max(p.column-1, 0)/p.width < p.height { // a line may have no end
 		return len(b), nil
 	}
 	pipe, err := p.session.command(p.session.pagerCommand())
@@ -198,8 +209,9 @@ func (p *pager) Close() error {
 // before it, and it knows what question it ended with.
 type aside struct {
 	session  *Session
-	pager    *pager // nil: none
-	question string // what was written behind the last end of a line
+	pager    *pager      // nil: none
+	question string      // what was written behind the last line, or progress
+	asked    atomic.Bool // an answer was waited for
 }
 
 func (w *aside) Write(b []byte) (int, error) {
@@ -208,12 +220,19 @@ func (w *aside) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	w.question += string(b)
-	w.question = w.question[strings.LastIndexByte(w.question, '\n')+1:]
+	w.question = w.question[strings.LastIndexAny(w.question, "\r\n")+1:]
 	return w.session.Err.Write(b)
 }
 
 // Terminal tells the width of a line of progress.
 func (w *aside) Terminal() io.Writer { return w.session.Err }
+
+// pages reports whether a pager is wanted. A terminal that can only print turns
+// no pages.
+func (s *Session) pages() bool {
+	pager := s.Settings["pager"]
+	return pager != "off" && (pager != "auto" || os.Getenv("TERM") != "dumb")
+}
 
 // pagerCommand is .pager, or what the environment says.
 func (s *Session) pagerCommand() string {
@@ -222,8 +241,8 @@ func (s *Session) pagerCommand() string {
 		if line = os.Getenv("LIGHTNING_PAGER"); line == "" {
 			line = os.Getenv("PAGER")
 		}
-		if line == "" {
-			line = "less"
+		if line == "" { // not every system has it
+			line = "command -v less >/dev/null || exec cat; exec less"
 		}
 	}
 	return line

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/lightning-db/lightning/internal/ui"
@@ -45,7 +46,9 @@ func (h *fakeHost) Run(ctx context.Context, st Statement, in io.Reader, out *Out
 	case "closed":
 		return exitPipe
 	}
-	fmt.Fprintf(out.To, "%s\n", strings.Join(words, "|"))
+	if _, err := fmt.Fprintf(out.To, "%s\n", strings.Join(words, "|")); errors.Is(err, syscall.EPIPE) {
+		return exitPipe
+	}
 	return 0
 }
 
@@ -84,16 +87,18 @@ func (h *fakeHost) Commands() [][2]string {
 	return [][2]string{{"get KEY...", "Print values"}, {"put KEY [VALUE]", "Set the value of a key"}, {"begin", "Begin"}}
 }
 
-func (h *fakeHost) Complete(words []Word, typed string) (names []string, keys bool) {
+func (h *fakeHost) Complete(words []Word, typed string) (names []string, keys Keys) {
 	switch {
 	case len(words) == 0:
-		return []string{"get", "put", "scan"}, false
+		return []string{"get", "put", "scan"}, nil
 	case words[0].Text == "":
-		return nil, false
+		return nil, nil
 	case words[0].Plain(".keyspace"):
-		return []string{"logs", "users"}, false
+		return []string{"logs", "users"}, nil
+	case words[0].Text == "get":
+		keys = h.keys
 	}
-	return []string{"--default", "user"}, words[0].Text == "get"
+	return []string{"--default", "user"}, keys
 }
 
 // Look knows get and put, and takes words that begin with a dash for wrong.
@@ -111,7 +116,7 @@ func (h *fakeHost) Look(words []Word) (looks []Look, hint string) {
 	return looks, strings.TrimSpace(hint)
 }
 
-func (h *fakeHost) Keys(prefix []byte, most int) (keys [][]byte, more bool) {
+func (h *fakeHost) keys(prefix []byte, most int) (keys [][]byte, more bool) {
 	for i := range 1000 {
 		key := fmt.Appendf(nil, "row:%03d", i)
 		if bytes.HasPrefix(key, prefix) {
@@ -189,6 +194,7 @@ func TestSession_Text(t *testing.T) {
 		{text: ".help nothing-like-it", status: 2, errs: ".help: nothing about nothing-like-it\n"},
 		{text: ".watch", status: 2, errs: ".watch: use SECONDS STATEMENT\n"},
 		{text: ".watch -1 a", status: 2, errs: ".watch: use a number of seconds and a statement\n"},
+		{text: ".watch 1e-300 fail", status: 1, errs: "fail\n"},
 		{text: ".watch 1 fail", status: 1, errs: "fail\n"},
 		{text: ".read " + file + "; three", status: 1, out: "one\n", errs: "fail in file\n"},
 		{text: ".read '" + file + "'; three", goOn: true, status: 1, out: "one\ntwo\nthree\n", errs: "fail in file\n"},
@@ -229,7 +235,7 @@ func TestSession_Output(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", path, have, err, want)
 		}
 	}
-	if status := s.Text(t.Context(), ".once |exit 3\na"); status != 1 || !strings.Contains(h.errs.String(), "exit 3: exit status 3") {
+	if status := s.Text(t.Context(), ".once |cat >'"+c+"' && exit 3\na"); status != 1 || !strings.Contains(h.errs.String(), "exit 3: exit status 3") {
 		t.Errorf("a command that fails: status %d, %s", status, h.errs.String())
 	}
 	if status := s.Text(t.Context(), ".output "+dir+"/no/such"); status != 7 {
@@ -237,9 +243,24 @@ func TestSession_Output(t *testing.T) {
 	}
 }
 
+// Whoever types is told when nobody reads the answers any more, once, and sees
+// those that come then.
+func TestSession_OutputIsUnread(t *testing.T) {
+	s, h, out := newSession(t)
+	long := strings.Repeat("x", 1<<20) // more than a pipe takes
+	s.typing(t.Context(), &scripted{lines: []string{".output |exit 0", long, "a", ".output |exec head -c 1 >/dev/null", ".read " + filepath.Join(t.TempDir(), "none"), long, ".show"}})
+	want := "|exit 0 reads no more: answers go to standard output again\n"
+	if !strings.HasPrefix(h.errs.String(), want) || strings.Count(h.errs.String(), "reads no more") != 2 {
+		t.Errorf("standard error %q", h.errs.String())
+	}
+	if !strings.HasPrefix(out.String(), "a\n.mode ") || !strings.Contains(out.String(), ".output    -\n") {
+		t.Errorf("standard output %q", out)
+	}
+}
+
 // scripted is a line source that types.
 type scripted struct {
-	lines   []string // "^C" gives the line up
+	lines   []string // "^C" and "^D" give the line up
 	prompts []string
 	saved   []string
 }
@@ -251,8 +272,11 @@ func (l *scripted) ReadLine(prompt string) (string, error) {
 	}
 	line := l.lines[0]
 	l.lines = l.lines[1:]
-	if line == "^C" {
+	switch line {
+	case "^C":
 		return "", errCleared
+	case "^D":
+		return "", io.EOF
 	}
 	return line, nil
 }
@@ -271,7 +295,7 @@ func TestSession_Typing(t *testing.T) {
 	s, h, out := newSession(t)
 	h.stop = s.Interrupt
 	lines := &scripted{lines: []string{
-		"fail", `put k "a`, `b"`, `put k "given up`, "^C", "5 stop", "a; stop; b", "one\ntwo", "input", "yes", "input", "^C", "", "last", "exit", "never",
+		"fail", `put k "a`, `b"`, `put k "given up`, "^C", `never; put k "given up, too`, "^D", "5 stop", "a; stop; b", "one\ntwo", "input", "yes", "input", "^C", "", "last", "exit", "never",
 	}}
 	s.typing(t.Context(), lines)
 	if want := "put|k|a\nb\na\none\ntwo\ninput|yes\n\nlast\n"; out.String() != want {
@@ -345,7 +369,9 @@ func TestSession_Completes(t *testing.T) {
 		"get us":      "user user:1",
 		"get row:00":  "row:000 row:001 row:002 row:003 row:004 row:005 row:006 row:007 row:008 row:009",
 		"put us":      "user",
-		"get tw":      "", // it would need quotes before it
+		"get tw":      `"two words"`, // instead of what was typed
+		"get t":       `"two words"`,
+		"get 'tw":     "",
 		`get "tw`:     `"two words"`,
 		`get "us`:     `"user:1"`,
 		`get "us"`:    "",
@@ -356,6 +382,13 @@ func TestSession_Completes(t *testing.T) {
 			t.Errorf("%q: have %q, want %q", text, have, want)
 		}
 	}
+	s.Settings["keys"] = "hex" // what is not in quotes is hexadecimal
+	for text, want := range map[string]string{"get us": "user", `get "us`: `"user:1"`, "get 75": ""} {
+		if have := strings.Join(s.complete(text).candidates, " "); have != want {
+			t.Errorf("%q with .keys hex: have %q, want %q", text, have, want)
+		}
+	}
+	s.Settings["keys"] = "auto"
 	c := s.complete("get r")
 	if len(c.candidates) != mostKeys+1 || !c.more || c.common() != "row:" {
 		t.Errorf("%d candidates, more %v, common %q", len(c.candidates), c.more, c.common())

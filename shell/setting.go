@@ -2,8 +2,10 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lightning-db/lightning/internal/ui"
@@ -114,6 +116,9 @@ func (s *Session) print(rows [][2]string) error {
 	if out.paged() {
 		return nil
 	}
+	if errors.Is(err, syscall.EPIPE) {
+		s.unread(out)
+	}
 	return err
 }
 
@@ -157,7 +162,7 @@ func (s *Session) watch(ctx context.Context, argument string) int {
 	if err != nil || !(seconds > 0 && seconds <= 1e6) || len(statements) == 0 {
 		return s.usage(".watch: use a number of seconds and a statement")
 	}
-	tick := time.NewTicker(time.Duration(seconds * float64(time.Second)))
+	tick := time.NewTicker(max(time.Duration(seconds*float64(time.Second)), time.Millisecond))
 	for {
 		for _, st := range statements {
 			if status := s.times(ctx, st); status != 0 {

@@ -39,15 +39,16 @@ type Host interface {
 	// Commands are those a statement may begin with, with their arguments, and
 	// what each is for.
 	Commands() [][2]string
-	// Complete returns what may stand behind words where typed stands, and
-	// whether that may be a key; among them what does not begin with typed.
-	Complete(words []Word, typed string) (names []string, keys bool)
+	// Complete returns what may stand behind words where typed stands, among it
+	// what does not begin with typed; and, if that may be a key, what finds keys.
+	Complete(words []Word, typed string) (names []string, keys Keys)
 	// Look says of each word of a statement what it is, and what may follow.
 	Look(words []Word) (looks []Look, hint string)
-	// Keys returns the first keys that begin with prefix, at most most of them,
-	// and behind them the last one, if there are more.
-	Keys(prefix []byte, most int) (keys [][]byte, more bool)
 }
+
+// Keys returns the first keys that begin with prefix, at most most of them, and
+// behind them the last one, if there are more.
+type Keys func(prefix []byte, most int) (keys [][]byte, more bool)
 
 // NoCommands are what a statement may begin with that is no command.
 const NoCommands = " begin commit rollback exit"
@@ -93,7 +94,9 @@ type Session struct {
 
 	interrupts chan struct{} // Ctrl-C, for the line that is read
 	mu         sync.Mutex
-	cancel     context.CancelCauseFunc // guarded by mu: of what runs, or nil
+	running    context.Context         // guarded by mu, as all below: of what runs
+	cancel     context.CancelCauseFunc // of running; nil: nothing runs
+	answering  bool                    // it waits for a line
 }
 
 // Start is called before anything else.
@@ -106,11 +109,12 @@ func (s *Session) Start() {
 	}
 }
 
-// Interrupt is Ctrl-C: it ends what runs, or clears the line. Others may call it
-// at any time.
+// Interrupt is Ctrl-C: it ends what runs, or clears the line. A line that is an
+// answer ends what runs when it was cleared, so that nobody waits for it any more
+// when the next is read. Others may call Interrupt at any time.
 func (s *Session) Interrupt() {
 	s.mu.Lock()
-	if s.cancel != nil {
+	if s.cancel != nil && !s.answering {
 		s.cancel(s.Interrupted)
 	}
 	s.mu.Unlock()
@@ -120,11 +124,28 @@ func (s *Session) Interrupt() {
 	}
 }
 
-// runs says what Interrupt ends.
-func (s *Session) runs(cancel context.CancelCauseFunc) {
+// runs says what Interrupt ends; nil is nothing. What came before is forgotten.
+func (s *Session) runs(ctx context.Context, cancel context.CancelCauseFunc) {
 	s.mu.Lock()
-	s.cancel = cancel
+	s.running, s.cancel = ctx, cancel
 	s.mu.Unlock()
+	for len(s.interrupts) > 0 {
+		<-s.interrupts
+	}
+}
+
+// interruptible runs what Interrupt ends, where somebody types; but what another
+// such thing runs ends with that.
+func (s *Session) interruptible(ctx context.Context, run func(context.Context) int) int {
+	if !s.Interactive || s.cancel != nil {
+		return run(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.runs(ctx, cancel)
+	status := run(ctx)
+	cancel(nil)
+	s.runs(ctx, nil)
+	return status
 }
 
 // Close ends the session: what goes to a file is all there.
@@ -151,7 +172,9 @@ func (s *Session) File(ctx context.Context, path string) int {
 	defer f.Close()
 	s.depth++
 	defer func() { s.depth-- }()
-	return s.read(ctx, newFileLines(ctx, f, nil, nil))
+	return s.interruptible(ctx, func(ctx context.Context) int {
+		return s.read(ctx, newFileLines(ctx, f, nil, nil))
+	})
 }
 
 // Input runs the statements of standard input: typed by somebody, or not. The
@@ -191,8 +214,8 @@ func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 		if ctx.Err() != nil {
 			break
 		}
-		if err == errCleared {
-			text = ""
+		if err == errCleared || err == io.EOF && typed && text != "" {
+			text = "" // a statement that was given up is none
 			continue
 		}
 		if err != nil && (err != io.EOF || text+line == "") {
@@ -209,7 +232,7 @@ func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 		}
 		lines.Save(text)
 		text = ""
-		failed := s.all(ctx, statements, typed)
+		failed := s.all(ctx, statements)
 		status = first(status, failed)
 		switch {
 		case ctx.Err() != nil && failed != 0:
@@ -257,27 +280,17 @@ func (s *Session) prompt(more bool) string {
 }
 
 // all runs statements that came together. Ctrl-C ends all of them.
-func (s *Session) all(ctx context.Context, statements []Statement, typed bool) (status int) {
-	if typed {
-		var cancel context.CancelCauseFunc
-		ctx, cancel = context.WithCancelCause(ctx)
-		for len(s.interrupts) > 0 { // of before
-			<-s.interrupts
+func (s *Session) all(ctx context.Context, statements []Statement) int {
+	return s.interruptible(ctx, func(ctx context.Context) (status int) {
+		for _, st := range statements {
+			failed := s.times(ctx, st)
+			status = first(status, failed)
+			if s.quit || ctx.Err() != nil || failed != 0 && s.Bail {
+				break
+			}
 		}
-		s.runs(cancel)
-	}
-	for _, st := range statements {
-		failed := s.times(ctx, st)
-		status = first(status, failed)
-		if s.quit || ctx.Err() != nil || failed != 0 && s.Bail {
-			break
-		}
-	}
-	if typed {
-		s.cancel(nil)
-		s.runs(nil)
-	}
-	return status
+		return status
+	})
 }
 
 // times runs a statement, as often as the number says that it begins with.
@@ -331,8 +344,12 @@ func (s *Session) run(ctx context.Context, st Statement) int {
 	if err := out.close(); err != nil {
 		return first(status, s.Host.Fail(err))
 	}
-	// How long somebody reads is no time of ours.
-	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !out.paged() && elapsed >= time.Second/2 {
+	if status == exitPipe {
+		s.unread(out)
+	}
+	// How long somebody reads, or takes to answer, is no time of ours.
+	waited := out.paged() || s.aside.asked.Load()
+	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !waited && elapsed >= time.Second/2 {
 		s.Note("time: %s", ui.Duration(elapsed))
 	}
 	if status == exitPipe && out.paged() {
@@ -360,16 +377,13 @@ type answers struct {
 
 func (a *answers) Read(p []byte) (int, error) {
 	if a.rest == "" {
+		a.session.aside.asked.Store(true)
 		question := a.session.aside.question
 		if _, shown := a.session.lines.(*fileLines); shown { // only an editor draws it anew
 			question = ""
 		}
-		line, err := a.session.lines.ReadLine(question)
+		line, err := a.line(question)
 		a.session.aside.question = ""
-		if err == errCleared {
-			a.session.cancel(a.session.Interrupted)
-			err = context.Canceled
-		}
 		if err != nil {
 			return 0, err
 		}
@@ -378,6 +392,27 @@ func (a *answers) Read(p []byte) (int, error) {
 	n := copy(p, a.rest)
 	a.rest = a.rest[n:]
 	return n, nil
+}
+
+// line reads a line for what runs, and ends that where the line is given up.
+func (a *answers) line(question string) (string, error) {
+	s := a.session
+	s.mu.Lock()
+	running, cancel := s.running, s.cancel
+	s.answering = running.Err() == nil
+	s.mu.Unlock()
+	if running.Err() != nil {
+		return "", running.Err()
+	}
+	line, err := s.lines.ReadLine(question)
+	s.mu.Lock()
+	s.answering = false
+	s.mu.Unlock()
+	if err == errCleared {
+		cancel(s.Interrupted)
+		err = context.Canceled
+	}
+	return line, err
 }
 
 // taken is a standard input that holds the statements themselves.

@@ -67,6 +67,9 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 	if d.dryRun {
 		return d.snapshot(args[0], d.tell)
 	}
+	if err := d.session.of(args[0]).mayWrite(d.cmd); err != nil {
+		return err
+	}
 	if d.ranged || len(d.targets) > 1 {
 		if err := d.ask(ctx, args[0]); err != nil {
 			return err

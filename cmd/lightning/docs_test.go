@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,6 +58,40 @@ func TestDocs_AreFresh(t *testing.T) {
 		have, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(have, want) {
 			t.Errorf("%s is stale (%v): make generate", name, err)
+		}
+	}
+}
+
+// TestManuals: a page refers to pages that there are, each page is referred to,
+// and options look as they are typed: cobra wrote --json[=false] and --file="".
+func TestManuals(t *testing.T) {
+	pages := map[string]bool{}
+	paths, err := filepath.Glob("../../man/*.1")
+	if err != nil || len(paths) < 30 {
+		t.Fatalf("%d pages, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		pages[strings.TrimSuffix(filepath.Base(path), ".1")] = false
+	}
+	reference, odd := regexp.MustCompile(`\\fB(lightning[a-z-]*)\(1\)`), regexp.MustCompile(`\\fB--[a-z-]+\\fP(\[|=)`)
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range reference.FindAllStringSubmatch(string(text), -1) {
+			if _, ok := pages[found[1]]; !ok {
+				t.Errorf("%s refers to %s, which is not there", path, found[1])
+			}
+			pages[found[1]] = true
+		}
+		if found := odd.Find(text); found != nil {
+			t.Errorf("%s has %s", path, found)
+		}
+	}
+	for page, found := range pages {
+		if !found {
+			t.Errorf("no page refers to %s", page)
 		}
 	}
 }

@@ -145,13 +145,21 @@ func (a *app) keyspaceDrop() *cobra.Command {
 		if args[1] == "" {
 			return usagef("the default keyspace cannot be dropped")
 		}
+		if h := a.session.of(args[0]); h != nil {
+			if _, _, err := h.writer(a, cmd); err != nil {
+				return err // before anything is asked
+			}
+		}
 		if !*yes {
 			ok, err := a.Confirm(cmd.Context(), "Remove keyspace "+dump.Printable([]byte(args[1]))+" and all that is in it?")
-			if err != nil {
+			if errors.Is(err, ui.ErrNoAnswer) {
 				return usagef("removing a keyspace needs --yes where nobody can be asked")
 			}
-			if !ok {
-				return noError{"nothing was removed"}
+			if err == nil && !ok {
+				err = noError{"nothing was removed"}
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {

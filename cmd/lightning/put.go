@@ -58,6 +58,9 @@ the operating system has it.`,
 		if p.compare && p.ifAbsent {
 			return usagef("--if-absent and --if-equal: choose one")
 		}
+		if err := a.session.of(args[0]).mayWrite(cmd); err != nil {
+			return err // before a value is typed
+		}
 		if p.value, err = a.valueArgument(cmd.Context(), args[2:]); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"os"
 	"strings"
@@ -69,6 +70,14 @@ process writes.`,
 	a.group(root)
 	root.SetOut(a.out)
 	root.SetErr(a.Err)
+	print := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		var text bytes.Buffer
+		root.SetOut(&text)
+		print(cmd, args)
+		root.SetOut(a.out)
+		_, _ = a.out.WriteString(ui.Wrap(text.String(), a.Width())) // finish says what is wrong
+	})
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
 	root.SetFlagErrorFunc(flagError)

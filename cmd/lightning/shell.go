@@ -164,7 +164,7 @@ func (h *session) greet() {
 	if h.writable() {
 		writes = "writes on"
 	}
-	h.app.Note("lightning %s · %s · %s · %s · .help", version, filepath.Base(h.db.Path()), ui.Plural(h.db.Stats().Entries, "key"), writes)
+	h.app.Note("lightning %s · %s · %s · %s · .help", version, h.name(), ui.Plural(h.db.Stats().Entries, "key"), writes)
 }
 
 // reopen opens the database for writing, or only for reading. The one that is
@@ -257,7 +257,12 @@ func (h *session) update(a *app, cmd *cobra.Command, fn func(*engine.Tx) error) 
 	})
 }
 
+// mayWrite says no where a command cannot write, also to one that asks or reads
+// before it does. Outside of a shell (h is nil) that is found out later.
 func (h *session) mayWrite(cmd *cobra.Command) error {
+	if h == nil {
+		return nil
+	}
 	if !h.writable() {
 		return hintError{fmt.Errorf("%s: %w", h.db.Path(), engine.ErrReadOnly), "allow writes with .write on"}
 	}

@@ -201,7 +201,7 @@ func TestShell_Clauses(t *testing.T) {
 // What Tab offers: of commands, flags, what flags take, keyspaces, and where keys.
 func TestShell_Completes(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "my.db")
-	setup := "keyspace create logs; put user:1 a; put user:2 b; put '" + strings.Repeat("u", 300) + "' long"
+	setup := "keyspace create logs; put u:logs c -k logs; put user:1 a; put user:2 b; put '" + strings.Repeat("u", 300) + "' long"
 	if status := run([]string{"shell", db, "--write", "-q", "-c", setup}, &ui.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}); status != 0 {
 		t.Fatal(status)
 	}
@@ -257,17 +257,24 @@ func TestShell_Completes(t *testing.T) {
 				have = append(have, name)
 			}
 		}
-		if keys {
+		if keys != nil {
 			have = append(have, "KEYS")
 		}
 		if have := strings.Join(have, " "); have != want {
 			t.Errorf("%q: have %q, want %q", text, have, want)
 		}
 	}
-	if keys, more := h.Keys([]byte("user:"), 1); len(keys) != 2 || !more || string(keys[1]) != "user:2" {
+	for _, flag := range []string{"-k logs", "-klogs", "-qk logs", "--keyspace=logs", "--keyspace logs", "--keyspace 'logs'"} {
+		statements, _ := shell.Parse("get " + flag + " a")
+		_, find := h.Complete(statements[0].Words, "u")
+		if keys, _ := find([]byte("u"), 9); len(keys) != 1 || string(keys[0]) != "u:logs" {
+			t.Errorf("%s: %q", flag, keys)
+		}
+	}
+	if keys, more := h.keysOf("")([]byte("user:"), 1); len(keys) != 2 || !more || string(keys[1]) != "user:2" {
 		t.Errorf("%q %v", keys, more)
 	}
-	if keys, more := h.Keys([]byte("u"), 9); len(keys) != 2 || more {
+	if keys, more := h.keysOf("")([]byte("u"), 9); len(keys) != 2 || more {
 		t.Errorf("%q %v", keys, more)
 	}
 }

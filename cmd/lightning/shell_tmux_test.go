@@ -237,6 +237,10 @@ func TestShellTerminal(t *testing.T) {
 	s.until("Delete 20 keys (100 B), p:0 … p:9? [y/N]$")
 	s.typed("C-c")
 	s.until("lightning: interrupted\nmy.db!>$")
+	s.typed("keyspace create logs", "Enter", "keyspace drop logs", "Enter")
+	s.until("all that is in it? [y/N]$")
+	s.typed("C-c")
+	s.until("it? [y/N] ^C\nlightning: interrupted\nmy.db!>$")
 	s.typed("delete --prefix p:", "Enter", "y", "Enter")
 	s.until("deleted 20 keys\nmy.db!>$")
 
@@ -248,7 +252,7 @@ func TestShellTerminal(t *testing.T) {
 		t.Errorf("history: %v, %v", info, err)
 	}
 	s = openScreen(t, 100, env, db)
-	s.typed("Up", "Up", "Up")
+	s.typed("Up", "Up", "Up", "Up", "Up", "Up")
 	s.until("put p:19 19$")
 	s.typed("C-c", "quit", "Enter")
 	s.left()
@@ -269,6 +273,77 @@ func TestShellTerminal_Interrupt(t *testing.T) {
 	s.typed("count", "Enter")
 	s.until("count\n50000\nmy.db>$")
 	s.typed("exit", "Enter")
+	s.left()
+}
+
+// Keys that were mistaken for the end of the line, or broke it, and Ctrl-Z where
+// nobody could continue what it stops.
+func TestShellTerminal_Keys(t *testing.T) {
+	s := openScreen(t, 80, []string{"NO_COLOR=1", "XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 3))
+	s.typed("C-t", "c", "C-t", "outn", "C-t", "C-Space", "C-o", "M-C-t", "C-z")
+	s.until("my.db> count$")
+	s.typed("Enter")
+	s.until("count\n3\nmy.db>$")
+	s.typed("never; put k 'never", "Enter")
+	s.until("..>$")
+	s.typed("C-Space", "C-d")
+	s.until("..> ^D\nmy.db>$")
+	s.typed("count", "Home", "C-z", "C-k", "count", "Enter")
+	s.until("my.db> count\n3\nmy.db>$")
+
+	// In a line that is much longer than the screen, too.
+	load := exec.Command("tmux", "-S", s.socket, "load-buffer", "-")
+	load.Stdin = strings.NewReader("put k " + strings.Repeat("long ", 50_000) + "end")
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.tmux("paste-buffer", "-p")
+	s.until("long end$")
+	s.typed("Home", "Right", "Left", "C-k", "C-l", "count", "Enter")
+	s.until("my.db> count\n3\nmy.db>$")
+	s.typed("C-d")
+	s.left()
+}
+
+// Ctrl-Z stops the shell; when it goes on, what is pasted still lands as text.
+func TestShellTerminal_Stopped(t *testing.T) {
+	db := testDatabase(t, 3)
+	s := openProgram(t, 80, []string{"NO_COLOR=1", "PS1=sh% ", "ENV=", "XDG_STATE_HOME=" + t.TempDir()}, "sh", "-i")
+	s.until("sh%$")
+	s.typed("lightning shell "+db, "Enter")
+	s.until("my.db>$")
+	s.typed("count ", "C-z")
+	s.until("sh%$")
+	s.typed("fg", "Enter")
+	s.until("my.db> count$")
+	s.tmux("set-buffer", "row\ncount\n")
+	s.tmux("paste-buffer", "-p")
+	s.until("my.db> count row⤶count")
+	s.typed("Enter")
+	s.until("count row⤶count\n3\n3\nmy.db>$")
+	s.typed("C-d")
+	s.until("sh%$")
+	s.typed("exit", "Enter")
+	s.left()
+}
+
+// A system without less has answers, too, if they do not fit.
+func TestShellTerminal_NoPager(t *testing.T) {
+	bin := t.TempDir()
+	cat, err := exec.LookPath("cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(cat, filepath.Join(bin, "cat")); err != nil {
+		t.Fatal(err)
+	}
+	s := openScreen(t, 80, []string{"PAGER=", "PATH=" + bin, "XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 50))
+	s.typed("scan", "Enter")
+	shown := s.until("| row:000049 | value 49 |\n+------------+----------+\nmy.db>$")
+	if !strings.Contains(shown, "| row:000000 | value 0  |") {
+		t.Errorf("the first is lost:\n%s", shown)
+	}
+	s.typed("C-d")
 	s.left()
 }
 
@@ -303,7 +378,7 @@ func TestShellTerminal_Narrow(t *testing.T) {
 // A terminal that can only print gets no escapes, and Ctrl-C clears there, too.
 func TestShellTerminal_Dumb(t *testing.T) {
 	record := filepath.Join(t.TempDir(), "record")
-	s := openScreen(t, 80, []string{"TERM=dumb", "XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 30))
+	s := openScreen(t, 80, []string{"TERM=dumb", "LIGHTNING_PAGER=sed s/^/page:/", "XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 30))
 	s.tmux("pipe-pane", "cat >"+record)
 	s.typed("count", "Enter")
 	s.until("count\n30\nmy.db>$")
@@ -315,6 +390,10 @@ func TestShellTerminal_Dumb(t *testing.T) {
 	s.until("lightning: key not found: nope\nmy.db>$")
 	s.typed("scan limit 1", "Enter")
 	s.until("| row:000000 | value 0 |")
+	s.typed("scan limit 28 --keys -o text; count", "Enter") // more than fits, and no pages
+	if shown := s.until("\nrow:000027\n30\nmy.db>$"); strings.Contains(shown, "page:") {
+		t.Errorf("a terminal that can only print is to turn pages:\n%s", shown)
+	}
 	s.typed(".write on", "Enter")
 	s.until("\nmy.db!>$")
 	s.typed("delete row:000000 row:000001", "Enter")
@@ -331,7 +410,10 @@ func TestShellTerminal_Dumb(t *testing.T) {
 // NO_COLOR and --color are respected: nothing but what moves the cursor is sent,
 // for messages, for what is typed, and for what may follow.
 func TestShellTerminal_NoColor(t *testing.T) {
-	db := testDatabase(t, 3)
+	db := filepath.Join(t.TempDir(), "\x1b[31mmy.db") // nor from names
+	if err := os.Rename(testDatabase(t, 3), db); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		env  string
 		args []string
@@ -345,11 +427,11 @@ func TestShellTerminal_NoColor(t *testing.T) {
 		s := openScreen(t, 80, []string{test.env, "XDG_STATE_HOME=" + t.TempDir()}, append(test.args, db)...)
 		s.tmux("pipe-pane", "cat >"+record)
 		s.typed("get nope", "Enter")
-		s.until("key not found: nope\nmy.db>$")
+		s.until("key not found: nope\n\"\\x1b[31mmy.db\">$")
 		s.typed("C-d")
 		s.left()
 		text, err := os.ReadFile(record)
-		for _, sent := range []string{"\x1b[31", "\x1b[0;1mget", "\x1b[0;90m KEY..."} {
+		for _, sent := range []string{"\x1b[31;1m", "\x1b[0;1mget", "\x1b[0;90m KEY..."} {
 			if have := bytes.Contains(text, []byte(sent)); err != nil || have != test.want {
 				t.Errorf("%s %q: %q %v, want %v, %v:\n%q", test.env, test.args, sent, have, test.want, err, text)
 			}

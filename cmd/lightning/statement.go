@@ -74,6 +74,9 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 	cmd, words := find(root, st.Words)
 	if cmd == root {
 		word := dump.Printable([]byte(words[0].Text))
+		if words[0].Plain(root.Name()) {
+			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
+		}
 		if near := root.SuggestionsFor(words[0].Text); len(near) > 0 {
 			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(near, ", "))
 		}
@@ -226,8 +229,11 @@ func (h *session) Create(path string) (io.WriteCloser, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 }
 
+// name is that of the database, as it can be shown.
+func (h *session) name() string { return dump.Printable([]byte(filepath.Base(h.db.Path()))) }
+
 func (h *session) State() shell.State {
-	return shell.State{Database: filepath.Base(h.db.Path()), InTx: h.tx != nil, Writes: h.writes}
+	return shell.State{Database: h.name(), InTx: h.tx != nil, Writes: h.writes}
 }
 
 // is returns a setting.
@@ -268,26 +274,29 @@ func (h *session) keyspaces() []string {
 // longestShown is how long a key is at most that is completed.
 const longestShown = 256
 
-func (h *session) Keys(prefix []byte, most int) (keys [][]byte, more bool) {
-	// What cannot be read is not completed: the statement will say why.
-	a := newApp(h.app.ctx, h.app.Streams)
-	a.session = h
-	_ = a.snapshot(h.arg, func(r engine.Reader) error {
-		it := r.NewIterator(engine.IterOptions{Start: prefix, End: query.PrefixEnd(prefix)})
-		for ok := it.First(); ok; ok = it.Next() {
-			if len(keys) == most {
-				more, most = it.Last(), -1
+// keysOf finds keys of a keyspace, "" the one of the session.
+func (h *session) keysOf(keyspace string) shell.Keys {
+	return func(prefix []byte, most int) (keys [][]byte, more bool) {
+		// What cannot be read is not completed: the statement will say why.
+		a := newApp(h.app.ctx, h.app.Streams)
+		a.session, a.keyspace = h, keyspace
+		_ = a.snapshot(h.arg, func(r engine.Reader) error {
+			it := r.NewIterator(engine.IterOptions{Start: prefix, End: query.PrefixEnd(prefix)})
+			for ok := it.First(); ok; ok = it.Next() {
+				if len(keys) == most {
+					more, most = it.Last(), -1
+				}
+				if key := it.Key(); len(key) <= longestShown {
+					keys = append(keys, append([]byte{}, key...))
+				}
+				if more {
+					break
+				}
 			}
-			if key := it.Key(); len(key) <= longestShown {
-				keys = append(keys, append([]byte{}, key...))
-			}
-			if more {
-				break
-			}
-		}
-		return it.Close()
-	})
-	return keys, more
+			return it.Close()
+		})
+		return keys, more
+	}
 }
 
 // argumentsOf returns what a command takes in the shell.
@@ -323,7 +332,7 @@ func (h *session) root() *cobra.Command {
 	return h.commands
 }
 
-func (h *session) Complete(words []shell.Word, typed string) (names []string, keys bool) {
+func (h *session) Complete(words []shell.Word, typed string) (names []string, keys shell.Keys) {
 	root := h.root()
 	cmd, words := find(root, words)
 	if cmd == root {
@@ -331,7 +340,7 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 			if words[0].Plain(".keyspace") {
 				names = h.keyspaces()
 			}
-			return names, false
+			return names, nil
 		}
 		names = strings.Fields(shell.NoCommands)
 	}
@@ -348,18 +357,28 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 	if strings.HasPrefix(typed, "-") {
 		cmd.InheritedFlags()
 		cmd.Flags().VisitAll(add)
-		return names, false
+		return names, nil
 	}
-	arguments := 0
+	arguments, keyspace := 0, ""
 	var flag *pflag.Flag // whose value is wanted
 	for _, w := range words {
-		isValue := flag != nil
-		if f, value := flagOf(cmd, w); isValue || !value {
-			if flag = nil; f == nil && !isValue {
-				arguments++
+		f, value := flagOf(cmd, w)
+		switch {
+		case flag != nil: // w is its value
+			if flag.Name == "keyspace" {
+				keyspace = w.Text
 			}
-		} else {
+			flag = nil
+		case value:
 			flag = f
+		case f == nil:
+			arguments++
+		case f.Name == "keyspace": // -kNAME, --keyspace=NAME
+			before := "k"
+			if strings.HasPrefix(w.Text, "--") {
+				before = "="
+			}
+			_, keyspace, _ = strings.Cut(w.Text, before)
 		}
 	}
 	more, what := wanted(cmd, flag, arguments+1) // behind the database
@@ -369,5 +388,8 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 	case flag == nil && arguments == 0 && shell.In(cmd.Name(), " scan count"):
 		what = wantsKey
 	}
-	return append(names, more...), what == wantsKey
+	if what == wantsKey {
+		keys = h.keysOf(keyspace)
+	}
+	return append(names, more...), keys
 }

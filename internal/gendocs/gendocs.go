@@ -6,11 +6,13 @@ package gendocs
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
 )
 
 // Files returns the generated files by their paths in the repository. The same
@@ -49,12 +51,51 @@ func manuals(files map[string][]byte, cmd *cobra.Command) error {
 		return fmt.Errorf("manual of %s: %w", name, err)
 	}
 	// The date says when a page was generated, which helps nobody.
-	page := bytes.Replace(b.Bytes(), []byte(`"Jan 1970" `), []byte(`"" `), 1)
-	files["man/"+name+".1"] = page
+	page := strings.Replace(b.String(), `"Jan 1970" `, `"" `, 1)
+	files["man/"+name+".1"] = []byte(readable(page, cmd))
 	for _, sub := range cmd.Commands() {
 		if err := manuals(files, sub); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+var (
+	option   = regexp.MustCompile(`(?m)^(?:\.PP\n)?((?:\\fB-\w\\fP, )?\\fB--([a-z-]+)\\fP)\[?=.*\n\t(.*)`)
+	ofTopic  = regexp.MustCompile(`(?s)\.SH (SYNOPSIS|OPTIONS[A-Z ]*)\n.*?\n\n\n`)
+	noManual = regexp.MustCompile(`\\fBlightning-completion\(1\)\\fP, `)
+)
+
+// readable has options look as they do in other manuals, where cobra shows what
+// they are when nobody gives them: --json[=false], --file="". A topic is nothing
+// to run, and has none; and the program's page names the topics.
+func readable(page string, cmd *cobra.Command) string {
+	if cmd.IsAdditionalHelpTopicCommand() {
+		page = ofTopic.ReplaceAllString(page, "")
+	}
+	page = option.ReplaceAllStringFunc(page, func(text string) string {
+		part := option.FindStringSubmatch(text)
+		flag := cmd.Flag(part[2])
+		name, _ := pflag.UnquoteUsage(flag)
+		head, usage := part[1], part[3]
+		if flag.NoOptDefVal == "" {
+			head += ` \fI` + strings.ToUpper(name) + `\fP`
+			if d := flag.DefValue; strings.Trim(d, "0s[]") != "" && !strings.Contains(usage, "default") {
+				usage += " (default " + d + ")"
+			}
+		}
+		return ".TP\n" + head + "\n" + usage
+	})
+	page = noManual.ReplaceAllString(page, "")
+	if !cmd.HasParent() {
+		page = strings.TrimRight(page, "\n")
+		for _, c := range cmd.Commands() {
+			if c.IsAdditionalHelpTopicCommand() {
+				page += `, \fBlightning-` + c.Name() + `(1)\fP`
+			}
+		}
+		page += "\n"
+	}
+	return page
 }

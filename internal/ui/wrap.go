@@ -1,0 +1,49 @@
+package ui
+
+import "strings"
+
+// Wrap breaks lines of help that are wider than a terminal between words; width 0
+// is no terminal. It breaks sentences, and what flags are for, which goes on in
+// its column. Other lines that are indented are tables, or to be typed as they
+// stand.
+func Wrap(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		at := 0 // where that begins which can be broken
+		if flag := strings.TrimLeft(line, " "); flag != line {
+			names := strings.Index(flag, "   ")
+			if flag[0] != '-' || names < 0 {
+				b.WriteString(line)
+				continue
+			}
+			at = len(line) - len(strings.TrimLeft(flag[names:], " "))
+		}
+		if width == 0 || CellWidth(line) <= width {
+			b.WriteString(line)
+			continue
+		}
+		head, indent := line[:at], at
+		if indent > width/2 {
+			indent = 8
+			head = strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", indent)
+		}
+		b.WriteString(head)
+		column := indent
+		for _, word := range strings.Fields(line[at:]) {
+			n := CellWidth(word)
+			switch {
+			case column == indent:
+			case column+1+n > width:
+				b.WriteString("\n" + strings.Repeat(" ", indent))
+				column = indent
+			default:
+				b.WriteByte(' ')
+				column++
+			}
+			b.WriteString(word)
+			column += n
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
