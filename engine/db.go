@@ -276,7 +276,7 @@ func (db *DB) publish(v *version) {
 	} else {
 		v.pins = &pins{gen: v.gen, first: v.active.number}
 		if old != nil {
-			old.pins.replaced = db.counters.now()
+			old.pins.replaced, old.pins.last = db.counters.now(), old.active.number
 		}
 		db.pins = append(db.pins, v.pins)
 	}
@@ -295,7 +295,7 @@ func (db *DB) publish(v *version) {
 func (db *DB) keepRecent(v *version) {
 	oldest := v.active.number
 	for _, p := range db.pins {
-		if p.views.Load() > 0 {
+		if p.views.Load() > 0 && (p == v.pins || p.last+maxRecent > v.active.number) { // else all of them conflict
 			oldest = min(oldest, p.first)
 		}
 	}
@@ -381,8 +381,8 @@ func (db *DB) CloseContext(ctx context.Context) (err error) {
 	db.checkpointMu.Lock() // no checkpoint is under way, and none begins
 	defer db.checkpointMu.Unlock()
 	db.commitMu.Lock() // after the last commit
+	db.mu.Lock()       // a sync that began before a failure may be about to show what it made durable
 	v := db.version.Swap(nil)
-	db.mu.Lock()
 	db.recent.Store(nil)
 	db.mu.Unlock()
 	db.commitMu.Unlock()

@@ -115,7 +115,8 @@ func (db *DB) Health() (Health, error) {
 		db.counters.now(), s.CacheHits, s.CacheMisses,
 		s.Gets + s.Lookups + s.Scans + s.Commits + s.Conflicts + s.Errors, s.Errors,
 	})
-	if read := lately.hits + lately.misses; read >= leastRead && float64(lately.hits) < limits.CacheHits*float64(read) {
+	// A Refresh may have begun the counts of a read-only database anew.
+	if read := lately.hits + lately.misses; !db.opts.ReadOnly && read >= leastRead && float64(lately.hits) < limits.CacheHits*float64(read) {
 		find("cache", false, "raise Options.CacheBytes, if there is memory",
 			"%s of the nodes that were read in the last %v were in the cache of %s; at least %s are wanted",
 			percent(float64(lately.hits)/float64(read)), lately.at.Round(time.Second), mebibytes(s.CacheLimit), percent(limits.CacheHits))

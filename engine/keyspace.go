@@ -162,7 +162,11 @@ func (db *DB) show(seq kv.Seq, after *spaces) {
 	if db.shown.Load() != after {
 		db.mu.Lock()
 		defer db.mu.Unlock()
-		next := *db.version.Load()
+		v := db.version.Load()
+		if v == nil {
+			return // closed, after a failure
+		}
+		next := *v
 		next.spaces, next.since = after.withTrees(next.spaces), seq
 		db.publish(&next)
 		db.shown.Store(after)

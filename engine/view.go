@@ -36,7 +36,8 @@ type pins struct {
 	first    uint64 // number of the oldest memtable that was active in a version of the generation
 	views    atomic.Int64
 	replaced time.Duration // guarded by mu: when a newer generation was published, counters.now; 0: it is the newest
-	_        [32]byte
+	last     uint64        // guarded by mu: number of the newest memtable that was active in one, once it is replaced
+	_        [24]byte
 }
 
 // open makes w, which is zero, a view of the newest moment. It seldom waits for
