@@ -12,6 +12,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/internal/compress"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
@@ -39,10 +40,15 @@ func newStream(seq uint64) *stream {
 }
 
 func (s *stream) block(kind byte, body []byte) *stream {
+	return s.stored(kind, compress.None, len(body), body)
+}
+
+// stored writes a block as it is stored, of so many bytes when it is unpacked.
+func (s *stream) stored(kind byte, codec compress.Codec, plain int, body []byte) *stream {
 	h := make([]byte, 16)
-	h[0] = kind
+	h[0], h[1] = kind, byte(codec)
 	binary.LittleEndian.PutUint32(h[8:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(h[12:], uint32(len(body)))
+	binary.LittleEndian.PutUint32(h[12:], uint32(plain))
 	d := xxhash.New()
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], s.sum)

@@ -28,8 +28,8 @@ import (
 //     with the same digest: of a database that was put back to an older state,
 //     or lost its newest commits in a power cut, and went on from there, the
 //     sequence numbers would fit.
-//  3. A link of 0 is not known, for the log no longer had that commit. Then only
-//     the UUID and the sequence numbers are compared.
+//  3. A link of 0 is not known, for the log no longer had that commit. A log only
+//     ever loses its front: one that has it now is of another history.
 
 // keptName is the directory of the kept log.
 const keptName = "kept"
@@ -124,7 +124,7 @@ func (db *DB) backupSince(info *BackupInfo, out *streamWriter, since *BackupInfo
 	linked := since.link == 0
 	err := wal.Past(db.walOptions(info.uuid), kv.Seq(since.Seq), kv.Seq(info.Seq), func(rec wal.Record) error {
 		switch {
-		case rec.Last() == kv.Seq(since.Seq) && (since.link == 0 || since.link == digest(&rec)):
+		case rec.Last() == kv.Seq(since.Seq) && since.link == digest(&rec):
 			linked = true
 			return nil
 		case rec.Seq <= kv.Seq(since.Seq):
@@ -188,7 +188,7 @@ func readCommits(ctx context.Context, s *streamReader, info *BackupInfo, visit f
 	c := commitReader{stream: s}
 	seq := info.Since
 	for {
-		if info.Commits%stepEntries == 0 && ctx.Err() != nil {
+		if ctx.Err() != nil { // each: one may make a keyspace, among many
 			return ctx.Err()
 		}
 		o, err := c.next()
@@ -297,6 +297,7 @@ func (c *commitReader) take(n int) ([]byte, error) {
 		return b, nil
 	}
 	c.buf = c.buf[:0]
+	packed := 0
 	for n > 0 {
 		if more, err := c.more(); err != nil {
 			return nil, err
@@ -304,6 +305,11 @@ func (c *commitReader) take(n int) ([]byte, error) {
 			return nil, io.ErrUnexpectedEOF
 		}
 		part := min(n, len(c.rest))
+		if c.stream.packed {
+			if packed += part; packed > 2*maxPacked { // so large ones are not packed
+				return nil, streamDamage(c.stream.offset, "a commit of an impossible size")
+			}
+		}
 		c.buf = append(c.buf, c.rest[:part]...)
 		c.rest = c.rest[part:]
 		n -= part

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/internal/compress"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
@@ -470,6 +471,44 @@ func TestIncrement_Hostile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		wantNothing(t, disk)
+	}
+}
+
+// A commit whose size only packed blocks make up is refused before it is in memory;
+// one that is as large, and that a database made, is restored.
+func TestIncrement_LargeCommit(t *testing.T) {
+	_, chain, _ := links(t)
+	head := chain[1][:64+16+16+8]
+	s := &stream{sum: binary.LittleEndian.Uint64(head[56:])}
+	s.Write(head[:64])
+	s.block(4, head[80:96])
+	zeros := make([]byte, 4<<20)
+	packed := compress.Encode(compress.Zstd, nil, zeros)
+	s.block(5, append([]byte{1}, binary.AppendUvarint(nil, 1<<30)...))
+	for range 1 << 30 / len(zeros) {
+		s.stored(5, compress.Zstd, len(zeros), packed)
+	}
+	if _, err := engine.VerifyBackup(context.Background(), bytes.NewReader(s.Bytes())); !errors.Is(err, engine.ErrCorrupt) || !strings.Contains(err.Error(), "impossible size") {
+		t.Errorf("a commit of 1 GiB in %d bytes: %v", s.Len(), err)
+	}
+
+	disk := vfs.NewMem()
+	db := openOn(t, disk)
+	mustPut(t, db, "a", "1")
+	full, since := backup(t, db, nil)
+	b := db.NewBatch()
+	for i := range 3 {
+		if err := b.Put([]byte{byte(i)}, zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Apply(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+	inc, _ := backup(t, db, &since)
+	closeDB(t, db)
+	if _, err := restoreChain(vfs.NewMem(), 0, full, inc); err != nil {
+		t.Errorf("a commit of 12 MiB of zeros: %v", err)
 	}
 }
 

@@ -196,11 +196,15 @@ func (s *streamWriter) commit(count uint32, payload []byte) error {
 	head = binary.AppendUvarint(head, uint64(len(payload)))
 	s.commits += uint64(len(head) + len(payload))
 	s.block = append(s.block, head...)
+	size := blockTarget
+	if len(payload) > maxPacked {
+		size = maxPacked + 1 // put packs no such block: who reads it holds all of the commit
+	}
 	for len(payload) > 0 {
-		n := min(len(payload), max(blockTarget-len(s.block), 0))
+		n := min(len(payload), max(size-len(s.block), 0))
 		s.block = append(s.block, payload[:n]...)
 		payload = payload[n:]
-		if len(s.block) >= blockTarget {
+		if len(s.block) >= size {
 			if err := s.put(blockCommits, s.block); err != nil {
 				return err
 			}
@@ -265,12 +269,16 @@ type streamReader struct {
 	offset int64
 	stored bytes.Buffer
 	plain  []byte
+	packed bool // the block was
 }
 
 func newStreamReader(r io.Reader) (*streamReader, streamHeader, error) {
 	s := &streamReader{r: bufio.NewReaderSize(r, 1<<16)}
 	var h streamHeader
-	magic, _ := s.r.Peek(len(streamMagic))
+	magic, err := s.r.Peek(len(streamMagic))
+	if err != nil && err != io.EOF {
+		return nil, h, err
+	}
 	if len(magic) == 0 || !strings.HasPrefix(streamMagic, string(magic)) && !strings.HasPrefix(incrementMagic, string(magic)) {
 		return nil, h, errNoStream
 	}
@@ -323,7 +331,8 @@ func (s *streamReader) next() (kind byte, plain []byte, err error) {
 	if binary.LittleEndian.Uint64(tail[:]) != s.sum {
 		return 0, nil, streamDamage(at, "a block's checksum does not match")
 	}
-	if h.codec == byte(compress.None) {
+	s.packed = h.codec != byte(compress.None)
+	if !s.packed {
 		return h.kind, s.stored.Bytes(), nil
 	}
 	s.plain, err = compress.Decode(compress.Codec(h.codec), s.plain[:0], s.stored.Bytes(), int(h.plain))

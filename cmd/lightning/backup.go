@@ -86,12 +86,15 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 		if err != nil {
 			return usageError{err.Error()}
 		}
-		if b.keepSaid { // before the moment of the backup
-			err = engine.KeepLog(vfs.OS(), db.Path(), b.keepLog)
+		if b.keepLog { // before the moment of the backup
+			err = engine.KeepLog(vfs.OS(), db.Path(), true)
 		}
 		var info engine.BackupInfo
 		if err == nil {
 			info, err = b.write(ctx, db, path)
+		}
+		if err == nil && b.keepSaid && !b.keepLog { // behind it: it may need what is kept
+			err = engine.KeepLog(vfs.OS(), db.Path(), false)
 		}
 		bar.Stop()
 		if errors.Is(err, engine.ErrGone) {
@@ -188,6 +191,7 @@ func unpackBackup(r io.Reader, name string, use func(io.Reader) (engine.BackupIn
 // unpacking is a backup that is read through its compression. It keeps the error
 // that reading ended with, and where.
 type unpacking struct {
+	ctx    context.Context // of the reading of name, where that is a pipe
 	name   string
 	file   io.Reader // nil: name is opened when it is read
 	own    *os.File  // so it is
@@ -216,6 +220,9 @@ func (u *unpacking) open() (err error) {
 			return err
 		}
 		u.file = u.own
+		if info, err := u.own.Stat(); err == nil && !info.Mode().IsRegular() {
+			u.file = ui.Interruptible(u.ctx, u.own)
+		}
 	}
 	b := bufio.NewReaderSize(u.file, 64<<10)
 	u.head, _ = b.Peek(4) // an error is met again

@@ -48,7 +48,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 
 func (a *app) configureLine(cmd *cobra.Command, line string) error {
 	words := strings.Fields(strings.Replace(line, "=", " ", 1))
-	name, flag := strings.CutPrefix(words[0], "--")
+	name, flag := strings.CutPrefix(strings.Join(words[:min(1, len(words))], ""), "--")
 	if !flag || !shell.In(name, configured) || len(words) > 2 {
 		return fmt.Errorf("%s: it may be --%s", dump.Printable([]byte(line)), strings.Join(strings.Fields(configured), ", --"))
 	}

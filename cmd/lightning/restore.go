@@ -77,7 +77,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 	u := full // which is read
 	defer func() { u.close() }()
 	for _, name := range apply {
-		inc := &unpacking{name: name}
+		inc := &unpacking{ctx: ctx, name: name}
 		o.Apply = append(o.Apply, readerFunc(func(p []byte) (int, error) {
 			if u != inc {
 				u.close()
