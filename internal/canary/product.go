@@ -369,8 +369,8 @@ func ofBackups() []canary {
 		canary{
 			name: "other-history-followed", breaks: "an incremental backup is made of a database that was put back to an older state",
 			file: "increment.go",
-			old:  "(since.link == 0 || since.link == digest(&rec))",
-			new:  "(since.link == 0 || since.link != 0)",
+			old:  "rec.Last() == kv.Seq(since.Seq) && since.link == digest(&rec)",
+			new:  "rec.Last() == kv.Seq(since.Seq)",
 			test: "TestIncrement_OtherHistory",
 		},
 		canary{
