@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 
 	"github.com/lightning-db/lightning/internal/ui"
@@ -208,10 +208,12 @@ func (p *pager) Close() error {
 // An aside is standard error beside a statement: it comes behind what a pager has
 // before it, and it knows what question it ended with.
 type aside struct {
-	session  *Session
-	pager    *pager      // nil: none
-	question string      // what was written behind the last line, or progress
-	asked    atomic.Bool // an answer was waited for
+	session *Session
+	pager   *pager // nil: none
+
+	mu       sync.Mutex // a statement that was stopped goes on while its answer is waited for
+	question string     // what was written behind the last line, or progress
+	asked    bool       // an answer was waited for
 }
 
 func (w *aside) Write(b []byte) (int, error) {
@@ -219,9 +221,25 @@ func (w *aside) Write(b []byte) (int, error) {
 		w.pager.late = append(w.pager.late, b...)
 		return len(b), nil
 	}
+	w.mu.Lock()
 	w.question += string(b)
 	w.question = w.question[strings.LastIndexAny(w.question, "\r\n")+1:]
+	w.mu.Unlock()
 	return w.session.Err.Write(b)
+}
+
+// ask takes the question, for which an answer is waited for now.
+func (w *aside) ask() (question string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	question, w.question, w.asked = w.question, "", true
+	return question
+}
+
+func (w *aside) hasAsked() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked
 }
 
 // Terminal tells the width of a line of progress.

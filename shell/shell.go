@@ -348,7 +348,7 @@ func (s *Session) run(ctx context.Context, st Statement) int {
 		s.unread(out)
 	}
 	// How long somebody reads, or takes to answer, is no time of ours.
-	waited := out.paged() || s.aside.asked.Load()
+	waited := out.paged() || s.aside.hasAsked()
 	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !waited && elapsed >= time.Second/2 {
 		s.Note("time: %s", ui.Duration(elapsed))
 	}
@@ -362,7 +362,7 @@ func (s *Session) run(ctx context.Context, st Statement) int {
 func (s *Session) input() io.Reader {
 	switch {
 	case s.lines != nil:
-		return &answers{session: s}
+		return &answers{session: s, aside: s.aside}
 	case s.Taken:
 		return taken{s.Host}
 	}
@@ -372,18 +372,17 @@ func (s *Session) input() io.Reader {
 // answers is a standard input that is typed line by line.
 type answers struct {
 	session *Session
+	aside   *aside // of the statement that reads
 	rest    string
 }
 
 func (a *answers) Read(p []byte) (int, error) {
 	if a.rest == "" {
-		a.session.aside.asked.Store(true)
-		question := a.session.aside.question
+		question := a.aside.ask()
 		if _, shown := a.session.lines.(*fileLines); shown { // only an editor draws it anew
 			question = ""
 		}
 		line, err := a.line(question)
-		a.session.aside.question = ""
 		if err != nil {
 			return 0, err
 		}
