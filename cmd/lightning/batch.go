@@ -218,6 +218,9 @@ func (b *batch) words(text []byte) error {
 		if b.branch == "" || b.branch == op {
 			return fmt.Errorf("%s without an if above it", op)
 		}
+		if len(bytes.TrimSpace(rest)) > 0 {
+			return fmt.Errorf("%s: nothing may follow it on its line", op)
+		}
 		if b.branch, b.skips = op, op == "else" && b.tx != nil && !b.skips; op == "end" {
 			b.branch = ""
 		}

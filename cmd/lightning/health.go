@@ -50,6 +50,9 @@ engine/httpstatus. These are its limits, in Options.Health, and their defaults:
 				return usagef("--%s %v: use a number above 0", name, value)
 			}
 		}
+		if o.Health.LogShare > 1 {
+			return usagef("--log-share %v: it is a part of the limit, as 0.8", o.Health.LogShare)
+		}
 		if s := a.session.of(args[0]); s != nil {
 			return s.use(a, a.printHealth)
 		}

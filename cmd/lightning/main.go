@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,8 +64,12 @@ type interrupted struct{ signal syscall.Signal }
 
 func (i interrupted) Error() string { return "interrupted" }
 
+// sameSignal is how far apart two signals of one sender may be.
+const sameSignal = 100 * time.Millisecond
+
 // interruptible returns a context that the first SIGINT or SIGTERM ends, so
-// that the command can leave things in order; the second ends the process.
+// that the command can leave things in order; the second ends the process, unless
+// it is the same one: timeout(1) signals a process, and then its group.
 //
 // A closed pipe on standard output is an error of the write, not the end of
 // the process: the database is closed first.
@@ -80,8 +85,12 @@ func interruptible() (context.Context, func()) {
 			first, _ = (<-signals).(syscall.Signal)
 		}
 		cancel(interrupted{first})
-		second, _ := (<-signals).(syscall.Signal)
-		os.Exit(128 + int(second))
+		began := time.Now()
+		for second := range signals {
+			if n, _ := second.(syscall.Signal); time.Since(began) > sameSignal {
+				os.Exit(128 + int(n))
+			}
+		}
 	}()
 	return ctx, func() { cancel(nil) }
 }

@@ -239,7 +239,7 @@ func (a *app) closeDB(db *engine.DB) error {
 		return err
 	}
 	// The log has what was committed; only merging it into the tree has to wait.
-	a.Note("warning: done, and committed; merging it into the tree has to wait: %v", err)
+	a.Note("warning: what was committed is in the log; merging it into the tree has to wait: %v", err)
 	return nil
 }
 

@@ -33,7 +33,7 @@ WriteMetrics does, as far as a reader knows it.`,
   lightning stats my.db --json
   lightning stats my.db --histogram
   lightning stats my.db --watch 2s
-  lightning stats my.db -o prometheus >/var/lib/node_exporter/lightning.prom`,
+  lightning stats my.db -o prometheus >lightning.prom.new && mv lightning.prom.new lightning.prom`,
 		Args: arguments(1, 1),
 	}
 	histogram := cmd.Flags().Bool("histogram", false, "print how large keys and values are")
