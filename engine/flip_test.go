@@ -103,8 +103,27 @@ func uncleanSpecimen(t testing.TB) *specimen {
 }
 
 // uncleanOf is one with so many entries in its tree, and so many commits and
-// some more in its log, and the disk that it was made on.
+// some more in its log, and the disk that it was made on. Nothing was done behind
+// the last commit: a segment that is prepared then says that it is durable, and
+// that its record is no torn one.
 func uncleanOf(t testing.TB, entries, commits int) (*specimen, *faultfs.Sim) {
+	t.Helper()
+	for range 100 {
+		sp, sim := tryUnclean(t, entries, commits)
+		var name string
+		var off, n int64
+		trace := sim.Trace()
+		if last := len(trace) - 1; last > 0 {
+			if _, err := fmt.Sscanf(trace[last-1], "write %s %d %d", &name, &off, &n); err == nil && trace[last] == "sync "+name {
+				return sp, sim
+			}
+		}
+	}
+	t.Fatal("something was always done behind the last commit")
+	return nil, nil
+}
+
+func tryUnclean(t testing.TB, entries, commits int) (*specimen, *faultfs.Sim) {
 	t.Helper()
 	sim := faultfs.NewSim()
 	s := &session{t: t, fs: sim, opts: small(full), hist: newHistory(), still: true}
