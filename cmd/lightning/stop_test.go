@@ -332,7 +332,7 @@ func (s *stopRun) stop(c *longCommand, sig syscall.Signal, takes time.Duration, 
 //  4. After SIGKILL the databases are whole, nobody has them locked, and the same
 //     command does what it should have done.
 func TestF18_EveryLongCommand(t *testing.T) {
-	entries, times := 40_000, figure.Times(2)
+	entries, times := 40_000, figure.Times(1)
 	if testing.Short() {
 		entries, times = 10_000, 1
 	}
