@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// What is here was compiled and vetted; it has not been run on Windows yet.
+// What is here was run under Wine; it has not been run on Windows itself yet.
 
 // openFlags opens a symbolic link itself, which opener.existing then refuses as
 // no regular file.

@@ -164,7 +164,10 @@ func (w *worker) add(other *worker) {
 func (w *worker) figures(f *[Figures]float64, elapsed, cpu time.Duration) {
 	seconds, ops := elapsed.Seconds(), float64(int64(w.ops))
 	f[Ops], f[Seconds] = ops, seconds
-	f[OpsRate], f[MBRate] = ops/seconds, float64(int64(w.bytes))/1e6/seconds
+	f[OpsRate], f[MBRate] = -1, -1
+	if elapsed > 0 { // Windows has a clock of half a millisecond
+		f[OpsRate], f[MBRate] = ops/seconds, float64(int64(w.bytes))/1e6/seconds
+	}
 	each := max(ops, 1)
 	f[NsPerOp], f[CPUPerOp] = float64(elapsed)/each, float64(cpu)/each
 	if cpu <= 0 {

@@ -110,7 +110,7 @@ func newDirNode() *node {
 // diskFrom returns a disk that holds m, durable.
 func diskFrom(m *vfs.Mem) *disk {
 	d := newDisk()
-	d.adopt(m, "/", rootDir)
+	d.adopt(m, "", rootDir)
 	d.names = nil
 	for _, n := range d.nodes {
 		n.durable = cloned(n.seen)
@@ -118,9 +118,10 @@ func diskFrom(m *vfs.Mem) *disk {
 	return d
 }
 
-// adopt makes what m holds in a directory.
+// adopt makes what m holds in a directory. The root is "", since a name that
+// begins with two slashes is one of another machine to Windows.
 func (d *disk) adopt(m *vfs.Mem, name string, dir inum) {
-	bases, err := m.List(name)
+	bases, err := m.List(name + "/")
 	must(err)
 	for _, base := range bases {
 		child := name + "/" + base
