@@ -6,10 +6,12 @@ import (
 )
 
 // Batch collects writes that are committed together by DB.Apply. It copies
-// what it is given. It is not safe for use by several goroutines at once.
+// what it is given. The zero value is an empty batch on the default keyspace of
+// whatever database it is applied to. It is not safe for use by several goroutines
+// at once.
 type Batch struct {
-	db  *DB
-	ops *ops
+	db  *DB  // nil: any, as long as nothing is for a keyspace that has a name
+	ops *ops // nil: none yet; collected makes them
 	ks  kv.Keyspace
 }
 
@@ -17,16 +19,32 @@ type Batch struct {
 func (db *DB) NewBatch() *Batch { return &Batch{db: db, ops: new(ops)} }
 
 // In returns the same batch, writing to another keyspace: one of the database
-// that made the batch, or Apply returns ErrNoKeyspace.
-func (b *Batch) In(ks *Keyspace) *Batch { return &Batch{b.db, b.ops, ks.in(b.db)} }
+// that made the batch, or Apply returns ErrNoKeyspace. Of a batch that none has
+// made it makes one of that database.
+func (b *Batch) In(ks *Keyspace) *Batch {
+	if b.db == nil {
+		b.db = ks.db
+	}
+	return &Batch{b.db, b.collected(), ks.in(b.db)}
+}
+
+// collected returns the operations, which are those of all that In made of the
+// batch.
+func (b *Batch) collected() *ops {
+	if b.ops == nil {
+		b.ops = new(ops)
+	}
+	return b.ops
+}
 
 // Put sets the value of key. ErrTooLarge leaves the batch as it was.
 func (b *Batch) Put(key, value []byte) error {
 	if err := checkSizes(key, value); err != nil {
 		return err
 	}
-	b.ops.payload = append(wal.AppendSetHead(b.ops.payload, b.ks, key, len(value)), value...)
-	b.ops.add(b.ks)
+	o := b.collected()
+	o.payload = append(wal.AppendSetHead(o.payload, b.ks, key, len(value)), value...)
+	o.add(b.ks)
 	return nil
 }
 
@@ -35,8 +53,9 @@ func (b *Batch) Delete(key []byte) error {
 	if err := checkSizes(key, nil); err != nil {
 		return err
 	}
-	b.ops.payload = wal.AppendDelete(b.ops.payload, b.ks, key)
-	b.ops.add(b.ks)
+	o := b.collected()
+	o.payload = wal.AppendDelete(o.payload, b.ks, key)
+	o.add(b.ks)
 	return nil
 }
 
@@ -49,20 +68,22 @@ func (b *Batch) DeleteRange(start, end []byte) error {
 	if (kv.Range{Start: start, End: end}).Empty() {
 		return nil
 	}
-	b.ops.payload = appendDeleteRange(b.ops.payload, b.ks, start, end)
-	b.ops.add(b.ks)
+	o := b.collected()
+	o.payload = appendDeleteRange(o.payload, b.ks, start, end)
+	o.add(b.ks)
 	return nil
 }
 
 // Len is the number of operations.
-func (b *Batch) Len() int { return int(b.ops.count) }
+func (b *Batch) Len() int { return int(b.collected().count) }
 
 // Bytes is the size of the batch in memory and, nearly, in the log.
-func (b *Batch) Bytes() int { return len(b.ops.payload) }
+func (b *Batch) Bytes() int { return len(b.collected().payload) }
 
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
-	*b.ops = ops{payload: b.ops.payload[:0]}
+	o := b.collected()
+	*o = ops{payload: o.payload[:0]}
 }
 
 // checkSizes refuses a key and a value over their limits.

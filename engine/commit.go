@@ -422,8 +422,8 @@ func (db *DB) Apply(ctx context.Context, b *Batch) error {
 	if b == nil {
 		return invalid("the batch is nil")
 	}
-	if b.db != db && b.ops.named {
+	if b.db != db && b.collected().named {
 		return errorf("a batch of another database: %w", ErrNoKeyspace)
 	}
-	return db.commitOps(b.ops, nil)
+	return db.commitOps(b.collected(), nil)
 }
