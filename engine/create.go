@@ -97,6 +97,26 @@ func (db *DB) makeDir() error {
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
+	db.madeDir = err == nil
+	return err
+}
+
+// unmake removes the lock's file, with files also the database, which this process
+// has made and nobody needs, and the directory if it made that, too. It gives up
+// the lock when there is nothing left that the next who takes it could find.
+func (db *DB) unmake(files bool) (err error) {
+	if files {
+		_, err = clearDatabase(db.fs, db.dir)
+	}
+	if err == nil {
+		err = db.fs.Remove(db.path(lockName))
+	}
+	if e := db.lock.Close(); err == nil {
+		err = e
+	}
+	if err == nil && db.madeDir {
+		err = db.fs.Remove(db.dir)
+	}
 	return err
 }
 

@@ -45,7 +45,9 @@ type DB struct {
 	shown   atomic.Pointer[spaces]  // the keyspaces as of visible; stored by the one who may show
 	recent  atomic.Pointer[[]*mem]  // keepRecent; stored under mu, nil once closed
 
-	report OpenReport
+	report  OpenReport
+	madeDir bool        // by Open
+	discard atomic.Bool // by Close
 
 	commitMu sync.Mutex // the order of commits
 	log      *wal.Log   // nil when read-only
@@ -158,19 +160,27 @@ func (db *DB) openForWriting() (err error) {
 			return err
 		}
 	}
+	found, made := state == present, false
+	defer func() {
+		switch {
+		case err == nil:
+		case db.lock != nil && found:
+			db.lock.Close()
+		case db.lock != nil:
+			_ = db.unmake(made) // err says more
+		case db.madeDir:
+			_ = db.fs.Remove(db.dir) // not if somebody else has begun one in it
+		}
+	}()
 	if err := db.takeLock(); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			db.lock.Close()
-		}
-	}()
 	// What was seen before the lock was taken may have changed since.
 	if state, err = examine(db.fs, db.dir); err != nil {
 		return err
 	}
-	if state != present {
+	if found = state == present; !found {
+		made = true
 		if err := db.create(); err != nil {
 			return errorf("create: %w", err)
 		}
@@ -393,13 +403,24 @@ func (db *DB) CloseContext(ctx context.Context) (err error) {
 	if e := v.pager.Close(); err == nil {
 		err = e
 	}
-	if e := db.lock.Close(); err == nil {
+	release := db.lock.Close
+	if db.discard.Load() && db.report.Created {
+		release = func() error { return db.unmake(true) }
+	}
+	if e := release(); err == nil {
 		err = e
 	}
 	if err != nil {
 		return errorf("close %s: %w", db.dir, public(err))
 	}
 	return nil
+}
+
+// Discard is Close, and removes the database if this Open has made it: for who
+// fails before there is anything in it that somebody needs.
+func (db *DB) Discard() error {
+	db.discard.Store(true)
+	return db.Close()
 }
 
 func (db *DB) closing() bool {

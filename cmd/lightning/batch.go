@@ -99,6 +99,7 @@ type batch struct {
 	tx                    *engine.Tx // in that of the words below
 	line                  int64
 	branch                string // if or else, where the lines are in one
+	began                 int64  // the line of its if
 	skips                 bool   // and are not to be run
 	op                    string
 	puts, deletes, missed int64
@@ -184,7 +185,7 @@ func (b *batch) all(text io.Reader) error {
 		return nil
 	}
 	if err == io.EOF {
-		err = fmt.Errorf("%w: %s has no end", errData, b.branch)
+		err = fmt.Errorf("line %d: %w: the if has no end", b.began, errData)
 	}
 	return b.atFault(err)
 }
@@ -269,7 +270,7 @@ func (b *batch) choose(key, value []byte) error {
 	if b.branch != "" {
 		return errors.New("an if inside another: end that one first")
 	}
-	b.branch = "if"
+	b.branch, b.began = "if", b.line
 	if err := checkKey(key); err != nil || b.tx == nil {
 		return err
 	}

@@ -78,7 +78,7 @@ one before it is an error.`,
 	f.StringVar(&i.delimiter, "delimiter", "", "`CHARACTER` between the columns of a CSV file, such as ';', '|' or '\\t' (default a comma)")
 	f.StringVar(&i.options.Conflict, "on-conflict", "replace", "what to do about a key that is there: replace, skip (the record), error (a bad record)")
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
-	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE` and go on")
+	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE`, which must be new, and go on")
 	f.BoolVar(&i.resume, "resume", false, "make it an import that can be taken up again: go on where one with --resume stopped")
 	f.BoolVar(&i.sorted, "sorted", false, "the keys of the file increase: make a new database bottom-up, several times as fast")
 	f.IntVar(&i.options.BatchRecords, "batch", 10_000, "records to commit together")
@@ -184,9 +184,11 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	switch {
 	case i.onError != "stop" && i.onError != "skip":
 		return usagef("--on-error %s: use stop or skip", i.onError)
-	case i.cmd.Flags().Changed("rejects"):
-		i.options.Rejected = i.rejected
-	case i.onError == "skip":
+	case i.cmd.Flags().Changed("rejects") && i.cmd.Flags().Changed("on-error") && i.onError == "stop":
+		return usagef("--rejects goes on behind a bad record, and --on-error stop does not: choose one")
+	case i.rejects == "-":
+		return usagef("--rejects -: bad records go into a file, which must be new: give its name")
+	case i.cmd.Flags().Changed("rejects") || i.onError == "skip":
 		i.options.Rejected = i.rejected
 	}
 	piped := false
@@ -251,8 +253,10 @@ func (i *importing) Space(name string) (*engine.Keyspace, error) {
 func (i *importing) all(ctx context.Context, files []string) (err error) {
 	defer func() {
 		if i.opened != nil && i.shell == nil {
-			if closeErr := i.closeInTime(i.opened); err == nil {
-				err = closeErr
+			if err != nil {
+				_ = i.giveUp(i.opened)
+			} else {
+				err = i.closeInTime(i.opened)
 			}
 		}
 		if i.reject != nil {

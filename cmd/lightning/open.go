@@ -199,7 +199,7 @@ func (a *app) use(db *engine.DB, fn func(*engine.DB, *engine.Keyspace) error) (e
 	done := false
 	defer func() {
 		if !done {
-			_ = a.closeInTime(db) // err says more
+			_ = a.giveUp(db) // err says more
 			return
 		}
 		err = a.closeDB(db)
@@ -228,6 +228,19 @@ func (a *app) closeInTime(db *engine.DB) error {
 	err := db.CloseContext(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
+	}
+	return err
+}
+
+// giveUp closes a database to which not all was written that should be. One that
+// is new, and has nothing in it, is removed.
+func (a *app) giveUp(db *engine.DB) error {
+	if !db.OpenReport().Created || db.Stats().Puts > 0 {
+		return a.closeInTime(db)
+	}
+	err := db.Discard()
+	if err == nil {
+		a.Note("removed %s, to which nothing was written", db.Path())
 	}
 	return err
 }

@@ -125,7 +125,7 @@ func (h *session) open(ctx context.Context, write bool, run func(context.Context
 		return err
 	}
 	if _, err := h.app.keyspaceOf(h.db); err != nil {
-		_ = h.db.Close()
+		_ = h.app.giveUp(h.db)
 		return err
 	}
 	s := h.shell
@@ -144,7 +144,11 @@ func (h *session) open(ctx context.Context, write bool, run func(context.Context
 			h.app.Note("warning: the transaction was not committed: what %s wrote is gone", ui.Plural(h.writes, "statement"))
 		}
 	}
-	if closeErr := h.app.closeDB(h.db); err == nil {
+	end := h.app.closeDB
+	if status != 0 && h.db.Stats().Seq == 0 { // no keyspace was made, either
+		end = h.app.giveUp
+	}
+	if closeErr := end(h.db); err == nil {
 		err = closeErr
 	}
 	if status != 0 {
