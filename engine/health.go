@@ -165,11 +165,19 @@ func (db *DB) checkWriting(find func(check string, stops bool, remedy, reason st
 // checkpointNeed is how many bytes the next checkpoint may want of the disk: for
 // the leaves that the memtables' entries belong in, which are at most four times
 // as much (else it writes a sorted run), less what is free in btree.db, and for a
-// segment of the log.
+// segment of the log. A reader does not know whether anybody writes, nor how much:
+// it counts on no more than would double what the database holds.
 func (db *DB) checkpointNeed(v *version, s *Stats) uint64 {
-	tree := scatter * max(uint64(v.memtableBytes()), uint64(db.opts.MemtableBytes))
-	return max(tree, s.FreeBytes) - s.FreeBytes + uint64(db.opts.SegmentBytes)
+	entries, segment := uint64(db.opts.MemtableBytes), uint64(db.opts.SegmentBytes)
+	if db.opts.ReadOnly {
+		entries, segment = min(entries, s.UsedBytes), min(segment, s.UsedBytes+firstSegmentBytes)
+	}
+	tree := scatter * max(uint64(v.memtableBytes()), entries)
+	return max(tree, s.FreeBytes) - s.FreeBytes + segment
 }
+
+// firstSegmentBytes is how large the log of a database begins.
+const firstSegmentBytes = 256 << 10
 
 func mebibytes(n uint64) string {
 	if n < 10<<20 {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -64,6 +65,23 @@ func keepLog(fsys vfs.FS, dir string, keep bool) error {
 		return err
 	}
 	return fsys.SyncDir(dir)
+}
+
+// KeepsLog says whether the database in dir keeps its log (KeepLog), and how large
+// what is kept is, in bytes. Errors are those of the file system.
+func KeepsLog(fsys vfs.FS, dir string) (keeps bool, bytes int64, err error) {
+	kept := filepath.Join(dir, keptName)
+	names, err := fsys.List(kept)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, 0, nil
+	}
+	for _, name := range names {
+		// What has gone since was too old, or nothing is kept any more.
+		if info, err := fsys.Stat(filepath.Join(kept, name)); err == nil {
+			bytes += info.Size
+		}
+	}
+	return err == nil, bytes, wrap("list the kept log", err)
 }
 
 // link is the digest of the commit that ends with the operation seq, or 0 where

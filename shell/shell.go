@@ -165,14 +165,17 @@ func (s *Session) File(ctx context.Context, path string) int {
 	if s.depth == deepest {
 		return s.usage(".read of a file that reads files, " + strconv.Itoa(deepest) + " deep: does one read itself?")
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return s.Host.Fail(err)
-	}
-	defer f.Close()
 	s.depth++
 	defer func() { s.depth-- }()
 	return s.interruptible(ctx, func(ctx context.Context) int {
+		f, err := ui.Open(ctx, path)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			return s.Host.Fail(err)
+		}
+		defer f.Close()
 		return s.read(ctx, newFileLines(ctx, f, nil, nil))
 	})
 }

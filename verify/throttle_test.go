@@ -23,8 +23,19 @@ func TestRun_Rate(t *testing.T) {
 	want := verifyFS(t, fs, verify.Options{})
 	synctest.Test(t, func(t *testing.T) {
 		const rate = 100_000
-		began := time.Now()
-		have := verifyFS(t, fs, verify.Options{BytesPerSecond: rate})
+		began, told, tells := time.Now(), time.Duration(-1), 0
+		have := verifyFS(t, fs, verify.Options{BytesPerSecond: rate, Progress: func(p verify.Progress) {
+			if told < 0 && p.Total > 0 {
+				told = time.Since(began)
+			}
+			tells++
+		}})
+		if told < 0 || told > time.Second {
+			t.Errorf("the first progress, of how much there is to read, came after %v", told)
+		}
+		if least := int(want.FileBytes / rate); tells < least {
+			t.Errorf("progress %d times, want at least each second of %d", tells, least)
+		}
 		least := time.Duration(want.Bytes) * time.Second / rate
 		if took := time.Since(began); !have.OK || have.Keys != want.Keys || took < least*9/10 {
 			t.Errorf("in %v, want %v at least: %s", took, least, show(have))

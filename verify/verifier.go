@@ -41,6 +41,7 @@ type verifier struct {
 
 	showing sync.Mutex // held while progress is called
 	shown   int64      // guarded by showing: bytes at the last time
+	step    int64      // bytes between two calls of it
 }
 
 func newVerifier(ctx context.Context, db *inspect.DB, o Options) *verifier {
@@ -48,6 +49,13 @@ func newVerifier(ctx context.Context, db *inspect.DB, o Options) *verifier {
 	v.used.chunks = make(map[uint64]*[chunkWords]uint64)
 	v.readers.New = func() any { return &reader{Reader: db.NewReader(), key: make([]byte, 0, 128)} }
 	v.total = int64(db.Meta.BytesUsed)
+	v.step = progressStep
+	if o.BytesPerSecond > 0 {
+		v.step = min(v.step, o.BytesPerSecond/4)
+	}
+	if v.progress != nil {
+		v.progress(Progress{Total: v.total})
+	}
 	if o.Explain {
 		v.explain.Store(maxExplained)
 	}
@@ -147,7 +155,7 @@ func (v *verifier) run(job func(r *reader)) error {
 	return v.ctx.Err()
 }
 
-// progressStep is how many bytes are read between two calls of progress.
+// progressStep is how many bytes are read between two calls of progress, at most.
 const progressStep = 8 << 20
 
 // account adds what r has read, and shows it.
@@ -158,7 +166,7 @@ func (v *verifier) account(r *reader) {
 		return
 	}
 	defer v.showing.Unlock()
-	if bytes < v.shown+progressStep {
+	if bytes < v.shown+v.step {
 		return
 	}
 	v.shown = bytes

@@ -120,12 +120,12 @@ func (b *backup) earlier(path string) (engine.BackupInfo, error) {
 	if to, err := os.Stat(path); err == nil && os.SameFile(since, to) {
 		return engine.BackupInfo{}, usagef("%s is the backup that this one is to follow: name another file", path)
 	}
-	return headOf(b.since)
+	return headOf(b.ctx, b.since)
 }
 
 // headOf reads the beginning of a backup.
-func headOf(path string) (engine.BackupInfo, error) {
-	f, err := os.Open(path)
+func headOf(ctx context.Context, path string) (engine.BackupInfo, error) {
+	f, err := ui.Open(ctx, path)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
@@ -216,7 +216,7 @@ func (u *unpacking) Read(p []byte) (int, error) {
 
 func (u *unpacking) open() (err error) {
 	if u.file == nil {
-		if u.own, err = os.Open(u.name); err != nil {
+		if u.own, err = ui.Open(u.ctx, u.name); err != nil {
 			return err
 		}
 		u.file = u.own

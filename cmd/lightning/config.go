@@ -63,7 +63,17 @@ func (a *app) configureLine(cmd *cobra.Command, line string) error {
 			return fmt.Errorf("--output: use %s", strings.Join(entryFormats, ", "))
 		}
 	case !f.Changed:
-		if err := f.Value.Set(value); err != nil {
+		err := f.Value.Set(value)
+		if err != nil && f.Value.Type() == "bool" {
+			err = errors.New("use true or false, or leave it out")
+		}
+		if err == nil && name == "color" {
+			err = a.SetColor(value)
+		}
+		if err == nil && a.timeout < 0 {
+			err = errors.New("use 0 or more")
+		}
+		if err != nil {
 			return fmt.Errorf("--%s %s: %w", name, dump.Printable([]byte(value)), err)
 		}
 	}

@@ -84,12 +84,12 @@ func (a *app) value(ctx context.Context, arg string) ([]byte, error) {
 		}
 		return value, err
 	}
-	f, err := os.Open(path)
+	r, f, err := a.input(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return a.valueFrom(f, path)
+	return a.valueFrom(r, path)
 }
 
 func (a *app) standardInput(ctx context.Context) ([]byte, error) {
@@ -102,7 +102,7 @@ func (a *app) input(ctx context.Context, path string) (r io.Reader, f *os.File, 
 	if path == "-" {
 		return ui.Interruptible(ctx, a.In), nil, nil
 	}
-	if f, err = os.Open(path); err != nil {
+	if f, err = ui.Open(ctx, path); err != nil {
 		return nil, nil, err
 	}
 	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {

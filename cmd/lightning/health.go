@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
@@ -34,18 +35,20 @@ engine/httpstatus. These are its limits, in Options.Health, and their defaults:
     SnapshotAge       how long a snapshot may hold space: 1 h`,
 		Example: `  lightning health my.db
   lightning health my.db --json
-  lightning health my.db --log-limit 1073741824 --disk-checkpoints 10`,
+  lightning health my.db --log-limit 1GiB --disk-checkpoints 10`,
 		Args: arguments(1, 1),
 	}
 	var o engine.Options
 	f := cmd.Flags()
-	f.Int64Var(&o.MaxWALBytes, "log-limit", 256<<20, "`BYTES` that Options.MaxWALBytes of the writing program is")
+	logLimit := f.String("log-limit", "256MiB", "`SIZE` that Options.MaxWALBytes of the writing program is, as 64MB or 16MiB")
 	f.Float64Var(&o.Health.LogShare, "log-share", 0.8, "`PART` of that limit which may wait for a checkpoint")
 	f.Float64Var(&o.Health.DiskCheckpoints, "disk-checkpoints", 2, "checkpoints that the disk must have room for")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		for name, value := range map[string]float64{
-			"log-limit": float64(o.MaxWALBytes), "log-share": o.Health.LogShare, "disk-checkpoints": o.Health.DiskCheckpoints,
-		} {
+		var ok bool
+		if o.MaxWALBytes, ok = byteSize(*logLimit); !ok {
+			return usagef("--log-limit %s: want a size above 0, as 64MB or 16MiB", dump.Printable([]byte(*logLimit)))
+		}
+		for name, value := range map[string]float64{"log-share": o.Health.LogShare, "disk-checkpoints": o.Health.DiskCheckpoints} {
 			if !(value > 0) {
 				return usagef("--%s %v: use a number above 0", name, value)
 			}

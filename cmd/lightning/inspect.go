@@ -78,7 +78,7 @@ func (i *inspector) open(path string, damaged bool, run func() error) error {
 		if inspect.AsDamage(err) != nil {
 			return fmt.Errorf("%w: %w", err, errDamage)
 		}
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer i.db.Close()
 	i.reader = i.db.NewReader()

@@ -31,7 +31,7 @@ func run(args []string, s *ui.Streams) int {
 		if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 			a.completable(root)
 		}
-		root.SetArgs(args)
+		root.SetArgs(beforeNumber(args))
 		return root.ExecuteContext(ctx)
 	})
 }

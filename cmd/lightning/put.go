@@ -23,7 +23,8 @@ created where there is none.
 
 VALUE is text, @FILE the content of a file, and - (or nothing, in a pipe)
 standard input, byte for byte. A text that begins with @, or is a single -,
-is given with -V quoted; one that begins with - comes after --.
+is given with -V quoted; one that begins with - comes after --, unless it is a
+number at the end.
 
 When put returns, the value is on stable storage; --sync normal returns when
 the operating system has it.`,

@@ -110,7 +110,7 @@ func checkChain(path string, apply []string) error {
 			before = nil
 			continue
 		}
-		next, err := headOf(name)
+		next, err := headOf(context.Background(), name)
 		if err == nil && before != nil {
 			if err = next.Follows(before); err != nil {
 				err = fmt.Errorf("%s: %w", name, err)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,6 +149,17 @@ func (a *app) group(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
+// beforeNumber puts -- before the last argument if that is a negative number, and
+// not what a flag before it is set to: no flag is a digit.
+func beforeNumber(args []string) []string {
+	last := len(args) - 1
+	if last < 1 || len(args[last]) < 2 || args[last][0] != '-' || !strings.ContainsRune("0123456789.", rune(args[last][1])) ||
+		strings.HasPrefix(args[last-1], "-") || slices.Contains(args, "--") {
+		return args
+	}
+	return slices.Insert(slices.Clone(args), last, "--")
+}
+
 // flagError says what is wrong with a flag, without the names of Go's functions
 // in it.
 func flagError(cmd *cobra.Command, err error) error {
@@ -156,7 +168,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		text = text[:at+5] + text[strings.LastIndex(text, ": "):]
 	}
 	if strings.HasPrefix(text, "unknown shorthand flag") && cmd.Args != nil {
-		hint += "; an argument that begins with - comes after --"
+		hint += "; to give a value that begins with -, put -- before it"
 	}
 	return usagef("%s; see: %s", text, hint)
 }
@@ -213,11 +225,11 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	}
 	word := dump.Printable([]byte(args[0]))
 	path := cmd.CommandPath()
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(near, ", "))
-	}
 	if info, err := os.Stat(args[0]); err == nil && info.IsDir() && !cmd.HasParent() {
 		return usagef("%s is not a command; did you mean: lightning shell %s", word, word)
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(near, ", "))
 	}
 	return usagef("unknown command %s; see: %s --help", word, path)
 }

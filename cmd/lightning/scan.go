@@ -26,7 +26,8 @@ func (a *app) scanCommand() *cobra.Command {
 an expression is true of (lightning help where).
 
 On a terminal that is a table of at most 100 entries; in a pipe it is all of
-them, key TAB value, one a line. See also: lightning help formats.`,
+them, key TAB value, one a line. See also: lightning help formats. As lightning ls
+it prints keys only.`,
 		Example: `  lightning scan my.db --prefix user: -n 10
   lightning scan my.db --from a --to b --reverse
   lightning scan my.db --prefix user: -o jsonl -V json
@@ -51,6 +52,7 @@ them, key TAB value, one a line. See also: lightning help formats.`,
 	f.BoolVarP(&s.nul, "null", "0", false, "end each with a NUL; short for -o null")
 	f.BoolVarP(&s.mustMatch, "exit-status", "e", false, "exit status 1 where nothing matches")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s.onlyKeys = s.onlyKeys || cmd.CalledAs() == "ls" && !s.onlyValues && s.selected == "" && s.grouped == ""
 		if err := s.prepare(); err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out
 		if err != nil {
 			return err
 		}
-		root.SetArgs(args)
+		root.SetArgs(beforeNumber(args))
 		return root.ExecuteContext(ctx)
 	})
 }
@@ -83,6 +83,7 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 		return nil, usagef("unknown command %s; see .help", word)
 	}
 	args := strings.Fields(cmd.CommandPath())[1:]
+	args[len(args)-1] = st.Words[len(st.Words)-len(words)-1].Text // or an alias of it
 	// What a command says of its arguments, when they are too many or too few.
 	root.Annotations = map[string]string{usageInShell: strings.Join(args, " ") + " " + argumentsOf(cmd)}
 	if takesDatabase(cmd) {

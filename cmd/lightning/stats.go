@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
@@ -17,7 +18,8 @@ func (a *app) statsCommand() *cobra.Command {
 		Long: `Print the sizes of a database and of its keyspaces. Entries are those of the
 tree and of what waits to be merged into it, as of the last checkpoint. Their
 number and size are near the truth only: where a range was deleted whole nodes
-went uncounted. lightning count counts the keys of this moment.
+went uncounted. lightning count counts the keys of this moment. Log kept is what
+backup --keep-log keeps, if that is on.
 
 --histogram reads all keys, and says how many of them and of their values have
 which size, by powers of two, in all keyspaces or in the one that -k names;
@@ -74,6 +76,14 @@ func (a *app) printStats(db *engine.DB) error {
 		return err
 	}
 	s := db.Stats()
+	keeps, keptBytes, err := engine.KeepsLog(vfs.OS(), db.Path())
+	if err != nil {
+		return err
+	}
+	kept := "no"
+	if keeps {
+		kept = ui.Bytes(keptBytes)
+	}
 	fields := [][2]string{
 		{"path", db.Path()},
 		{"entries in the tree", "about " + ui.Count(s.Entries)},
@@ -82,6 +92,7 @@ func (a *app) printStats(db *engine.DB) error {
 		{"  in use", share(s.UsedBytes, s.FileBytes)},
 		{"  free", share(s.FreeBytes, s.FileBytes)},
 		{"log to recover", ui.Bytes(int64(s.LogBytes))},
+		{"log kept", kept},
 		{"generation", ui.Count(s.Generation)},
 		{"sequence number", ui.Count(s.Seq)},
 	}
@@ -97,6 +108,8 @@ func (a *app) printStats(db *engine.DB) error {
 		{Name: "used_bytes", Value: s.UsedBytes},
 		{Name: "free_bytes", Value: s.FreeBytes},
 		{Name: "log_bytes", Value: s.LogBytes},
+		{Name: "keeps_log", Value: keeps},
+		{Name: "kept_log_bytes", Value: keptBytes},
 		{Name: "generation", Value: s.Generation},
 		{Name: "seq", Value: s.Seq},
 		{Name: "keyspaces", Value: keyspacesJSON(spaces)},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -122,17 +121,37 @@ func bytesPerSecond(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	number, unit := strings.TrimSuffix(strings.TrimSuffix(text, "/s"), "B"), 1.0
-	for i, prefix := range [...]string{"k", "M", "G"} {
-		if less, ok := strings.CutSuffix(number, prefix); ok {
-			number, unit = less, math.Pow10(3*(i+1))
+	n, ok := byteSize(strings.TrimSuffix(text, "/s"))
+	switch {
+	case !ok:
+		return 0, usagef("--rate %s: want bytes a second, as 20MB/s", dump.Printable([]byte(text)))
+	case n < slowest:
+		return 0, usagef("--rate %s: that is %s a second; use 10kB/s or more, as 20MB/s", text, ui.Plural(n, "byte"))
+	}
+	return n, nil
+}
+
+// slowest is the least rate of verify, in bytes a second: with less somebody has
+// forgotten the unit.
+const slowest = 10_000
+
+// byteSize parses a size of at least 1: a number of bytes, or one with a unit, of
+// powers of 1000 (64MB, 500k) or of 1024 (16MiB).
+func byteSize(text string) (int64, bool) {
+	number, base := strings.TrimSuffix(strings.ToLower(text), "b"), 1000.0
+	if less, ok := strings.CutSuffix(number, "i"); ok {
+		number, base = less, 1024
+	}
+	unit := 1.0
+	if at := strings.IndexAny(number, "kmgt"); at >= 0 && at == len(number)-1 {
+		for range strings.IndexByte("kmgt", number[at]) + 1 {
+			unit *= base
 		}
+		number = number[:at]
 	}
 	n, err := strconv.ParseFloat(number, 64)
-	if n *= unit; err != nil || !(n >= 1 && n < 1e15) {
-		return 0, usagef("--rate %s: want bytes a second, as 20MB/s", text)
-	}
-	return int64(n), nil
+	n *= unit
+	return int64(n), err == nil && n >= 1 && n < 1e15 && (unit > 1 || base == 1000)
 }
 
 func isFile(path string) bool {

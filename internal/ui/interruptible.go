@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 )
 
 // Interruptible returns a reader of r whose Read ends with the context's error
@@ -11,6 +12,31 @@ import (
 // The goroutine that waits on r ends with r, or with the process.
 func Interruptible(ctx context.Context, r io.Reader) io.Reader {
 	return Stoppable(ctx, r, nil)
+}
+
+// Open opens a file to be read. One that keeps it waiting, a FIFO that nobody
+// writes to, does so until the context ends.
+func Open(ctx context.Context, path string) (*os.File, error) {
+	if info, err := os.Stat(path); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		return os.Open(path)
+	}
+	var f *os.File
+	var err error
+	opened := make(chan struct{})
+	go func() {
+		f, err = os.Open(path)
+		close(opened)
+	}()
+	select {
+	case <-opened:
+		return f, err
+	case <-ctx.Done():
+		go func() {
+			<-opened
+			_ = f.Close() // whoever writes to it now is to be told
+		}()
+		return nil, ctx.Err()
+	}
 }
 
 // Stoppable is Interruptible, and what comes from stop ends one Read, with
