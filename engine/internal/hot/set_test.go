@@ -84,6 +84,25 @@ func TestSet_GoesOnAndOff(t *testing.T) {
 	}
 }
 
+// Few keys are found while the table of reads is nearly empty, and it stays on
+// for them; reads of more than there is room for are not taken for such.
+func TestSet_GoesOnSoon(t *testing.T) {
+	for _, c := range []struct {
+		keys int
+		on   bool
+	}{{10, true}, {1_000, true}, {10_000, true}, {100_000, false}, {1_000_000, false}} {
+		s, _ := newSet(t, 256<<20)
+		r := rand.New(rand.NewPCG(4, uint64(c.keys)))
+		for i := range 12 * window {
+			if on := s.table.Load() != nil; i >= 2*window && on != c.on {
+				t.Fatalf("%d keys: on is %v after %d reads were noted", c.keys, on, i)
+			}
+			key := testKey(r.IntN(c.keys))
+			s.Note(Sample, 1, key, kv.Hash(key), []byte("value"), true)
+		}
+	}
+}
+
 // A cache too small to give anything up has no set.
 func TestSet_SmallCache(t *testing.T) {
 	s, _ := newSet(t, leastCache-1)
