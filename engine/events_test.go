@@ -635,6 +635,44 @@ func TestEvents_SpaceRegained_WithTheReserve(t *testing.T) {
 	})
 }
 
+// A disk that has room for the log, but not for what is kept for a full one, has
+// no space again; it has when that is there too, which nobody needs to ask for.
+func TestEvents_SpaceRegained_RoomForTheLogAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *watch) {
+		in := faultfs.Inject(vfs.NewMem())
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpAllocate && strings.HasSuffix(op.Name, "/ballast") {
+				return vfs.ErrNoSpace
+			}
+			return nil
+		})
+		db := open(t, dbDir, engine.Options{FS: in, SegmentBytes: 64 << 10, Events: w.listen})
+		segments := func() {
+			t.Helper()
+			before := len(told[*engine.LogRotated](w))
+			for i := range 200 { // enough for three segments, each made ready before
+				mustPut(t, db, keyOf("k", i), valueOf("k", i, 1000))
+				synctest.Wait()
+			}
+			if n := len(told[*engine.LogRotated](w)) - before; n < 2 {
+				t.Fatalf("the log has gone on in %d segments", n)
+			}
+		}
+		segments()
+		one[*engine.DiskFull](t, w)
+		if len(told[*engine.SpaceRegained](w)) > 0 {
+			t.Fatal("told that there is space, without the reserve")
+		}
+		in.SetHook(nil)
+		segments()
+		one[*engine.SpaceRegained](t, w)
+		if fileSize(in, dbDir+"/ballast") != ballastBytes {
+			t.Error("told that there is space, and the reserve is not there")
+		}
+		closeDB(t, db)
+	})
+}
+
 // A disk without room for what is kept for a full one is as good as full.
 func TestEvents_DiskFullWhenOpened(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *watch) {

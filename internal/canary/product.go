@@ -164,7 +164,7 @@ func ofCommits() []canary {
 			file: "listener.go",
 			old:  "\tcase !db.ballast.Load():\n\t\tsignal(db.wake)\n",
 			new:  "",
-			test: "TestEvents_SpaceRegained_WithTheReserve",
+			test: "TestEvents_SpaceRegained_RoomForTheLogAlone",
 		},
 	), in("engine/internal/hot",
 		canary{
