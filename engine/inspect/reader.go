@@ -145,10 +145,10 @@ func (r *Reader) Value(ref Ref, keyspace uint32) (Header, error) {
 	if d := r.checkPlace(ref, maxStored); d != nil {
 		return Header{}, d
 	}
-	if r.chunk == nil {
-		r.chunk = make([]byte, chunkSize)
-	}
 	size := ref.Size()
+	if n := int(min(size, chunkSize)); len(r.chunk) < n {
+		r.chunk = make([]byte, n)
+	}
 	first := r.chunk[:min(size, chunkSize)]
 	padded := true
 	var head [node.HeaderSize]byte

@@ -25,7 +25,8 @@ const hugeRegion = 2 << 20
 // its number gives it: the number, shifted left by progressBits, and how many
 // units of progressUnit of nodes have come to lie there since the last look, or
 // settled. Two regions that meet in one place are looked at again and again,
-// which costs a system call each time, so there are places enough.
+// which costs a system call each time, so there are places enough. A cache that
+// is smaller than a region has none: the TLB holds its pages.
 type hugePages struct{ seen []atomic.Uint64 }
 
 const (
@@ -36,12 +37,17 @@ const (
 )
 
 func (h *hugePages) init(limit int64) {
-	h.seen = make([]atomic.Uint64, 1<<bits.Len64(uint64(max(limit, 0)/hugeRegion*2+64)))
+	if limit >= hugeRegion {
+		h.seen = make([]atomic.Uint64, 1<<bits.Len64(uint64(limit/hugeRegion*2+64)))
+	}
 }
 
 // cover sees to the memory of n. Two that cover nodes of one region at once may
 // count one of them, or look twice.
 func (h *hugePages) cover(n node.Node) {
+	if len(h.seen) == 0 {
+		return
+	}
 	region := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(n))) / hugeRegion)
 	seen := &h.seen[region%uint64(len(h.seen))]
 	was := seen.Load()
