@@ -114,21 +114,31 @@ type damaged struct {
 	file string
 	what string
 	at   int
-	make func(data []byte) []byte // from a copy
+	n, m int                               // the other numbers that tell it from those of its kind
+	make func(d *damaged, b []byte) []byte // from a copy
+	old  []byte                            // what was in the file once, where that matters
 }
 
-func (d *damaged) String() string { return fmt.Sprintf("%s, at %d: %s", d.file, d.at, d.what) }
+func (d *damaged) String() string {
+	return fmt.Sprintf("%s, at %d: %s, %d, %d", d.file, d.at, d.what, d.n, d.m)
+}
 
 const (
 	sector     = 512
 	pieceLimit = 8 // sectors
 )
 
-// all goes through all damages to all files.
+// all goes through all damages to all files. What it yields is valid until the
+// next.
 func (l *largeSpecimen) all() iter.Seq[*damaged] {
 	return func(yield func(*damaged) bool) {
 		for _, file := range l.files {
-			try := func(what string, at int, make func([]byte) []byte) bool { return yield(&damaged{file, what, at, make}) }
+			d := new(damaged)
+			try := func(next damaged) bool {
+				*d = next
+				d.file = file
+				return yield(d)
+			}
 			if n := len(l.live[file]); !eachByte(n, try) || !eachLength(n, try) || !eachPiece(n, l.older[file], try) {
 				return
 			}
@@ -138,51 +148,65 @@ func (l *largeSpecimen) all() iter.Seq[*damaged] {
 
 const bitTurned = "bit turned"
 
-func eachByte(n int, try func(string, int, func([]byte) []byte) bool) bool {
+func turnBit(d *damaged, b []byte) []byte { b[d.at] ^= 1 << d.n; return b }
+func setByte(d *damaged, b []byte) []byte { b[d.at] = byte(d.n); return b }
+func addByte(d *damaged, b []byte) []byte { b[d.at] += byte(d.n); return b }
+
+func eachByte(n int, try func(damaged) bool) bool {
 	for at := range n {
 		for bit := range 8 {
-			if !try(bitTurned, at, func(b []byte) []byte { b[at] ^= 1 << bit; return b }) {
+			if !try(damaged{what: bitTurned, at: at, n: bit, make: turnBit}) {
 				return false
 			}
 		}
-		if !try("byte set to 00", at, func(b []byte) []byte { b[at] = 0; return b }) ||
-			!try("byte set to FF", at, func(b []byte) []byte { b[at] = 0xFF; return b }) ||
-			!try("byte one more", at, func(b []byte) []byte { b[at]++; return b }) ||
-			!try("byte one less", at, func(b []byte) []byte { b[at]--; return b }) {
+		if !try(damaged{what: "byte set", at: at, n: 0, make: setByte}) || !try(damaged{what: "byte set", at: at, n: 0xFF, make: setByte}) ||
+			!try(damaged{what: "byte more", at: at, n: 1, make: addByte}) || !try(damaged{what: "byte more", at: at, n: -1, make: addByte}) {
 			return false
 		}
 	}
 	return true
 }
 
-func eachLength(n int, try func(string, int, func([]byte) []byte) bool) bool {
+func cutFile(d *damaged, b []byte) []byte { return b[:d.at] }
+
+func growFile(d *damaged, b []byte) []byte {
+	for len(b) < d.at {
+		b = append(b, byte(d.n))
+	}
+	return b
+}
+
+func eachLength(n int, try func(damaged) bool) bool {
 	for length := range n {
-		if !try("file cut", length, func(b []byte) []byte { return b[:length] }) {
+		if !try(damaged{what: "file cut", at: length, make: cutFile}) {
 			return false
 		}
 	}
 	for more := 1; more <= 8192; more++ {
-		if !try("file longer by zeros", n+more, func(b []byte) []byte { return append(b, make([]byte, more)...) }) ||
-			!try("file longer by ones", n+more, func(b []byte) []byte { return append(b, bytes.Repeat([]byte{0xFF}, more)...) }) {
+		if !try(damaged{what: "file longer by", at: n + more, n: 0, make: growFile}) || !try(damaged{what: "file longer by", at: n + more, n: 0xFF, make: growFile}) {
 			return false
 		}
 	}
 	return true
 }
 
-func eachPiece(n int, older [][]byte, try func(string, int, func([]byte) []byte) bool) bool {
+func zeroPiece(d *damaged, b []byte) []byte { clear(b[d.at:][:d.n]); return b }
+func swapPiece(d *damaged, b []byte) []byte { exchange(b[d.at:][:d.n], b[d.m:]); return b }
+func oldPiece(d *damaged, b []byte) []byte  { copy(b[d.at:][:d.n], d.old[d.at:]); return b }
+
+func eachPiece(n int, older [][]byte, try func(damaged) bool) bool {
 	for size := sector; size <= pieceLimit*sector; size += sector {
 		for at := 0; at+size <= n; at += sector {
-			if !try(fmt.Sprint("zeroed: ", size), at, func(b []byte) []byte { clear(b[at : at+size]); return b }) {
+			if !try(damaged{what: "zeroed", at: at, n: size, make: zeroPiece}) {
 				return false
 			}
 			for other := at + size; other+size <= n; other += sector {
-				if !try(fmt.Sprintf("exchanged for that at %d: %d", other, size), at, func(b []byte) []byte { exchange(b[at:at+size], b[other:]); return b }) {
+				if !try(damaged{what: "exchanged", at: at, n: size, m: other, make: swapPiece}) {
 					return false
 				}
 			}
 			for i, old := range older {
-				if at+size <= len(old) && !try(fmt.Sprintf("as once, %d: %d", i, size), at, func(b []byte) []byte { copy(b[at:at+size], old[at:]); return b }) {
+				if at+size <= len(old) && !try(damaged{what: "as once", at: at, n: size, m: i, old: old, make: oldPiece}) {
 					return false
 				}
 			}
@@ -208,13 +232,14 @@ func (l *largeSpecimen) damageAll(t *testing.T, total *bitCounts, part, stride i
 		whole[name] = data
 	}
 	rng, i := rand.New(rand.NewPCG(uint64(*faultSeed), 0)), 0
+	var data []byte // used again and again
 	for d := range l.all() {
 		i++
 		if drawn := rng.IntN(stride) == 0; !drawn || i%bitsParts != part {
 			continue
 		}
 		was := whole[d.file]
-		data := d.make(bytes.Clone(was))
+		data = d.make(d, append(data[:0], was...))
 		if bytes.Equal(data, was) {
 			continue
 		}
@@ -249,14 +274,15 @@ func (l *largeSpecimen) damageAll(t *testing.T, total *bitCounts, part, stride i
 // whether verify reported the damage.
 func (l *largeSpecimen) tryDamage(name string, was, data []byte) (reported bool, err error) {
 	disk := l.disk.Clone()
-	if err := disk.WriteFile(name, data); err != nil {
+	from, to := difference(was, data)
+	if err := rewrite(disk, name, data, from, to); err != nil {
 		return false, err
 	}
 	report, err := l.reports(disk)
 	if err != nil {
 		return false, err
 	}
-	live, single := l.touches(name, was, data)
+	live, single := l.touches(name, was, data, from, to)
 	lost, silent := 0, false
 	if name == l.lastLog && live && len(data) == len(was) {
 		lost, silent = l.excused(was, data)
@@ -315,12 +341,42 @@ func (l *largeSpecimen) reports(disk *vfs.Mem) (string, error) {
 	return "", nil
 }
 
-// touches compares a file with what it was: whether a live byte differs, and
-// whether all that differs is one byte.
-func (l *largeSpecimen) touches(name string, was, data []byte) (live, single bool) {
+// difference returns a part of a file outside of which it is what it was, or one
+// behind which there is nothing.
+func difference(was, data []byte) (from, to int) {
+	n := min(len(was), len(data))
+	for from+sector <= n && bytes.Equal(was[from:from+sector], data[from:from+sector]) {
+		from += sector
+	}
+	if to = max(len(was), len(data)); to > n {
+		return from, to
+	}
+	for to-sector >= from && bytes.Equal(was[to-sector:to], data[to-sector:to]) {
+		to -= sector
+	}
+	return from, to
+}
+
+// rewrite gives a file new content, of which only that part is new. (The disk
+// shares the rest with others.)
+func rewrite(disk *vfs.Mem, name string, data []byte, from, to int) error {
+	f, err := disk.Open(name, vfs.ReadWrite)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(int64(len(data)))
+	if err == nil && from < len(data) {
+		_, err = f.WriteAt(data[from:min(to, len(data))], int64(from))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// touches compares a file with what it was, which differs in a part only:
+// whether a live byte differs, and whether all that differs is one byte.
+func (l *largeSpecimen) touches(name string, was, data []byte, from, to int) (live, single bool) {
 	differ := max(0, len(data)-len(was))
-	for i, b := range was {
-		if i < len(data) && data[i] == b {
+	for i := from; i < min(to, len(was)); i++ {
+		if i < len(data) && data[i] == was[i] {
 			continue
 		}
 		differ++
