@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -60,9 +61,10 @@ type modelRun struct {
 	fs   *vfs.Mem
 	opts engine.Options
 	db   *engine.DB
-	keys []string
+	keys []string // sorted
 
 	spaces    map[string]content
+	names     []string // of spaces, sorted
 	snapshots []*modelSnapshot
 	log       []string // the last operations, for a failure
 }
@@ -75,7 +77,7 @@ type modelSnapshot struct {
 
 func runModel(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	m := &modelRun{t: t, seed: seed, rng: rng, fs: vfs.NewMem(), spaces: map[string]content{"": {}}}
+	m := &modelRun{t: t, seed: seed, rng: rng, fs: vfs.NewMem(), spaces: map[string]content{"": {}}, names: []string{""}}
 	m.keys = modelKeys(rng)
 	m.open()
 	for range *modelOps {
@@ -164,11 +166,11 @@ func (m *modelRun) value() string {
 	if m.rng.IntN(2) == 0 { // compresses
 		return strings.Repeat(fmt.Sprint(m.rng.IntN(100)), n/2)
 	}
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(m.rng.Uint32())
+	b := make([]byte, 0, n+8)
+	for len(b) < n {
+		b = binary.LittleEndian.AppendUint64(b, m.rng.Uint64())
 	}
-	return string(b)
+	return string(b[:n])
 }
 
 // bounds draws a range; the end is sometimes open, the range sometimes empty.
@@ -186,10 +188,7 @@ func (m *modelRun) bounds() (start, end []byte) {
 	return []byte(a), []byte(b)
 }
 
-func (m *modelRun) spaceName() string {
-	names := slices.Sorted(maps.Keys(m.spaces))
-	return names[m.rng.IntN(len(names))]
-}
+func (m *modelRun) spaceName() string { return m.names[m.rng.IntN(len(m.names))] }
 
 func (m *modelRun) keyspace(name string) *engine.Keyspace {
 	ks, err := m.db.Keyspace(name)
@@ -424,9 +423,7 @@ func (m *modelRun) read(r engine.Reader, c content) {
 	if m.rng.IntN(4) == 0 {
 		start, end = nil, nil
 	}
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(k string) bool {
-		return k < string(start) || end != nil && k >= string(end)
-	})
+	keys := m.keysOf(c, func(k string) bool { return k >= string(start) && (end == nil || k < string(end)) })
 	switch m.rng.IntN(4) {
 	case 0:
 		m.same("scan", r.Scan(start, end), r, keys, c)
@@ -436,11 +433,24 @@ func (m *modelRun) read(r engine.Reader, c content) {
 	case 2:
 		prefix := m.key()
 		prefix = prefix[:m.rng.IntN(len(prefix)+1)]
-		keys := slices.DeleteFunc(slices.Sorted(maps.Keys(c)), func(k string) bool { return !strings.HasPrefix(k, prefix) })
+		keys := m.keysOf(c, func(k string) bool { return strings.HasPrefix(k, prefix) })
 		m.same("scan prefix", r.ScanPrefix([]byte(prefix)), r, keys, c)
 	case 3:
 		m.wander(r.NewIterator(engine.IterOptions{Start: start, End: end}), keys, c)
 	}
+}
+
+// keysOf are the keys of c that are wanted, sorted.
+func (m *modelRun) keysOf(c content, wanted func(string) bool) []string {
+	keys := make([]string, 0, len(c))
+	for _, k := range m.keys {
+		if wanted(k) {
+			if _, there := c[k]; there {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
 }
 
 func (m *modelRun) same(what string, have func(func(k, v []byte) bool), r engine.Reader, keys []string, c content) {
@@ -505,6 +515,7 @@ func (m *modelRun) changeSpaces(name string) {
 			m.fail("drop: %v", err)
 		}
 		delete(m.spaces, name)
+		m.names = slices.Sorted(maps.Keys(m.spaces))
 		return
 	}
 	name = fmt.Sprint("space", m.rng.IntN(6))
@@ -521,6 +532,7 @@ func (m *modelRun) changeSpaces(name string) {
 		m.fail("create %q: %v", name, err)
 	}
 	m.spaces[name] = content{}
+	m.names = slices.Sorted(maps.Keys(m.spaces))
 }
 
 func (m *modelRun) reopen() {
@@ -560,7 +572,7 @@ func (m *modelRun) check() {
 	}
 	for name, c := range m.spaces {
 		err := m.db.View(func(tx *engine.Tx) error {
-			m.same("scan of all", tx.In(m.keyspace(name)).Scan(nil, nil), tx, slices.Sorted(maps.Keys(c)), c)
+			m.same("scan of all", tx.In(m.keyspace(name)).Scan(nil, nil), tx, m.keysOf(c, func(string) bool { return true }), c)
 			return nil
 		})
 		if err != nil {
