@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	crashDamages = 12     // at each operation
+	crashDamages = 8      // at each operation
+	moreDamages  = 12     // at a larger scale
 	leastCrashes = 20_000 // states in one run of TestCrash
 	leastSecond  = 2_000  // in one run of TestCrash_InRecovery
 	leastKills   = 1_500  // in one run of TestCrash_KillThenPowerCut
@@ -28,9 +29,13 @@ const (
 //  2. What is there is what whole commits made, in their order, without holes.
 //  3. The database takes writes again and keeps them.
 func TestCrash(t *testing.T) {
+	damages := crashDamages
+	if figure.Scale() > 1 {
+		damages = moreDamages
+	}
 	crashEach(t, "states", "crash states", leastCrashes, everyScenario, func(c *crashRun) {
 		for n := c.first; n <= c.sim.Ops(); n++ {
-			for i, d := range faultfs.Damages(crashDamages, *faultSeed) {
+			for i, d := range faultfs.Damages(damages, *faultSeed) {
 				if testing.Short() && i >= 3 {
 					break
 				}
@@ -100,12 +105,14 @@ type crashRun struct {
 	damage faultfs.Damage
 	inside string // the crash in the recovery, if that is looked at
 	states int
+
+	written map[int]*moment // by commit: that, and what reopen writes
 }
 
 // playForCrash plays a scenario to its end. What it leaves open is killed.
 func playForCrash(t *testing.T, sc *scenario) *crashRun {
 	disk, hist := sc.prepare(t)
-	c := &crashRun{t: t, sc: sc, disk: disk, start: hist.fork(), sim: faultfs.NewSimFrom(disk), hist: hist}
+	c := &crashRun{t: t, sc: sc, disk: disk, start: hist.fork(), sim: faultfs.NewSimFrom(disk), hist: hist, written: map[int]*moment{}}
 	synctest.Test(t, func(t *testing.T) {
 		s := &session{t: t, fs: c.sim, now: c.sim.Ops, opts: small(sc.opts), hist: hist}
 		sc.play(s)
@@ -172,7 +179,11 @@ func (c *crashRun) reopen(disk *vfs.Mem, kill bool) {
 	least, most := c.bounds()
 	db, k := c.open(disk, least, most)
 	e := put("written after the crash", "1")
-	want := moment{contents: c.hist.commits[k].with([]edit{e})}
+	want := c.written[k]
+	if want == nil {
+		want = &moment{contents: c.hist.commits[k].with([]edit{e})}
+		c.written[k] = want
+	}
 	if err := db.Put([]byte(e.key), []byte(e.value)); err != nil {
 		c.fail("write", err)
 	}

@@ -14,11 +14,13 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+	"github.com/lightning-db/lightning/internal/figure"
 )
 
 // Change every byte of three small databases, one at a time: in one bit, to be
-// opened for writing, and in several, to be opened read-only. What is opened and
-// read then gives an error that says what is damaged, or exactly what was there.
+// opened for writing, and in several, to be opened read-only; at the usual scale
+// one byte in the one way and the next in the other. What is opened and read then
+// gives an error that says what is damaged, or exactly what was there.
 //
 // One answer is excused: damage to the last record of a log that was not closed
 // cannot be told from a write that the crash tore (F10). Its commit may be
@@ -200,13 +202,13 @@ func (sp *specimen) flipAll(t *testing.T, part int) int {
 		}
 		for off := part; off < len(data); off += flipParts {
 			for i, mask := range []byte{1 << rng.IntN(8), byte(1 + rng.IntN(255))} {
-				if testing.Short() && off/flipParts%7 != 0 {
+				n := off / flipParts
+				if testing.Short() && n%7 != 0 || figure.Scale() <= 1 && n%2 != i {
 					continue
 				}
 				flips++
 				if err := sp.flip(name, int64(off), mask, i == 1); err != nil {
-					t.Fatalf("%s, byte %d XOR %#02x: %v\nrepeat: go test ./engine -run '^%s$' -fault.seed=%d",
-						name, off, mask, err, t.Name(), *faultSeed)
+					t.Fatalf("%s, byte %d XOR %#02x: %v\nrepeat: %s", name, off, mask, err, again(t))
 				}
 			}
 		}

@@ -107,17 +107,19 @@ func takesSpace(kind faultfs.Kind) bool {
 	return false
 }
 
-// faultScenario plays a scenario once for each fault, and returns how often.
+// faultScenario plays a scenario once for each fault, and returns how often. Below
+// a larger scale each call meets every second fault, the next one the others.
 func faultScenario(t *testing.T, sc *scenario) int {
 	disk, hist := sc.prepare(t)
 	kinds := (&faultRun{sc: sc, disk: disk, hist: hist.fork()}).play(t)
 	n := 0
 	for i, kind := range kinds {
-		faults := faultsAt(i+1, kind)
+		faults, every := faultsAt(i+1, kind), 2
 		if figure.Scale() > 1 {
-			faults = append(faults, otherFaultsAt(i+1, kind)...)
+			faults, every = append(faults, otherFaultsAt(i+1, kind)...), 1
 		}
-		for _, f := range faults {
+		for j := i % every; j < len(faults); j += every {
+			f := faults[j]
 			n++
 			r := &faultRun{sc: sc, disk: disk, hist: hist.fork(), fault: f}
 			r.play(t)
