@@ -130,7 +130,7 @@ func (r *runner) overlay(dir string, c *canary) (string, error) {
 }
 
 func (r *runner) goTest(ctx context.Context, in, run string, args ...string) ([]byte, error) {
-	args = append([]string{"test", "-p=1", "-vet=off", "-short", "-run=" + run}, args...)
+	args = append([]string{"test", "-p=1", "-vet=off", "-ldflags=-w", "-short", "-run=" + run}, args...)
 	cmd := exec.CommandContext(ctx, "go", append(args, "./"+in)...)
 	cmd.Dir = r.root
 	var out bytes.Buffer
