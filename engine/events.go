@@ -125,7 +125,7 @@ type SlowOperation struct {
 // CachePressure says that the cache is full and too small for what is read: in
 // ten seconds less than 80 % of the nodes and values that were asked for were in
 // memory, and 1000 or more had to be read. It is told again only after it was
-// not so. A scan of more than the cache holds can be the cause, too.
+// not so. Merges, backups and long scans do not count (Stats.CacheMisses).
 type CachePressure struct {
 	EventHead
 	Hits, Misses uint64 // in that time

@@ -14,8 +14,8 @@ type HealthLimits struct {
 	// LogShare is how much log may wait for a checkpoint, as a part of
 	// Options.MaxWALBytes. Default: 0.8.
 	LogShare float64
-	// CacheHits is which part of the nodes that are read must be in the cache.
-	// Default: 0.8.
+	// CacheHits is which part of the nodes that are read must be in the cache,
+	// but for what goes past it: see Stats.CacheMisses. Default: 0.8.
 	CacheHits float64
 	// Errors is which part of the operations may fail (Stats.Errors). Default:
 	// 0.001.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -207,6 +208,11 @@ func healthCache(r *healthRig) {
 		}
 	}
 	r.wants("when little is read")
+	for range 20 {
+		_, err := r.db.Backup(context.Background(), io.Discard, nil)
+		r.do("backup", err)
+	}
+	r.wants("after backups, which are read past the cache")
 }
 
 func healthErrors(r *healthRig) {

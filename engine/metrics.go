@@ -97,7 +97,7 @@ var metrics = [...]metric{
 	{"cache_hits_total", counter, "Nodes and large values that were found in the cache.", func(s *samples, r *reading) {
 		s.add(float64(r.CacheHits))
 	}, false},
-	{"cache_misses_total", counter, "Nodes and large values that were read from the disk.", func(s *samples, r *reading) {
+	{"cache_misses_total", counter, "Nodes and large values that were not, but for those of merges, backups and long scans.", func(s *samples, r *reading) {
 		s.add(float64(r.CacheMisses))
 	}, false},
 	{"cache_bytes", gauge, "Memory of the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheBytes)) }, false},

@@ -22,9 +22,12 @@ type Stats struct {
 	MemtableBytes uint64
 	Frozen        int // memtables that wait for a checkpoint
 
-	CacheBytes  uint64
-	CacheLimit  uint64
-	CacheHits   uint64
+	CacheBytes uint64
+	CacheLimit uint64
+	CacheHits  uint64
+	// CacheMisses are the nodes and large values that a larger cache might have
+	// had: not those of merges, backups, and scans of more than a few leaves,
+	// which are read past it.
 	CacheMisses uint64
 	CacheNodes  int    // nodes and large values in it
 	FilterBytes uint64 // of filters in memory, beside the cache: those of runs, and of trees

@@ -489,8 +489,9 @@ func (c *Cursor) child(f *pager.Frame, n node.Node, i int) (*pager.Frame, node.N
 	} else if c.run >= scanRun && n.Level() == 1 {
 		f, n, err = c.t.p.ChildNodeForScan(f, n, i)
 	} else {
-		f, n, err = c.t.p.ChildNode(f, n, i, nil)
-		c.t.p.CountHits(1)
+		var hits int
+		f, n, hits, err = c.t.p.ChildNode(f, n, i, nil)
+		c.t.p.CountHits(hits)
 	}
 	if err != nil {
 		c.fail(err)

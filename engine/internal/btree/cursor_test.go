@@ -394,3 +394,33 @@ func flip(t *testing.T, fs *vfs.Mem, ref node.Ref) func() {
 		}
 	}
 }
+
+// Every node that a get, or a seek, comes through is counted once: as found in
+// memory or as read.
+func TestTree_CountsEachNodeOnce(t *testing.T) {
+	f := newFilterRun(t, 5)
+	f.put(20_000)
+	f.reopen(64 << 10)
+	levels, _, err := f.tree.Shape()
+	if err != nil || levels < 3 {
+		t.Fatal(levels, err)
+	}
+	for name, look := range map[string]func(key []byte) error{
+		"get":  func(key []byte) error { _, _, err := f.tree.Get(key, kv.Hash(key), nil); return err },
+		"has":  func(key []byte) error { _, err := f.tree.Has(key, kv.Hash(key)); return err },
+		"seek": func(key []byte) error { c := f.tree.NewCursor(); c.SeekGE(key); return c.Err() },
+	} {
+		const n = 5000
+		before := f.p.Stats()
+		for range n {
+			if err := look(f.keys[f.r.IntN(len(f.keys))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after := f.p.Stats()
+		hits, misses := after.Hits-before.Hits, after.Misses-before.Misses
+		if hits+misses != uint64(n*levels) || misses < n/2 {
+			t.Errorf("%s: %d hits and %d misses, want %d in all, of %d levels", name, hits, misses, n*levels, levels)
+		}
+	}
+}

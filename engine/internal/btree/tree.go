@@ -186,10 +186,11 @@ func (t *Tree) find(f *pager.Frame, key []byte, fp uint8, loan *pager.Loan) (val
 		return nil, 0, false, false, err
 	}
 	for n.Kind() != node.Leaf {
-		if f, n, err = t.p.ChildNode(f, n, n.Search(key), loan); err != nil {
+		var hit int
+		if f, n, hit, err = t.p.ChildNode(f, n, n.Search(key), loan); err != nil {
 			return nil, 0, false, false, err
 		}
-		hits++
+		hits += hit
 	}
 	t.p.CountHits(hits)
 	value, size, overflow, found = n.Find(key, fp)

@@ -40,6 +40,7 @@ type cache struct {
 
 	hits   tally.Counter
 	misses atomic.Uint64
+	passed atomic.Uint64 // see Stats.Passed
 	huge   hugePages
 
 	mu     sync.Mutex // guards all below, and what Frame says

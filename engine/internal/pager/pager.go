@@ -218,7 +218,8 @@ type Stats struct {
 	CacheBytes   int64  // what Reserve took included
 	CacheLimit   int64
 	Hits         uint64 // nodes and values found in memory
-	Misses       uint64
+	Misses       uint64 // of those that were not, but for Passed
+	Passed       uint64 // those not found by who will not come back: merges, moves, long scans
 	ReadBytes    uint64 // from the file
 	WrittenBytes uint64 // to the file
 	Frames       int    // nodes and values in memory
@@ -233,6 +234,7 @@ func (p *Pager) Stats() Stats {
 		CacheLimit:   p.cache.limit,
 		Hits:         p.cache.hits.Sum(),
 		Misses:       p.cache.misses.Load(),
+		Passed:       p.cache.passed.Load(),
 		ReadBytes:    p.readBytes.Load(),
 		WrittenBytes: p.writtenBytes.Load(),
 	}

@@ -40,13 +40,13 @@ func (p *Pager) Root(f *Frame) (n node.Node, hits int, err error) {
 	return n, 0, err
 }
 
-// ChildNode returns Child and the Node of it. It counts no hit: who descends
-// tells CountHits at the end.
+// ChildNode returns Child and the Node of it, and how many hits are to be counted
+// of it: who descends tells CountHits at the end.
 //
 // With a loan a leaf that is not in memory may be read into it, if the cache
 // does not want the leaf: it is valid until the loan is returned, and its frame
 // is nil.
-func (p *Pager) ChildNode(f *Frame, n node.Node, i int, loan *Loan) (*Frame, node.Node, error) {
+func (p *Pager) ChildNode(f *Frame, n node.Node, i int, loan *Loan) (c *Frame, child node.Node, hits int, err error) {
 	if first := f.kids.Load(); first != nil && uint(i) < uint(n.Count()) {
 		k := kidAt(first, i)
 		b, c := k.data.Load(), k.frame.Load()
@@ -54,16 +54,17 @@ func (p *Pager) ChildNode(f *Frame, n node.Node, i int, loan *Loan) (*Frame, nod
 			if k.touched.Load() == 0 {
 				k.touched.Store(1)
 			}
-			return c, nodeAt(b), nil
+			return c, nodeAt(b), 1, nil
 		}
 	}
 	if loan != nil && n.Level() == 1 && !p.cache.wants(n.Ref(i)) {
-		n, err := p.lend(n.Ref(i), f.keyspace, loan)
-		return nil, n, err
+		p.cache.misses.Add(1)
+		child, err = p.lend(n.Ref(i), f.keyspace, loan)
+		return nil, child, 0, err
 	}
-	c := p.Child(f, n, i)
-	n, err := p.Node(c)
-	return c, n, err
+	c = p.Child(f, n, i)
+	child, err = p.Node(c)
+	return c, child, 0, err
 }
 
 // Loan is memory for a leaf that is read once; the next one takes its place. The
@@ -82,7 +83,6 @@ func (l *Loan) Return() {
 // compressed: a node that the cache keeps costs as much again, its memory being
 // found, filled, and collected when it leaves.
 func (p *Pager) lend(ref node.Ref, ks kv.Keyspace, loan *Loan) (node.Node, error) {
-	p.cache.misses.Add(1)
 	if loan.buf == nil {
 		loan.buf = scratchPool.Get().(*[]byte)
 	}
@@ -138,6 +138,7 @@ func (p *Pager) LeafOnce(f *Frame, loan *Loan) (node.Node, error) {
 		p.cache.hits.Add(1)
 		return n, nil
 	}
+	p.cache.passed.Add(1)
 	return p.lend(f.Ref(), f.keyspace, loan)
 }
 
@@ -147,6 +148,7 @@ func (p *Pager) ChildOnce(f *Frame, n node.Node, i int, loan *Loan) (node.Node, 
 		p.cache.hits.Add(1)
 		return nodeAt(b), nil
 	}
+	p.cache.passed.Add(1)
 	return p.lend(n.Ref(i), f.keyspace, loan)
 }
 
@@ -158,7 +160,11 @@ func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 		p.cache.hits.Add(1)
 		return n, nil
 	}
-	p.cache.misses.Add(1)
+	missed := &p.cache.misses
+	if scan {
+		missed = &p.cache.passed
+	}
+	missed.Add(1)
 	n, err := p.ReadNode(f.Ref(), f.keyspace, int(f.level))
 	if err != nil {
 		return nil, err
@@ -246,7 +252,7 @@ func (p *Pager) ReadOverflowForScan(ref node.Ref, ks kv.Keyspace, dst []byte) ([
 		p.cache.hits.Add(1)
 		return append(dst, n[node.HeaderSize:]...), nil
 	}
-	p.cache.misses.Add(1)
+	p.cache.passed.Add(1)
 	return p.readOverflow(ref, ks, dst)
 }
 
