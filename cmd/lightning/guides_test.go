@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,26 @@ func TestTroubleshooting_KnowsEveryStatus(t *testing.T) {
 	}
 	for status := range rows {
 		t.Errorf("there is no exit status %s", status)
+	}
+}
+
+// TestTroubleshooting_KnowsEveryFinding: docs/TROUBLESHOOTING.md has a row for each
+// check of Health, as engine/health.go makes them, and no row for any other.
+func TestTroubleshooting_KnowsEveryFinding(t *testing.T) {
+	checks := func(path, pattern string) (list []string) {
+		text, err := os.ReadFile(filepath.FromSlash(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+			list = append(list, m[1])
+		}
+		slices.Sort(list)
+		return slices.Compact(list)
+	}
+	made, told := checks("../../engine/health.go", `\bfind\("(\w+)"`), checks("../../docs/TROUBLESHOOTING.md", "(?m)^\\| `(\\w+)` \\| .+ \\| (?:the program|both) \\| .+ \\|$")
+	if len(made) < 7 || !slices.Equal(made, told) {
+		t.Errorf("health finds %q, and the guide has %q", made, told)
 	}
 }
 

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 		os.Setenv("XDG_CONFIG_HOME", "/nowhere") // that of who runs the tests is not theirs
 	}
 	testscript.Main(m, map[string]func(){
-		"lightning": main,
+		"lightning":      main,
+		"lightning-load": runLoad, // of TestMemoryLimit
 		// A bug of ours, and one that crashtest found.
 		"lightning-panics":  func() { os.Exit(run([]string{"version"}, &ui.Streams{Out: &panicker{}, Err: os.Stderr})) },
 		"lightning-crashed": func() { os.Exit(failedCrashtest(os.Stdout, os.Stderr, false)) },
