@@ -91,9 +91,9 @@ func TestTooSmall(t *testing.T) {
 		{"cache", "were in the cache of", "raise Options.CacheBytes", 50_000, engine.Options{CacheBytes: 256 << 10}, "", true},
 	} {
 		t.Run(tc.check, func(t *testing.T) {
-			dir, remove := t.TempDir(), func() {}
+			dir, grow := t.TempDir(), func() {}
 			if tc.check == "disk" {
-				dir, remove = smallDisk(t)
+				dir, grow = smallDisk(t)
 			}
 			tc.options.Sync = engine.SyncNormal
 			r := startLoad(t, "", &load{
@@ -103,8 +103,8 @@ func TestTooSmall(t *testing.T) {
 				return f.Check == tc.check && !f.Stops && strings.Contains(f.Reason, tc.reason) && strings.Contains(f.Remedy, tc.remedy)
 			}
 			within, beside := false, tc.inside
-			for w := range r.words {
-				for _, f := range w.Found {
+			for !within || !beside {
+				for _, f := range r.next().Found {
 					switch {
 					case right(f):
 						within = true
@@ -122,22 +122,13 @@ func TestTooSmall(t *testing.T) {
 				default:
 					t.Errorf("lightning health %s: status %d: %s", tc.args, status, text)
 				}
-				if w.Error != "" || w.Done {
-					t.Fatalf("named by the program: %v, by lightning health: %v; it ended with %+v", within, beside, w)
-				}
-				if within && beside {
-					break
-				}
 			}
-			// Where there is room again, all is well.
-			remove()
-			if tc.check == "disk" {
-				for w := range r.words {
-					if status, text := r.health(""); status == exitDone && len(w.Found) == 0 {
-						break
-					} else if w.Error != "" || w.Done {
-						t.Fatalf("with room, lightning health has status %d: %s; %+v", status, text, w)
-					}
+			if tc.check == "disk" { // where there is room again, all is well
+				grow()
+				for slices.ContainsFunc(r.next().Found, right) {
+				}
+				if status, text := r.health(""); status != exitDone {
+					t.Errorf("with room, lightning health has status %d: %s", status, text)
 				}
 			}
 		})
@@ -201,6 +192,16 @@ func startLoad(t *testing.T, group string, l *load) *loadRun {
 		}
 	}()
 	return r
+}
+
+// next is what the load says next, which must not be its last word.
+func (r *loadRun) next() loadWord {
+	r.t.Helper()
+	w, ok := <-r.words
+	if !ok || w.Done || w.Error != "" {
+		r.t.Fatalf("the load has ended: %+v", w)
+	}
+	return w
 }
 
 // inGroup is a command, whose process is in a control group unless that is "".
