@@ -97,7 +97,7 @@ func TestTooSmall(t *testing.T) {
 			}
 			tc.options.Sync = engine.SyncNormal
 			r := startLoad(t, "", &load{
-				DB: filepath.Join(dir, "my.db"), For: time.Minute, Keys: tc.keys, Records: 20_000, PerSecond: 4000, Options: tc.options,
+				DB: filepath.Join(dir, "my.db"), For: time.Minute, Keys: tc.keys, Records: 200_000, PerSecond: 4000, Options: tc.options,
 			})
 			right := func(f engine.HealthFinding) bool {
 				return f.Check == tc.check && !f.Stops && strings.Contains(f.Reason, tc.reason) && strings.Contains(f.Remedy, tc.remedy)
@@ -267,8 +267,8 @@ func groupMemory(t *testing.T, group string) (peak, killed int) {
 	return 0, 0
 }
 
-// smallDisk is a file system that the database of a load just fits on, and what
-// makes it larger.
+// smallDisk is a file system that the database of a load grows towards the end of,
+// and what makes it larger.
 func smallDisk(t *testing.T) (dir string, grow func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
