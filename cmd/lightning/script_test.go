@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ import (
 func TestMain(m *testing.M) {
 	if strings.HasSuffix(os.Args[0], ".test") { // and not one of the commands below
 		os.Setenv("XDG_CONFIG_HOME", "/nowhere") // that of who runs the tests is not theirs
+		if signal.Ignored(os.Interrupt) {        // nor is what was ignored for them: a command would ignore it, too
+			signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+		}
 	}
 	testscript.Main(m, map[string]func(){
 		"lightning":      main,

@@ -439,6 +439,39 @@ func TestF18_NobodyReadsOn(t *testing.T) {
 	}
 }
 
+// F18: what whoever starts a command had ignored is not for it: nohup has SIGHUP
+// ignored, and a shell that runs a script SIGINT for what it runs beside it.
+func TestF18_IgnoredSignals(t *testing.T) {
+	const entries = 20_000
+	dir := database(t, entries)
+	cmd := exec.Command("sh", "-c", `trap '' HUP INT; exec lightning scan "$0"`, dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1)
+	if _, err := out.Read(first); err != nil { // the pipe is full, or will be
+		t.Fatal(err)
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := io.ReadAll(out)
+	if lines := bytes.Count(append(first, text...), []byte("\n")); err != nil || lines != entries {
+		t.Errorf("%d lines of %d, %v", lines, entries, err)
+	}
+	if err := cmd.Wait(); err != nil || said.Len() > 0 {
+		t.Errorf("%v; it said:\n%s", err, &said)
+	}
+}
+
 // F18: nor does a command wait on for a lock.
 func TestF18_WaitingForALock(t *testing.T) {
 	dir := database(t, 1)
