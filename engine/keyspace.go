@@ -176,9 +176,14 @@ func (db *DB) show(seq kv.Seq, after *spaces) {
 
 // withTrees returns the keyspaces of s with their trees as they are in newer.
 func (s *spaces) withTrees(newer *spaces) *spaces {
-	c := s.clone()
-	for id := range c.byID {
-		if sp := newer.byID[id]; sp != nil {
+	c := newer.clone()
+	for id, sp := range newer.byID {
+		if s.byID[id] == nil {
+			c.remove(sp)
+		}
+	}
+	for id, sp := range s.byID {
+		if newer.byID[id] == nil {
 			c.put(sp)
 		}
 	}

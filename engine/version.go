@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
@@ -66,15 +67,7 @@ type space struct {
 
 //go:noinline // called in many places, none of them hot
 func (s *spaces) clone() *spaces {
-	c := &spaces{
-		byID:   make(map[kv.Keyspace]*space, len(s.byID)+1),
-		byName: make(map[string]*space, len(s.byName)+1),
-		next:   s.next,
-	}
-	for _, sp := range s.byID {
-		c.put(sp)
-	}
-	return c
+	return &spaces{byID: maps.Clone(s.byID), byName: maps.Clone(s.byName), main: s.main, next: s.next}
 }
 
 //go:noinline // called in many places, none of them hot
