@@ -16,6 +16,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/internal/compress"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
 
 // backup makes a backup of db: a full one, or what follows since.
@@ -582,6 +583,33 @@ func TestF22_KilledWhileTheLogIsKept(t *testing.T) {
 		t.Error("no backup was made")
 	}
 }
+
+// A restore that is stopped does not first merge what it then removes.
+func TestRestore_StopsInApply(t *testing.T) {
+	_, chain, _ := links(t)
+	in := faultfs.Inject(vfs.NewMem())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	written := 0
+	stop := readerFunc(func([]byte) (int, error) {
+		cancel()
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpWrite && strings.HasSuffix(op.Name, "btree.db") {
+				written++
+			}
+			return nil
+		})
+		return 0, io.EOF
+	})
+	o := &engine.RestoreOptions{FS: in, Apply: []io.Reader{bytes.NewReader(chain[1]), io.MultiReader(stop, bytes.NewReader(chain[2]))}}
+	if _, err := engine.Restore(ctx, bytes.NewReader(chain[0]), dbDir, o); !errors.Is(err, context.Canceled) || written > 0 {
+		t.Errorf("%v, %d writes to btree.db", err, written)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // F23 of a restore that applies incremental backups.
 func TestF23_KilledInApply(t *testing.T) {

@@ -74,7 +74,7 @@ func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (i
 		if err = db.applyAll(ctx, &info, o.Apply, o.ToSeq); err == nil {
 			err = info.endsAt(o.ToSeq)
 		}
-		if e := db.Close(); err == nil {
+		if e := db.CloseContext(ctx); err == nil { // where it is stopped, nothing is merged
 			err = e
 		}
 		return err
