@@ -13,7 +13,8 @@ import (
 // is open for writing holds a file which only takes space, the ballast.
 //
 //  1. It is given up, and with it the log's spare segments, when a full disk
-//     stops a checkpoint, a commit that only deletes, or the recovery of the log.
+//     stops a checkpoint, a commit that only deletes, or the recovery of the log;
+//     and then the kept log, the older half of what there is at a time.
 //  2. It is made again behind every checkpoint, once there is room.
 //  3. What is in it means nothing, and that it is missing is no error.
 const (
@@ -51,7 +52,7 @@ func (db *DB) releaseBallast() bool {
 // was any. The caller holds checkpointMu.
 func (db *DB) makeRoom() bool {
 	spares := db.log.DropSpares()
-	return db.releaseBallast() || spares > 0
+	return db.releaseBallast() || spares > 0 || db.log.DropKept()
 }
 
 // diskFree is how much the file system of the database has left, in bytes.

@@ -128,6 +128,71 @@ func fileSize(fsys vfs.FS, name string) int64 {
 	return info.Size
 }
 
+// F5: a full disk is no reason to refuse commits as long as there is a kept log:
+// that is given up, the oldest of it first, and what is left can be followed.
+func TestF05_FullDisk_KeptLog(t *testing.T) {
+	disk := vfs.NewMem()
+	in := faultfs.Inject(disk)
+	in.SetCapacity(2 << 20)
+	db := open(t, dbDir, engine.Options{FS: in, Sync: engine.SyncOff, SegmentBytes: 64 << 10, MemtableBytes: 64 << 10})
+	keepLog(t, disk, true)
+	const n = 8000 // four times what the disk holds
+	var since engine.BackupInfo
+	for i := range n {
+		if err := db.Put([]byte(keyOf("k", i%50)), []byte(valueOf("k", i, 1000))); err != nil {
+			t.Fatalf("put %d: %v", i, err)
+		}
+		if i == n-200 {
+			_, since = backup(t, db, nil)
+		}
+	}
+	if _, info := backup(t, db, &since); info.Commits != 199 {
+		t.Errorf("since then: %+v", info)
+	}
+	closeDB(t, db)
+	if err := checkDatabase(disk, dbDir); err != nil {
+		t.Error(err)
+	}
+}
+
+// F5: nor is it one not to make a checkpoint.
+func TestF05_FullDisk_KeptLogForACheckpoint(t *testing.T) {
+	disk := vfs.NewMem()
+	in := faultfs.Inject(disk)
+	db := open(t, dbDir, engine.Options{FS: in, Sync: engine.SyncOff, SegmentBytes: 1 << 20})
+	keepLog(t, disk, true)
+	var since engine.BackupInfo
+	for i := range 6 {
+		if i == 4 {
+			_, since = backup(t, db, nil)
+		}
+		for i := range 1000 {
+			mustPut(t, db, keyOf("k", i%50), valueOf("k", i, 1000))
+		}
+		if _, err := db.Checkpoint(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 600 { // more than the ballast
+		mustPut(t, db, keyOf("new", i), valueOf("new", i, 1000))
+	}
+	size := int64(0)
+	for _, name := range filesOf(t, disk, dbDir) {
+		size += fileSize(disk, name)
+	}
+	in.SetCapacity(size)
+	if _, err := db.Checkpoint(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if _, info := backup(t, db, &since); info.Commits != 2600 {
+		t.Errorf("since then: %+v", info)
+	}
+	closeDB(t, db)
+	if err := checkDatabase(disk, dbDir); err != nil {
+		t.Error(err)
+	}
+}
+
 // F5: a disk that the log alone has filled, with memtables that do not fit on
 // it any more, is got out of by deleting: what was deleted needs no space in
 // the tree, and the log is let go.

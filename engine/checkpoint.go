@@ -199,7 +199,7 @@ func (db *DB) dropLog() error {
 // given back there is enough. The caller holds checkpointMu.
 func (db *DB) checkpoint(ctx context.Context, closing bool) (CheckpointInfo, error) {
 	info, err := db.tryCheckpoint(ctx, closing)
-	if isFull(err) && db.makeRoom() {
+	for isFull(err) && db.makeRoom() {
 		info, err = db.tryCheckpoint(ctx, closing)
 	}
 	if !db.ballast.Load() && (err == nil || isFull(err)) {

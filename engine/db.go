@@ -200,7 +200,8 @@ func (db *DB) openForWriting() (err error) {
 		return err
 	}
 	err = db.recover(p)
-	if isFull(err) && db.releaseBallast() {
+	o := db.walOptions(p.Meta().UUID)
+	for isFull(err) && (db.releaseBallast() || o.DropKept()) {
 		err = db.recover(p)
 	}
 	if err != nil {

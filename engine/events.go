@@ -60,7 +60,7 @@ type CheckpointBegun struct {
 }
 
 // CheckpointEnded says what a checkpoint did. One that meets a full disk may be
-// tried once more at once, by what is kept for that.
+// tried again at once, by what can be given up for that.
 type CheckpointEnded struct {
 	EventHead
 	Kind       CheckpointKind

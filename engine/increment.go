@@ -30,15 +30,17 @@ import (
 //     or lost its newest commits in a power cut, and went on from there, the
 //     sequence numbers would fit.
 //  3. A link of 0 is not known, for the log no longer had that commit. A log only
-//     ever loses its front: one that has it now is of another history.
+//     ever loses its front: one that has it now is of another history. One that
+//     begins right behind it is taken for the same, which it need not be: a copy
+//     of the database from before that moment may have come to the same number.
 
 // keptName is the directory of the kept log.
 const keptName = "kept"
 
 // KeepLog says whether the database in dir keeps the log behind checkpoints, up
-// to Options.MaxHeldBytes, for incremental backups. It stays so until it is said
-// again, and can be said while a process has the database open. Not to keep it
-// removes what is kept.
+// to Options.MaxHeldBytes and as long as the disk is not full, for incremental
+// backups. It stays so until it is said again, and can be said while a process
+// has the database open. Not to keep it removes what is kept.
 //
 // Errors: ErrNotExist, ErrFormat, and those of the file system.
 func KeepLog(fsys vfs.FS, dir string, keep bool) error {

@@ -405,6 +405,82 @@ func TestIncrement_Gone(t *testing.T) {
 	}
 }
 
+// What is kept counts for what was logged, not for the segments that were made
+// for more: each Close leaves one that is hardly begun.
+func TestIncrement_KeptIsWhatWasLogged(t *testing.T) {
+	disk := vfs.NewMem()
+	o := engine.Options{FS: disk, SegmentBytes: 256 << 10, MaxHeldBytes: 3 << 20}
+	db := open(t, dbDir, o)
+	keepLog(t, disk, true)
+	mustPut(t, db, "a", "1")
+	full, since := backup(t, db, nil)
+	for i := range 50 { // of 40,000 bytes each
+		for range 40 {
+			mustPut(t, db, keyOf("k", i), valueOf("k", i, 1000))
+		}
+		closeDB(t, db)
+		db = open(t, dbDir, o)
+	}
+	inc, _ := backup(t, db, &since)
+	closeDB(t, db)
+	if info, err := restoreChain(vfs.NewMem(), 0, full, inc); err != nil || info.Commits != 2000 {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// A database that is put back to an older state, but for what is kept of its log,
+// goes on with segments of numbers that are there: what is kept under them has
+// commits that it never made.
+func TestIncrement_StaleKept(t *testing.T) {
+	for _, more := range []int{0, 1, 100, 250} {
+		disk := vfs.NewMem()
+		o := small(engine.Options{MemtableBytes: 16 << 10})
+		o.FS = disk
+		fill := func(db *engine.DB, value string, n int) {
+			for i := range n {
+				mustPut(t, db, keyOf("k", i), valueOf(value, i, 400))
+			}
+		}
+		db := open(t, dbDir, o)
+		keepLog(t, disk, true)
+		fill(db, "before", 200)
+		closeDB(t, db)
+		older := disk.Clone()
+		db = open(t, dbDir, o)
+		fill(db, "lost", 300)
+		closeDB(t, db)
+		for _, name := range filesOf(t, disk, dbDir+"/kept") {
+			if err := older.CopyFile(name, disk, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		o.FS = older
+		db = open(t, dbDir, o)
+		mustPut(t, db, "x", "1")
+		full, since := backup(t, db, nil)
+		fill(db, "after", more)
+		for i := range more / 10 { // larger ones, and each Close skips a number
+			closeDB(t, db)
+			db = open(t, dbDir, o)
+			mustPut(t, db, keyOf("z", i), valueOf("z", i, 20<<10))
+		}
+		mustPut(t, db, "y", "1")
+		inc, _ := backup(t, db, &since)
+		closeDB(t, db)
+		o.FS = vfs.NewMem()
+		if _, err := restoreChain(o.FS, 0, full, inc); err != nil {
+			t.Fatal(err)
+		}
+		db = open(t, dbDir, o)
+		for i := range more {
+			wantValue(t, db, []byte(keyOf("k", i)), []byte(valueOf("after", i, 400)))
+		}
+		wantValue(t, db, []byte("y"), []byte("1"))
+		closeDB(t, db)
+	}
+}
+
 // Each byte of an incremental backup counts: with any one changed, and at any
 // shorter length, it is told of, and nothing is restored.
 func TestIncrement_FlipEveryByte(t *testing.T) {

@@ -122,7 +122,8 @@ type Options struct {
 	// the time that recovery takes. Default: 256 MiB.
 	MaxWALBytes int64
 	// MaxHeldBytes is how much log may be held back from recycling for
-	// readers of changes, and how much KeepLog keeps beside that. Default: 1 GiB.
+	// readers of changes, and how much KeepLog keeps beside that, less on a disk
+	// that was full. Default: 1 GiB.
 	MaxHeldBytes int64
 	// SegmentBytes is the size of a log segment. Default: 16 MiB.
 	SegmentBytes int64

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // The kept log: segments that recovery no longer needs, under their names in the
@@ -19,13 +20,29 @@ import (
 
 // keep moves a segment that is out of the chain to the kept log, and reports
 // whether it is there. A crash that undoes the rename leaves a segment that the
-// next Open moves there again.
+// next Open moves there again. What stands behind the segment's end is cut off:
+// it would count for Options.MaxHeld.
 func (l *Log) keep(s *segment) bool {
 	if !l.o.keeps() {
 		return false
 	}
 	_ = s.close()
-	return l.o.FS.Rename(s.path, filepath.Join(l.o.Kept, segmentName(s.number))) == nil
+	path := l.o.keptPath(s.number)
+	if l.o.FS.Rename(s.path, path) != nil {
+		return false
+	}
+	if s.end < s.start+LSN(s.capacity) {
+		if f, err := l.o.FS.Open(path, vfs.ReadWrite); err == nil {
+			_ = f.Truncate(s.offset(s.end)) // else it takes more
+			_ = f.Close()
+		}
+	}
+	return true
+}
+
+//go:noinline // filepath.Join in all that names a file
+func (o *Options) keptPath(number uint64) string {
+	return filepath.Join(o.Kept, segmentName(number))
 }
 
 // keeps reports whether the directory is there. A link, which could lead out of
@@ -44,12 +61,36 @@ func (o *Options) trim() {
 	numbers, err := o.kept()
 	left := o.maxHeld()
 	for _, number := range slices.Backward(numbers) {
-		path := filepath.Join(o.Kept, segmentName(number))
+		path := o.keptPath(number)
 		info, statErr := o.FS.Stat(path)
 		if left -= info.Size; err == nil && statErr == nil && left < 0 {
 			_ = o.FS.Remove(path)
 		}
 	}
+}
+
+// DropKept removes the older half of the kept log, for a disk that is full, and
+// reports whether that gave any space.
+func (o *Options) DropKept() bool {
+	numbers, _ := o.kept()
+	return o.removeKept(numbers[:(len(numbers)+1)/2])
+}
+
+// removeKept removes kept segments, and reports whether it removed any.
+func (o *Options) removeKept(numbers []uint64) (any bool) {
+	for _, number := range numbers {
+		any = o.FS.Remove(o.keptPath(number)) == nil || any
+	}
+	return any
+}
+
+// dropStale removes the kept segments that are numbered as the one with the
+// number first, which is about to be kept, or behind it: they are of a log that
+// was replaced by an older one.
+func (o *Options) dropStale(first uint64) {
+	numbers, _ := o.kept()
+	i, _ := slices.BinarySearch(numbers, first)
+	o.removeKept(numbers[i:])
 }
 
 // kept lists the kept segments, ascending.
@@ -116,10 +157,12 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 	if err != nil {
 		return nil, 0, err
 	}
-	numbers = append(numbers, live.segments...)
-	slices.Sort(numbers)
+	if len(live.segments) > 0 { // what is kept behind the first is in both, or stale: see dropStale
+		i, _ := slices.BinarySearch(numbers, live.segments[0])
+		numbers = append(numbers[:i], live.segments...)
+	}
 	limit := LSN(math.MaxUint64)
-	for _, number := range slices.Backward(slices.Compact(numbers)) {
+	for _, number := range slices.Backward(numbers) {
 		s, err := o.openPast(number)
 		if err != nil {
 			return nil, 0, err
@@ -128,9 +171,12 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 			_ = s.close()
 			continue
 		}
-		if len(segments) > 0 && s.end != limit {
+		if len(segments) > 0 && s.end != limit { // a gap
 			_ = s.close()
-			break // a gap: those before were let go
+			if oldest == first+1 {
+				break // those before were let go
+			}
+			return nil, 0, errVanished // or the list is of several moments
 		}
 		limit = s.start
 		segments = append(segments, s)
@@ -167,6 +213,13 @@ func (o *Options) openPast(number uint64) (*segment, error) {
 		return nil, errVanished
 	}
 	return s, err
+}
+
+// cutTo makes h the header of what the file of a kept segment has left.
+func (h *header) cutTo(f vfs.File) error {
+	size, err := f.Size()
+	h.capacity = min(h.capacity, max(size-dataOffset, 0))
+	return err
 }
 
 // readPast visits the records of a segment. It returns the sequence number that

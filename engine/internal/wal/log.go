@@ -373,8 +373,8 @@ func (l *Log) rotate(size int64) error {
 }
 
 // Prepare makes the next segment, unless it is there, so that an Append that
-// needs it need not wait. An error leaves the log as it was, unless it wraps
-// ErrFailed.
+// needs it need not wait. On a full disk the kept log is given up for it. An error
+// leaves the log as it was, unless it wraps ErrFailed.
 func (l *Log) Prepare() error { return l.prepare(0, maxCapacity) }
 
 // PrepareSmall is Prepare for a full disk: the segment is as small as one can be
@@ -413,6 +413,9 @@ func (l *Log) prepare(size, most int64) error {
 	l.mu.Unlock()
 
 	s, err := l.newSegment(h, spare)
+	for vfs.IsNoSpace(err) && l.failure() == nil && l.o.DropKept() {
+		s, err = l.newSegment(h, "")
+	}
 	if err != nil {
 		return err
 	}

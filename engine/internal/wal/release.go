@@ -10,9 +10,10 @@ import (
 
 // Release gives up the segments that end at or before the position before, at
 // most that of the durable meta: they go to the kept log where there is one, and
-// else up to Options.Spares of them are kept to be used again. The active segment, segments that are not synced, and what a Hold
-// keeps stay until a later Release. A file that cannot be removed harms nobody:
-// each Release tries again, and the next Open.
+// else up to Options.Spares of them are kept to be used again. The active segment,
+// segments that are not synced, and what a Hold keeps stay until a later Release.
+// A file that cannot be removed harms nobody: each Release tries again, and the
+// next Open.
 func (l *Log) Release(before LSN) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
@@ -25,6 +26,9 @@ func (l *Log) Release(before LSN) error {
 		l.remove(s)
 	}
 	gone := l.superfluous(min(before, l.Synced()))
+	if len(gone) > 0 {
+		l.o.dropStale(gone[0].number)
+	}
 	for _, s := range gone {
 		switch {
 		case l.keep(s):
@@ -130,6 +134,9 @@ func (l *Log) DropSpares() int {
 	l.mu.Unlock()
 	return n - len(kept)
 }
+
+// DropKept is that of Options.
+func (l *Log) DropKept() bool { return l.o.DropKept() }
 
 // Hold keeps the log from a position on from being released.
 type Hold struct {

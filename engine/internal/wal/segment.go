@@ -77,6 +77,9 @@ func (o *Options) openSegment(number uint64) (*segment, error) {
 		return nil, errorf("open log segment: %w", err)
 	}
 	h, err := o.readHeader(f, path)
+	if err == nil && o.Dir == o.Kept {
+		err = h.cutTo(f)
+	}
 	if err == nil {
 		err = checkFile(f, path, &h, number)
 	}
