@@ -14,7 +14,8 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
-// numbered returns n entries in order, with a large value now and then.
+// numbered returns n entries in order, with a large value now and then, and one
+// that is larger than what is handed over at a time.
 func numbered(n int) func() ([]byte, []byte, error) {
 	i := -1
 	return func() ([]byte, []byte, error) {
@@ -24,6 +25,9 @@ func numbered(n int) func() ([]byte, []byte, error) {
 		value := fmt.Sprintf("value %d", i)
 		if i%1000 == 7 {
 			value = strings.Repeat(value, 5000)
+		}
+		if i == 20_000 {
+			value = strings.Repeat(value, 500_000)
 		}
 		return fmt.Appendf(nil, "key%09d", i), []byte(value), nil
 	}
@@ -95,6 +99,37 @@ func TestLoad_Fails_LeavesNothing(t *testing.T) {
 	}
 	if err := engine.Load(ctx, "db", &engine.RestoreOptions{FS: fsys}, numbered(5000)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: have %v", err)
+	}
+	if err := engine.Load(t.Context(), "db", &engine.RestoreOptions{FS: fsys}, numbered(10)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A panic of next is the caller's; what was made so far goes, and the goroutine
+// that made it has ended.
+func TestLoad_NextPanics(t *testing.T) {
+	fsys := vfs.NewMem()
+	for _, n := range []int{0, 10, 100_000} {
+		good, left := numbered(n), n
+		func() {
+			defer func() {
+				if p := recover(); p != "mine" {
+					t.Errorf("%d: have %v", n, p)
+				}
+			}()
+			err := engine.Load(t.Context(), "db", &engine.RestoreOptions{FS: fsys}, func() ([]byte, []byte, error) {
+				if left--; left < 0 {
+					panic("mine")
+				}
+				return good()
+			})
+			t.Errorf("%d: it returned %v", n, err)
+		}()
+		for _, name := range []string{"db", "db.restoring"} {
+			if _, err := fsys.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%d: %s is there", n, name)
+			}
+		}
 	}
 	if err := engine.Load(t.Context(), "db", &engine.RestoreOptions{FS: fsys}, numbered(10)); err != nil {
 		t.Error(err)

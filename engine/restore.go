@@ -215,11 +215,12 @@ func buildTrees(ctx context.Context, p *pager.Pager, fill func(meta *pager.Meta,
 }
 
 // entryReader is the cursor over the entries of one keyspace in a stream, or
-// those that source returns. It only goes forward. It checks that keys increase.
+// those in the blocks that source returns. It only goes forward. It checks that
+// keys increase.
 type entryReader struct {
 	ctx    context.Context
 	stream *streamReader
-	source func() (key, value []byte, err error) // instead of a stream
+	source func() ([]byte, error) // instead of a stream
 	count  uint64
 
 	rest       []byte // of the current block
@@ -245,9 +246,6 @@ func (c *entryReader) Next() bool {
 		return c.fail(c.ctx.Err())
 	}
 	c.last = append(c.last[:0], c.key...)
-	if c.source != nil {
-		return c.load()
-	}
 	if len(c.rest) == 0 && !c.nextBlock() {
 		return false
 	}
@@ -256,6 +254,9 @@ func (c *entryReader) Next() bool {
 		return c.fail(streamDamage(c.stream.offset, "an entry is longer than its block"))
 	}
 	if c.begun && kv.Compare(c.last, c.key) >= 0 {
+		if c.source != nil {
+			return c.fail(errOrder)
+		}
 		return c.fail(streamDamage(c.stream.offset, "keys are out of order"))
 	}
 	c.begun = true
@@ -264,6 +265,9 @@ func (c *entryReader) Next() bool {
 }
 
 func (c *entryReader) nextBlock() bool {
+	if c.source != nil {
+		return c.load()
+	}
 	kind, block, err := c.stream.next()
 	switch {
 	case err != nil:
