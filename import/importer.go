@@ -137,6 +137,7 @@ type job struct {
 	progress        *engine.Batch
 
 	key, value []byte
+	object     []byte // holds value where the record has it in no one place
 }
 
 func (j *job) read(ctx context.Context, r dump.Reader) error {
@@ -303,7 +304,7 @@ func (j *job) entry(r *dump.Record) (err error) {
 			err = errors.New(`no field "value": choose one with --value, or make the key with --key to store the whole record`)
 		}
 	default:
-		j.value, err = r.AppendObject(j.value[:0])
+		j.value, err = r.Object(&j.object)
 	}
 	return err
 }

@@ -522,6 +522,13 @@ func ofTheTools() []canary {
 			new:  "d.appendJSON(dst, false)",
 			test: "TestSelect_GroupsKeepBytesApart",
 		},
+		canary{
+			name: "name-of-the-last-document", breaks: "a field has the value of another, whose name begins as its own does in the document before",
+			file: "scan.go",
+			old:  "seen{head(b, begin, end+1), 1<<(8*length) - 1,",
+			new:  "seen{head(b, begin, end), 1<<(8*length-8) - 1,",
+			test: "TestSelect_OneDocumentAfterAnother",
+		},
 	), in("import",
 		canary{
 			name: "counted-before-it-is-durable", breaks: "an import tells records as committed that a kill takes back",

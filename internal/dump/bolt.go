@@ -77,7 +77,7 @@ func NewBoltReader(r io.ReaderAt, size int64) (Reader, error) {
 		return nil, inputError("the file was cut off: it has %d bytes of %d pages of %d", size, b.pages, b.pageSize)
 	}
 	b.seen = make([]uint64, b.pages/64+1)
-	b.record.fields = []field{{name: []byte("key")}, {name: []byte("value")}}
+	b.record.fields = fieldsNamed("key", "value")
 	return b, b.page(root, "")
 }
 

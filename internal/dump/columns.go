@@ -52,10 +52,7 @@ func (c *columns) start(names []string) error {
 	if len(names) > maxColumns {
 		return inputError("columns: %w", errColumns)
 	}
-	c.record.fields = make([]field, len(names))
-	for i, name := range names {
-		c.record.fields[i].name = []byte(name)
-	}
+	c.record.fields = fieldsNamed(names...)
 	return nil
 }
 

@@ -42,6 +42,10 @@ func (c *csvReader) next() error {
 		return err
 	}
 	c.line, c.source = c.lines.line, line
+	if bytes.IndexByte(line, '"') < 0 {
+		c.cut(chomp(line))
+		return nil
+	}
 	c.text, c.ends = c.text[:0], c.ends[:0]
 	for more := true; more; {
 		if len(line) > 0 && line[0] == '"' {
@@ -63,6 +67,19 @@ func (c *csvReader) next() error {
 		begin = end
 	}
 	return nil
+}
+
+// cut takes the fields of a row without quotes, which stay where they are.
+func (c *csvReader) cut(row []byte) {
+	c.values = c.values[:0]
+	for more := true; more && len(c.values) <= maxColumns; {
+		value := row
+		i := bytes.IndexByte(row, c.delimiter)
+		if more = i >= 0; more {
+			value, row = row[:i:i], row[i+1:]
+		}
+		c.values = append(c.values, value)
+	}
 }
 
 // bare reads a field without quotes, and reports whether another one follows.

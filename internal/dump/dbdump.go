@@ -48,7 +48,7 @@ type dumpReader struct {
 
 func newDumpReader(r io.Reader, pairs bool) (*dumpReader, error) {
 	d := &dumpReader{lines: newLines(r), pairs: pairs, print: pairs}
-	d.record.fields = []field{{name: []byte("key")}, {name: []byte("value")}}
+	d.record.fields = fieldsNamed("key", "value")
 	if pairs {
 		return d, nil
 	}

@@ -23,15 +23,14 @@ func (j *jsonRecord) parse(source []byte, line int64) (*Record, error) {
 	if !utf8.Valid(source) {
 		return nil, r.Bad(errNotUTF8)
 	}
-	var err error
-	if r.object, err = compactJSON(r.object[:0], source); err != nil {
-		return nil, r.Bad(err)
+	ok, err := r.split(source)
+	if !ok && err == nil {
+		s := jsonScanner{src: source}
+		if err = s.document(); err == nil {
+			err = errNotObject
+		}
 	}
-	if r.object[0] != '{' {
-		return nil, r.Bad(errNotObject)
-	}
-	r.exact = bytes.TrimSpace(source)
-	if r.fields, err = jsonFields(r.fields[:0], r.exact); err != nil {
+	if err != nil {
 		return nil, r.Bad(err)
 	}
 	return r, nil
@@ -258,6 +257,5 @@ func embeds(b []byte) bool {
 	if len(b) == 0 || b[0] == '"' || b[0] <= ' ' || b[len(b)-1] <= ' ' {
 		return false
 	}
-	s := jsonScanner{src: b, depth: 1} // for it will stand in an object
-	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && s.document() == nil
+	return bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && utf8.Valid(b) && validJSON(b, maxDepth-1) // for it will stand in an object
 }

@@ -1,34 +1,12 @@
 package dump
 
-import (
-	"errors"
-)
+import "errors"
 
-// maxDepth bounds how deep arrays and objects of a document may be nested.
-const maxDepth = 10_000
-
-// ValidJSON reports whether b is one JSON document, as RFC 8259 has it.
-// encoding/json says the same, and would make the program a thirtieth larger.
-func ValidJSON(b []byte) bool {
-	s := jsonScanner{src: b}
-	return s.document() == nil
-}
-
-// compactJSON appends a JSON document without insignificant space. Names,
-// strings and numbers keep their bytes.
-func compactJSON(dst, src []byte) ([]byte, error) {
-	s := jsonScanner{src: src, dst: dst, keep: true}
-	err := s.document()
-	return s.dst, err
-}
-
+// A jsonScanner says what is wrong with what ValueEnd finds to be no JSON.
 type jsonScanner struct {
 	src   []byte
 	i     int
 	depth int
-
-	dst  []byte
-	keep bool
 }
 
 var errJSONEnd = errors.New("bad JSON: it ends too early")
@@ -50,16 +28,7 @@ func (s *jsonScanner) unexpected(where string) error {
 	return errorf("bad JSON: unexpected %q %s, at byte %d", s.src[s.i], where, s.i+1)
 }
 
-func (s *jsonScanner) space() {
-	for s.i < len(s.src) {
-		switch s.src[s.i] {
-		case ' ', '\t', '\n', '\r':
-			s.i++
-		default:
-			return
-		}
-	}
-}
+func (s *jsonScanner) space() { s.i = Space(s.src, s.i) }
 
 // next skips space and returns the byte there, 0 at the end.
 func (s *jsonScanner) next() byte {
@@ -72,14 +41,6 @@ func (s *jsonScanner) peek() byte {
 		return s.src[s.i]
 	}
 	return 0
-}
-
-// take steps over n bytes and keeps them.
-func (s *jsonScanner) take(n int) {
-	if s.keep {
-		s.dst = append(s.dst, s.src[s.i:s.i+n]...)
-	}
-	s.i += n
 }
 
 func (s *jsonScanner) value() error {
@@ -107,10 +68,10 @@ func (s *jsonScanner) nested(end byte, named bool) error {
 	if s.depth++; s.depth > maxDepth {
 		return errors.New("bad JSON: nested too deep")
 	}
-	s.take(1)
+	s.i++
 	if s.next() == end {
 		s.depth--
-		s.take(1)
+		s.i++
 		return nil
 	}
 	for {
@@ -124,7 +85,7 @@ func (s *jsonScanner) nested(end byte, named bool) error {
 			if s.next() != ':' {
 				return s.unexpected("behind a name")
 			}
-			s.take(1)
+			s.i++
 		}
 		if err := s.value(); err != nil {
 			return err
@@ -132,10 +93,10 @@ func (s *jsonScanner) nested(end byte, named bool) error {
 		switch s.next() {
 		case end:
 			s.depth--
-			s.take(1)
+			s.i++
 			return nil
 		case ',':
-			s.take(1)
+			s.i++
 		default:
 			return s.unexpected("behind a value")
 		}
@@ -143,51 +104,32 @@ func (s *jsonScanner) nested(end byte, named bool) error {
 }
 
 func (s *jsonScanner) text() error {
-	begin := s.i
-	for i := begin + 1; i < len(s.src); i++ {
-		switch c := s.src[i]; {
-		case c == '"':
-			s.take(i + 1 - begin)
-			return nil
+	end, _ := StringEnd(s.src, s.i+1)
+	if end < 0 {
+		return s.badText()
+	}
+	s.i = end + 1
+	return nil
+}
+
+// badText says what is wrong with the string at hand.
+func (s *jsonScanner) badText() error {
+	for s.i++; s.i < len(s.src); s.i++ {
+		switch c := s.src[s.i]; {
 		case c < ' ':
-			s.i = i
 			return s.unexpected("in a string")
 		case c == '\\':
-			n := escapeLength(s.src[i:])
+			n := escapeLength(s.src[s.i:])
 			if n == 0 {
-				s.i = i
 				return s.unexpected("in a string")
 			}
-			i += n - 1
+			s.i += n - 1
 		}
 	}
 	return errJSONEnd
 }
 
-// escapeLength is the length of the escape that b begins with, 0 if it is none.
-func escapeLength(b []byte) int {
-	if len(b) < 2 {
-		return 0
-	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if len(b) < 6 {
-			return 0
-		}
-		for _, c := range b[2:6] {
-			if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
-				return 0
-			}
-		}
-		return 6
-	}
-	return 0
-}
-
 func (s *jsonScanner) number() error {
-	begin := s.i
 	if s.peek() == '-' {
 		s.i++
 	}
@@ -211,9 +153,6 @@ func (s *jsonScanner) number() error {
 			return s.unexpected("in a number")
 		}
 	}
-	end := s.i
-	s.i = begin
-	s.take(end - begin)
 	return nil
 }
 
@@ -233,6 +172,6 @@ func (s *jsonScanner) word(w string) error {
 			return s.unexpected("in a word")
 		}
 	}
-	s.take(len(w))
+	s.i += len(w)
 	return nil
 }

@@ -1,47 +1,84 @@
 package dump
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// The functions below walk over JSON that has been found valid. They keep what
-// encoding/json loses: the order and the exact bytes of fields.
-
-// jsonFields appends the fields of an object, each with its exact bytes.
-func jsonFields(dst []field, object []byte) ([]field, error) {
-	i := skipSpace(object, 1)
-	for object[i] != '}' {
-		end := valueEnd(object, i)
-		name, err := jsonText(object[i:end])
-		if err != nil {
-			return dst, err
-		}
-		i = skipSpace(object, end)
-		i = skipSpace(object, i+1) // the colon
-		end = valueEnd(object, i)
-		dst = append(dst, field{name: name, value: object[i:end:end]})
-		i = skipSpace(object, end)
-		if object[i] == ',' {
-			i = skipSpace(object, i+1)
-		}
+// split takes the fields of the object that text is, and reports whether it is
+// one. That a name is no text is an error.
+func (r *Record) split(text []byte) (ok bool, err error) {
+	r.fields = r.fields[:0]
+	begin := Space(text, 0)
+	if begin >= len(text) || text[begin] != '{' {
+		return false, nil
 	}
-	return dst, nil
+	i := Space(text, begin+1)
+	length, spaced := len("{}"), false // without insignificant space, and whether there is any in a field
+	for i < len(text) && (text[i] != '}' || len(r.fields) > 0) {
+		if len(r.fields) > 0 {
+			length += len(",")
+		}
+		if text[i] != '"' {
+			return false, nil
+		}
+		quote := i
+		end, escaped := StringEnd(text, i+1)
+		if end < 0 {
+			return false, nil
+		}
+		name := text[quote+1 : end]
+		if escaped {
+			if name, err = jsonText(text[quote : end+1]); err != nil {
+				return false, err
+			}
+		}
+		if i = Space(text, end+1); i >= len(text) || text[i] != ':' {
+			return false, nil
+		}
+		at := Space(text, i+1)
+		if i = ValueEnd(text, at, maxDepth-1); i < 0 {
+			return false, nil
+		}
+		value := text[at:i:i]
+		if value[0] == '{' || value[0] == '[' {
+			r.compact = AppendCompact(r.compact[:0], value)
+			spaced = spaced || len(r.compact) < len(value)
+		}
+		r.fields = append(r.fields, field{name: name, value: value})
+		length += end + 1 - quote + len(":") + len(value)
+		if i = Space(text, i); i >= len(text) {
+			return false, nil
+		}
+		if text[i] == '}' {
+			break
+		}
+		if text[i] != ',' {
+			return false, nil
+		}
+		i = Space(text, i+1)
+	}
+	if i >= len(text) || Space(text, i+1) < len(text) {
+		return false, nil
+	}
+	r.exact = text[begin : i+1]
+	if r.object = r.exact; spaced || length < len(r.exact) {
+		r.compact = AppendCompact(r.compact[:0], r.exact)
+		r.object = r.compact
+	}
+	return true, nil
 }
 
-// jsonPath finds the value at a path of field names.
+// jsonPath finds the value at a path of field names in an object.
 func jsonPath(object []byte, path []string) ([]byte, bool) {
 	for _, name := range path {
-		if len(object) == 0 || object[0] != '{' {
+		var r Record
+		if ok, err := r.split(object); !ok || err != nil {
 			return nil, false
 		}
-		fields, err := jsonFields(nil, object)
-		if err != nil {
-			return nil, false
-		}
-		r := Record{fields: fields}
 		value, ok := r.Find(name)
 		if !ok {
 			return nil, false
@@ -51,45 +88,6 @@ func jsonPath(object []byte, path []string) ([]byte, bool) {
 	return object, true
 }
 
-func skipSpace(b []byte, i int) int {
-	for b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r' {
-		i++
-	}
-	return i
-}
-
-// valueEnd returns where the value that begins at i ends.
-func valueEnd(b []byte, i int) int {
-	depth := 0
-	for ; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			for i++; b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					i++
-				}
-			}
-			if depth == 0 {
-				return i + 1
-			}
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth == 0 {
-				return i // behind a number, true, false or null
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		case ',', ':', ' ', '\t', '\n', '\r':
-			if depth == 0 {
-				return i
-			}
-		}
-	}
-	return i
-}
-
 // jsonText returns the content of a JSON string, and the JSON of any other
 // value as it is.
 func jsonText(value []byte) ([]byte, error) {
@@ -97,11 +95,7 @@ func jsonText(value []byte) ([]byte, error) {
 		return value, nil
 	}
 	s := value[1 : len(value)-1]
-	escaped := false
-	for _, c := range s {
-		escaped = escaped || c == '\\'
-	}
-	if !escaped {
+	if bytes.IndexByte(s, '\\') < 0 {
 		return s, nil
 	}
 	out := make([]byte, 0, len(s))
@@ -169,9 +163,9 @@ const hexDigits = "0123456789abcdef"
 func AppendJSONString(dst, text []byte) []byte {
 	dst = append(dst, '"')
 	plain := 0
-	for i := 0; i < len(text); i++ {
+	for i := asciiEnd(text, 0); i < len(text); i = asciiEnd(text, i+1) {
 		c := text[i]
-		second := c == 0xc2 && i+1 < len(text) && text[i+1] < 0xa0 // U+0080 to U+009F
+		second := c == 0xc2 && i+1 < len(text) && text[i+1]&0xe0 == 0x80 // U+0080 to U+009F
 		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f && !second {
 			continue
 		}

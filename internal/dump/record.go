@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -71,15 +72,26 @@ type Record struct {
 	Source []byte // its bytes in the file
 	Space  string // the keyspace that the file says; empty where it does not
 
-	fields []field
-	object []byte // JSON: the whole record without insignificant space
-	exact  []byte // JSON: the whole record as it stands
+	fields  []field
+	object  []byte // JSON: the whole record without insignificant space
+	exact   []byte // JSON: the whole record as it stands
+	compact []byte // holds object where that is not exact
 }
 
 // A field's value is text in CSV and TSV, and JSON in an object.
 type field struct {
 	name  []byte
+	label []byte // but of an object: name as JSON, and a colon
 	value []byte
+}
+
+func fieldsNamed(names ...string) []field {
+	fields := make([]field, len(names))
+	for i, name := range names {
+		fields[i].name = []byte(name)
+		fields[i].label = append(AppendJSONString(nil, fields[i].name), ':')
+	}
+	return fields
 }
 
 // Bad makes the RowError of this record.
@@ -145,24 +157,27 @@ func (r *Record) names() string {
 	return strings.Join(names, ", ")
 }
 
-// AppendObject appends the whole record as a JSON object: its own bytes
-// without insignificant space, or the columns as strings.
-func (r *Record) AppendObject(dst []byte) ([]byte, error) {
+// Object returns the whole record as a JSON object: its own bytes without
+// insignificant space, lent as the record is, or, in buf, the columns as strings.
+func (r *Record) Object(buf *[]byte) ([]byte, error) {
 	if r.object != nil {
-		return append(dst, r.object...), nil
+		return r.object, nil
 	}
-	dst = append(dst, '{')
-	for i, f := range r.fields {
-		if !utf8.Valid(f.name) || !utf8.Valid(f.value) {
-			return dst, errorf("column %s is not UTF-8 text: convert the file first, for example with iconv", Printable(f.name))
-		}
+	dst := append((*buf)[:0], '{')
+	for i := range r.fields {
+		f := &r.fields[i]
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(AppendJSONString(dst, f.name), ':')
-		dst = AppendJSONString(dst, f.value)
+		dst = AppendJSONString(append(dst, f.label...), f.value)
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	*buf = dst
+	if utf8.Valid(dst) { // which is faster than to ask of each field
+		return dst, nil
+	}
+	i := slices.IndexFunc(r.fields, func(f field) bool { return !utf8.Valid(f.name) || !utf8.Valid(f.value) })
+	return nil, errorf("column %s is not UTF-8 text: convert the file first, for example with iconv", Printable(r.fields[i].name))
 }
 
 // suffixes of the names key and value, and what they say of the text.

@@ -32,7 +32,7 @@ type respReader struct {
 
 func newRESPReader(r io.Reader) Reader {
 	c := &respReader{lines: newLines(r)}
-	c.record.fields = []field{{name: []byte("key")}, {name: []byte("value")}}
+	c.record.fields = fieldsNamed("key", "value")
 	return c
 }
 

@@ -52,3 +52,23 @@ func BenchmarkMatch(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSelect(b *testing.B) {
+	const rows = 1000
+	values := make([][]byte, rows)
+	for i := range values {
+		values[i] = row(i)
+	}
+	key := []byte("key")
+	s, err := query.CompileSelect(".name, .age, .address.zip")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := s.Run(key, values[i%rows]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
+}

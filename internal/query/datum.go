@@ -257,17 +257,17 @@ func elements(d *datum, e *ends) items { return items{text: d.text, ends: e, at:
 
 // next moves to the next item, if there is one.
 func (w *items) next() bool {
-	w.at = space(w.text, w.at)
+	w.at = dump.Space(w.text, w.at)
 	switch w.text[w.at] {
 	case ']', '}':
 		return false
 	case ',':
-		w.at = space(w.text, w.at+1)
+		w.at = dump.Space(w.text, w.at+1)
 	}
 	if w.text[0] == '{' {
 		w.name.begin = w.at + 1
-		w.name.end, w.name.escaped = stringEnd(w.text, w.at+1)
-		w.at = space(w.text, space(w.text, w.name.end+1)+1) // the colon
+		w.name.end, w.name.escaped = dump.StringEnd(w.text, w.at+1)
+		w.at = dump.Space(w.text, dump.Space(w.text, w.name.end+1)+1) // the colon
 	}
 	w.begin = w.at
 	w.at = w.ends.end(w.text, w.begin)
@@ -307,7 +307,7 @@ func (e *ends) fill(text []byte) {
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '"':
-			i, _ = stringEnd(text, i+1)
+			i, _ = dump.StringEnd(text, i+1)
 		case '[', '{':
 			e.open = append(e.open, len(e.spans))
 			e.spans = append(e.spans, span{begin: int32(i)})
@@ -323,7 +323,7 @@ func (e *ends) fill(text []byte) {
 // place in the whole its capacity tells.
 func (e *ends) end(text []byte, i int) int {
 	if e == nil || text[i] != '[' && text[i] != '{' {
-		return new(scanner).value(text, i, nil, maxDepth)
+		return dump.ValueEnd(text, i, maxDepth)
 	}
 	before := cap(e.text) - cap(text)
 	at := sort.Search(len(e.spans), func(k int) bool { return int(e.spans[k].begin) >= before+i })
@@ -432,16 +432,5 @@ func (d *datum) appendJSON(dst []byte, exact bool) []byte {
 	if d.kind == str {
 		return dump.AppendJSONString(dst, text)
 	}
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case ' ', '\t', '\n', '\r':
-		case '"':
-			end, _ := stringEnd(text, i+1)
-			dst = append(dst, text[i:end+1]...)
-			i = end
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
+	return dump.AppendCompact(dst, text)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/internal/dump"
 )
 
 // An id chooses what a function does: in a switch, for behind a func value the
@@ -162,32 +164,10 @@ func (m *machine) run(n *node, in, out *datum) error {
 			return err
 		}
 		return m.run(n.right, &left, out)
-	case opAnd, opOr:
-		if err := m.run(n.left, in, out); err != nil {
-			return err
-		}
-		if out.true() == (n.op == opAnd) {
-			if err := m.run(n.right, in, out); err != nil {
-				return err
-			}
-		}
-		out.setBool(out.true())
-	case opCompare:
-		var left, right datum
-		if err := m.run(n.left, in, &left); err != nil {
-			return err
-		}
-		other := &right
-		if n.right.op == opConst {
-			other = &n.right.value
-		} else if err := m.run(n.right, in, other); err != nil {
-			return err
-		}
-		if n.test == equal || n.test == less|greater {
-			out.setBool(m.equal(&left, other) == (n.test == equal))
-		} else {
-			out.setBool(n.test>>(m.compare(&left, other, 0)+1)&1 != 0)
-		}
+	case opAnd, opOr, opCompare:
+		yes, err := m.test(n, in)
+		out.setBool(yes)
+		return err
 	case opCall:
 		var doc datum
 		if n.whole {
@@ -199,6 +179,45 @@ func (m *machine) run(n *node, in, out *datum) error {
 		return m.call(n, in, out)
 	}
 	return nil
+}
+
+// test is run where the answer is only asked for its truth. Beside an error it is
+// false.
+func (m *machine) test(n *node, in *datum) (bool, error) {
+	switch n.op {
+	case opAnd, opOr:
+		left, err := m.test(n.left, in)
+		if err != nil || left == (n.op == opOr) {
+			return left, err
+		}
+		return m.test(n.right, in)
+	case opCompare:
+		var left, right datum
+		if err := m.operand(n.left, in, &left); err != nil {
+			return false, err
+		}
+		other := &right
+		if n.right.op == opConst {
+			other = &n.right.value
+		} else if err := m.operand(n.right, in, other); err != nil {
+			return false, err
+		}
+		if n.test == equal || n.test == less|greater {
+			return m.equal(&left, other) == (n.test == equal), nil
+		}
+		return n.test>>(m.compare(&left, other, 0)+1)&1 != 0, nil
+	}
+	var out datum
+	err := m.run(n, in, &out)
+	return err == nil && out.true(), err
+}
+
+// operand is run, sooner for a place in the document.
+func (m *machine) operand(n *node, in, out *datum) error {
+	if n.op == opPlace && n.inner == nil {
+		return m.find(n, out)
+	}
+	return m.run(n, in, out)
 }
 
 // equal is compare, sooner where strings differ in length.
@@ -399,7 +418,7 @@ func parseNumber(text []byte, out *datum) bool {
 		if i++; i < len(t) && (t[i] == '+' || t[i] == '-') {
 			i++
 		}
-		i = digits(t, i)
+		i = dump.DigitsEnd(t, i)
 	}
 	if i != len(t) {
 		return false

@@ -3,6 +3,8 @@ package query
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/internal/dump"
 )
 
 // A SyntaxError says where an expression is wrong, and how.
@@ -197,12 +199,12 @@ func (p *parser) advance(i int) {
 	case word(c):
 		end = wordEnd(src, i)
 	case c-'0' <= 9:
-		if end = numberEnd(p.raw, i); end < 0 || end < len(src) && (src[end]-'0' <= 9 || src[end] == '.') {
+		if end = dump.NumberEnd(p.raw, i); end < 0 || end < len(src) && (src[end]-'0' <= 9 || src[end] == '.') {
 			p.fail(i, "no number: write it as JSON does")
 			return
 		}
 	case c == '"':
-		if end, _ = stringEnd(p.raw, i+1); end < 0 {
+		if end, _ = dump.StringEnd(p.raw, i+1); end < 0 {
 			p.fail(i, "a string that does not end, or has an escape that JSON does not have")
 			return
 		}
@@ -410,7 +412,7 @@ func (p *parser) bracket(of *node, at int) *node {
 
 // constant parses JSON.
 func (p *parser) constant() *node {
-	end := new(scanner).value(p.raw, p.at, nil, maxNesting)
+	end := dump.ValueEnd(p.raw, p.at, maxNesting)
 	if end < 0 {
 		p.fail(p.at, "no constant: arrays, objects and numbers stand here as in JSON")
 		return &node{}

@@ -65,9 +65,13 @@ func Compile(expr string) (*Filter, error) {
 // Match reports whether an entry matches: whether the answer is neither null
 // nor false. Beside ErrNotJSON it is an answer, beside an Error it is false.
 func (f *Filter) Match(key, value []byte) (bool, error) {
-	var v datum
-	err := f.m.eval(f.root, key, value, &v)
-	return err == nil && v.true() || err == ErrNotJSON && v.true(), err
+	m := &f.m
+	m.begin(key, value)
+	matches, err := m.test(f.root, nil)
+	if m.doc.bad {
+		err = ErrNotJSON
+	}
+	return matches, err
 }
 
 // Range returns the half-open range outside which no key matches; nil is no
@@ -104,16 +108,7 @@ type machine struct {
 	deep       [2]ends   // of the two values that are compared
 }
 
-// eval answers an expression about an entry. Beside an error other than
-// ErrNotJSON the answer is null.
-func (m *machine) eval(n *node, key, value []byte, out *datum) error {
+// begin begins with an entry.
+func (m *machine) begin(key, value []byte) {
 	m.key, m.value, m.scanned, m.doc.bad = key, value, false, false
-	err := m.run(n, nil, out)
-	if err != nil {
-		*out = datum{}
-	}
-	if m.doc.bad {
-		return ErrNotJSON
-	}
-	return err
 }

@@ -3,6 +3,7 @@ package query_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"testing"
@@ -433,6 +434,50 @@ func TestCompile_TakesMemoryInProportion(t *testing.T) {
 		}
 		if one, four := bytes(2000), bytes(8000); four > 6*one {
 			t.Errorf("%q: 2,000 of them take %d bytes, 8,000 take %d", piece, one, four)
+		}
+	}
+}
+
+// TestSelect_OneDocumentAfterAnother: what is remembered of a document does not
+// show in the answers about the next one, whatever its names and their order.
+func TestSelect_OneDocumentAfterAnother(t *testing.T) {
+	names := []string{"", "a", "ab", "a b", "name", "nam", "n\\u0061me", "address", "address2", "addres\\u0073", "a longer name", "a longer game"}
+	const columns = `.a, .ab, .name, .address, .address2, .["a longer name"], .[""], .address.a, .address.ab`
+	one, err := query.CompileSelect(columns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	var document func(depth int) string
+	document = func(depth int) string {
+		var b strings.Builder
+		for i, n := range r.Perm(len(names))[:r.IntN(len(names)+1)] {
+			if i > 0 {
+				b.WriteString(",")
+			}
+			fmt.Fprintf(&b, `"%s":`, names[n])
+			if depth > 0 && r.IntN(3) == 0 {
+				b.WriteString(document(depth - 1))
+			} else {
+				fmt.Fprint(&b, r.IntN(100))
+			}
+		}
+		return "{" + b.String() + "}"
+	}
+	for range 5000 {
+		doc := []byte(document(2))
+		fresh, err := query.CompileSelect(columns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, want := one.Run(nil, doc), fresh.Run(nil, doc)
+		if have != want {
+			t.Fatalf("%s: have %v, want %v", doc, have, want)
+		}
+		for i := range one.Columns {
+			if have, want := one.AppendJSON(nil, i), fresh.AppendJSON(nil, i); string(have) != string(want) {
+				t.Fatalf("%s: %s: have %s, want %s", doc, one.Columns[i], have, want)
+			}
 		}
 	}
 }

@@ -2,9 +2,10 @@ package query
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/internal/dump"
 )
 
 // maxDepth bounds how deep arrays and objects of a document may be nested.
@@ -21,13 +22,27 @@ type scanner struct {
 
 // A trie is a place in a document: the root, or the member of that name.
 type trie struct {
-	name []byte
-	slot int // where its value is noted, and before last those of all below it
-	last int
-	kids []*trie
-	// lengths has a bit for the length of every name of kids, up to 63.
-	lengths uint64
+	name  []byte
+	head  uint64 // of name
+	slot  int    // where its value is noted, and before last those of all below it
+	last  int
+	kids  []*trie
+	marks uint64 // a bit for the mark of the name of every kid
+	// seen is the names that the last document had here, in their order: the next
+	// one mostly has the same.
+	seen []seen
 }
+
+// A seen is a name of up to seven bytes, with the quote that ends it. Without a
+// mask it is none.
+type seen struct {
+	text, mask uint64
+	length     int // with the quote
+	kid        *trie
+}
+
+// mostSeen bounds what is remembered of a document.
+const mostSeen = 64
 
 // A slot says where a value is in the document: for a string without quotes.
 type slot struct {
@@ -47,9 +62,9 @@ next:
 				continue next
 			}
 		}
-		kid := &trie{name: []byte(name)}
+		kid := &trie{name: []byte(name), head: head([]byte(name), 0, len(name))}
 		t.kids = append(t.kids, kid)
-		t.lengths |= 1 << min(len(name), 63)
+		t.marks |= 1 << mark([]byte(name+`"`), 0, len(name))
 		t = kid
 	}
 	return t
@@ -73,9 +88,8 @@ func (t *trie) number(n *int) {
 
 // scan fills the slots from a document. What is not JSON is null.
 func (s *scanner) scan(doc []byte) {
-	s.set(0, s.tree.last, missing)
 	end := s.value(doc, 0, &s.tree, maxDepth)
-	if s.bad = end < 0 || space(doc, end) < len(doc); s.bad {
+	if s.bad = end < 0 || dump.Space(doc, end) < len(doc); s.bad {
 		s.set(0, s.tree.last, missing)
 	}
 }
@@ -86,217 +100,163 @@ func (s *scanner) set(from, to int, k kind) {
 	}
 }
 
-// value steps over the value at b[i], or behind space there, which is at a
-// place that is asked for unless t is nil. It returns where the value ends, or
-// -1 for what is not JSON.
+// value steps over the value at b[i], or behind space there, which is at the
+// place t. It returns where the value ends, or -1 for what is not JSON.
 func (s *scanner) value(b []byte, i int, t *trie, depth int) int {
-	if i = space(b, i); i >= len(b) {
+	if i = dump.Space(b, i); i >= len(b) {
 		return -1
 	}
 	at := slot{begin: i}
-	switch c := b[i]; c {
+	switch b[i] {
 	case '"':
 		at.kind, at.begin = str, i+1
-		i, at.escaped = stringEnd(b, i+1)
-		if i < 0 {
+		if i, at.escaped = dump.StringEnd(b, i+1); i < 0 {
 			return -1
 		}
 		at.end = i
 		i++
 	case '{':
-		at.kind = object
-		if t != nil && len(t.kids) > 0 {
-			s.set(t.slot+1, t.last, missing)
+		if depth == 0 {
+			return -1
 		}
+		at.kind = object
+		s.set(t.slot+1, t.last, missing)
 		i = s.object(b, i+1, t, depth-1)
 		at.end = i
 	case '[':
 		at.kind = array
-		i = s.array(b, i+1, depth-1)
+		i = dump.ValueEnd(b, i, depth)
 		at.end = i
-	case 't', 'f', 'n':
-		word := "null"
-		switch c {
-		case 't':
-			at.kind, word = yes, "true"
-		case 'f':
-			at.kind, word = no, "false"
-		}
-		if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
-			return -1
-		}
-		i += len(word)
+	case 't':
+		at.kind = yes
+		i = dump.WordEnd(b, i)
+	case 'f':
+		at.kind = no
+		i = dump.WordEnd(b, i)
+	case 'n':
+		i = dump.WordEnd(b, i)
 	default:
 		at.kind = number
-		i = numberEnd(b, i)
+		i = dump.NumberEnd(b, i)
 		at.end = i
 	}
-	if t != nil {
-		s.slots[t.slot] = at
-		if at.kind != object && len(t.kids) > 0 {
-			below := noObject
-			if at.kind == null {
-				below = missing
-			}
-			s.set(t.slot+1, t.last, below)
+	s.slots[t.slot] = at
+	if at.kind != object && len(t.kids) > 0 {
+		below := noObject
+		if at.kind == null {
+			below = missing
 		}
+		s.set(t.slot+1, t.last, below)
 	}
 	return i
 }
 
-// object steps over the rest of an object.
+// object steps over the rest of the object that is at t. What is between its
+// parts is mostly no space, so that is asked for last.
 func (s *scanner) object(b []byte, i int, t *trie, depth int) int {
-	if i = space(b, i); i < len(b) && b[i] == '}' {
+	if i = dump.Space(b, i); i < len(b) && b[i] == '}' {
 		return i + 1
 	}
-	for depth > 0 {
-		if i >= len(b) || b[i] != '"' {
-			return -1
-		}
-		begin := i + 1
-		end, escaped := stringEnd(b, begin)
-		if end < 0 {
-			return -1
-		}
+	for n := 0; i < len(b) && b[i] == '"'; n++ {
 		var kid *trie
-		if t != nil && (escaped || t.lengths>>min(end-begin, 63)&1 != 0) {
-			kid = s.kid(t, b[begin:end], escaped)
-		}
-		if i = space(b, end+1); i >= len(b) || b[i] != ':' {
+		if i++; n < len(t.seen) && i+8 <= len(b) && binary.LittleEndian.Uint64(b[i:])&t.seen[n].mask == t.seen[n].text {
+			kid = t.seen[n].kid
+			i += t.seen[n].length
+		} else if i, kid = s.name(b, i, t, n); i < 0 {
 			return -1
 		}
-		// Strings and numbers that nobody asks for are stepped over here: most of
-		// a document is that.
+		if i >= len(b) || b[i] != ':' {
+			if i = dump.Space(b, i); i >= len(b) || b[i] != ':' {
+				return -1
+			}
+		}
 		switch i++; {
-		case kid != nil || i >= len(b):
+		case kid != nil:
 			i = s.value(b, i, kid, depth)
-		case b[i] == '"':
-			i, _ = stringEnd(b, i+1)
+		case i < len(b) && b[i] == '"':
+			i, _ = dump.StringEnd(b, i+1)
 			i++
-		case b[i]-'0' <= 9:
-			i = numberEnd(b, i)
 		default:
-			i = s.value(b, i, nil, depth)
+			i = dump.ValueEnd(b, i, depth)
 		}
 		if i <= 0 {
 			return -1
 		}
-		if i = space(b, i); i >= len(b) {
-			return -1
+		if i >= len(b) || b[i] != ',' {
+			if i = dump.Space(b, i); i >= len(b) {
+				return -1
+			}
+			if b[i] == '}' {
+				return i + 1
+			}
+			if b[i] != ',' {
+				return -1
+			}
 		}
-		if b[i] == '}' {
-			return i + 1
+		if i++; i >= len(b) || b[i] != '"' {
+			i = dump.Space(b, i)
 		}
-		if b[i] != ',' {
-			return -1
-		}
-		i = space(b, i+1)
 	}
 	return -1
 }
 
-// kid returns the place of a member of t, nil if nothing there is asked for.
-func (s *scanner) kid(t *trie, name []byte, escaped bool) *trie {
-	if escaped {
-		s.text = appendUnescaped(s.text[:0], name)
-		name = s.text
+// name steps over the rest of the n-th name of an object, with its quote, and
+// returns the place of that member of t, nil if nothing there is asked for.
+func (s *scanner) name(b []byte, begin int, t *trie, n int) (int, *trie) {
+	end, escaped := dump.StringEnd(b, begin)
+	if end < 0 {
+		return -1, nil
 	}
+	var kid *trie
+	if escaped || t.marks>>mark(b, begin, end)&1 != 0 {
+		kid = s.kid(t, b, begin, end, escaped)
+	}
+	if n == len(t.seen) && n < mostSeen {
+		t.seen = append(t.seen, seen{})
+	}
+	if n < len(t.seen) {
+		it := seen{text: 1} // matches nothing
+		if length := end + 1 - begin; length <= 8 && !escaped {
+			it = seen{head(b, begin, end+1), 1<<(8*length) - 1, length, kid}
+		}
+		t.seen[n] = it
+	}
+	return end + 1, kid
+}
+
+// kid returns the place of the member of t whose name is b[begin:end], nil if
+// nothing there is asked for.
+func (s *scanner) kid(t *trie, b []byte, begin, end int, escaped bool) *trie {
+	if escaped {
+		s.text = appendUnescaped(s.text[:0], b[begin:end])
+		b, begin, end = s.text, 0, len(s.text)
+	}
+	first := head(b, begin, end)
 	for _, kid := range t.kids {
-		if string(kid.name) == string(name) {
+		if kid.head == first && len(kid.name) == end-begin && (end-begin <= 8 || string(kid.name) == string(b[begin:end])) {
 			return kid
 		}
 	}
 	return nil
 }
 
-// array steps over the rest of an array.
-func (s *scanner) array(b []byte, i, depth int) int {
-	if i = space(b, i); i < len(b) && b[i] == ']' {
-		return i + 1
-	}
-	for depth > 0 {
-		if i = s.value(b, i, nil, depth); i < 0 {
-			return -1
-		}
-		if i = space(b, i); i >= len(b) {
-			return -1
-		}
-		if b[i] == ']' {
-			return i + 1
-		}
-		if b[i] != ',' {
-			return -1
-		}
-		i++
-	}
-	return -1
-}
+// mark tells most names apart, by their length and their first byte. It is less
+// than 64.
+func mark(b []byte, begin, end int) int { return (int(b[begin]) + 5*(end-begin)) & 63 }
 
-func space(b []byte, i int) int {
-	// One comparison where there is none, as almost everywhere.
-	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// stringEnd returns where the closing quote is of the string that begins at i,
-// or -1, and whether there are escapes before it.
-func stringEnd(b []byte, i int) (end int, escaped bool) {
-	// Eight bytes at a time: the lowest bit of hit marks the first byte that is
-	// no plain one. With its second bit flipped, a quote follows the control
-	// characters, and both are below 0x21.
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
-		hit := (((x ^ ones*2) - ones*0x21) | ((x ^ ones*'\\') - ones)) &^ x & tops
-		if hit == 0 {
-			i += 8
-			continue
+// head is the first eight bytes of b[begin:end], and zeros where it is shorter.
+func head(b []byte, begin, end int) (x uint64) {
+	if begin+8 <= len(b) {
+		x = binary.LittleEndian.Uint64(b[begin:])
+		if n := end - begin; n < 8 {
+			x &= 1<<(8*n) - 1
 		}
-		i += bits.TrailingZeros64(hit) / 8
-		if b[i] == '"' {
-			return i, escaped
-		}
-		n := escapeLength(b[i:])
-		if n == 0 {
-			return -1, false
-		}
-		i += n
-		escaped = true
+		return x
 	}
-	for i < len(b) && b[i] >= ' ' {
-		switch b[i] {
-		case '"':
-			return i, escaped
-		case '\\':
-			n := escapeLength(b[i:])
-			if n == 0 {
-				return -1, false
-			}
-			i += n
-			escaped = true
-		default:
-			i++
-		}
+	for i := end - 1; i >= begin; i-- {
+		x = x<<8 | uint64(b[i])
 	}
-	return -1, false
-}
-
-// escapeLength is the length of the escape that b begins with, 0 if it is none.
-func escapeLength(b []byte) int {
-	if len(b) < 2 {
-		return 0
-	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if _, ok := hex4(b[2:]); ok {
-			return 6
-		}
-	}
-	return 0
+	return x
 }
 
 func hex4(b []byte) (r rune, ok bool) {
@@ -351,41 +311,4 @@ func appendUnescaped(dst, s []byte) []byte {
 		}
 	}
 	return dst
-}
-
-// numberEnd returns where the number at i ends, or -1 where there is none.
-func numberEnd(b []byte, i int) int {
-	if i < len(b) && b[i] == '-' {
-		i++
-	}
-	if i < len(b) && b[i] == '0' {
-		i++
-	} else if i = digits(b, i); i < 0 {
-		return -1
-	}
-	if i < len(b) && b[i] == '.' {
-		if i = digits(b, i+1); i < 0 {
-			return -1
-		}
-	}
-	if i < len(b) && b[i]|0x20 == 'e' {
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
-			i++
-		}
-		return digits(b, i)
-	}
-	return i
-}
-
-// digits steps over digits, of which there must be one.
-func digits(b []byte, i int) int {
-	begin := i
-	for i < len(b) && b[i]-'0' <= 9 {
-		i++
-	}
-	if i == begin {
-		return -1
-	}
-	return i
 }

@@ -68,7 +68,7 @@ func (s *Selection) Names(taken ...string) []string {
 // Run computes the columns of an entry. One that has no answer is null; the
 // error is the first that was met, as Match has them.
 func (s *Selection) Run(key, value []byte) (err error) {
-	s.m.key, s.m.value, s.m.scanned, s.m.doc.bad = key, value, false, false
+	s.m.begin(key, value)
 	for i, n := range s.roots {
 		if e := s.m.run(n, nil, &s.row[i]); e != nil {
 			s.row[i] = datum{}
