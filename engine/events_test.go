@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"runtime"
 	"slices"
 	"strings"
@@ -309,6 +312,9 @@ func TestEvents_Stall(t *testing.T) {
 				ended := told[*engine.StallEnded](w)
 				if len(ended) == 0 {
 					t.Fatal("told of no stall")
+				}
+				if begun := told[*engine.StallBegun](w); len(begun) != len(ended) || begun[0].Cause != cause {
+					t.Errorf("%d stalls have ended, and of those that began: %+v", len(ended), begun)
 				}
 				waited, together := 0, false
 				for _, e := range ended {
@@ -933,5 +939,43 @@ func TestEvents_AllAtOnce(t *testing.T) {
 		if lost := db.Stats().EventsLost; lost == 0 {
 			w.check(t)
 		}
+	}
+}
+
+// Each event that the engine has is asked for by a test of this file, which
+// brings about its cause.
+func TestEvents_EachForItsCause(t *testing.T) {
+	parse := func(name string) *ast.File {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	asked := map[string]bool{} // one[*engine.Closed], told[*engine.Closed]
+	ast.Inspect(parse("events_test.go"), func(n ast.Node) bool {
+		if x, ok := n.(*ast.IndexExpr); ok {
+			if f, ok := x.X.(*ast.Ident); ok && (f.Name == "one" || f.Name == "told") {
+				if event, ok := x.Index.(*ast.StarExpr); ok {
+					asked[event.X.(*ast.SelectorExpr).Sel.Name] = true
+				}
+			}
+		}
+		return true
+	})
+	events := 0
+	ast.Inspect(parse("events.go"), func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok {
+			fields, ok := spec.Type.(*ast.StructType)
+			if ok && len(fields.Fields.List[0].Names) == 0 { // EventHead is embedded
+				if events++; !asked[spec.Name.Name] {
+					t.Errorf("no test asks for %s", spec.Name.Name)
+				}
+			}
+		}
+		return true
+	})
+	if events < 14 {
+		t.Errorf("only %d events in events.go", events)
 	}
 }
