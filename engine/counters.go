@@ -37,20 +37,23 @@ const (
 	timedCommits = 64   // one commit in so many is, where it does not wait for the disk
 )
 
-// errorKinds are the errors that are told apart, by their causes. The first that
-// matches counts.
+// errorKinds are the errors that are told apart, by their causes, with their
+// classes. The first that matches counts.
 var errorKinds = [...]struct {
-	name string
-	err  error // nil: any other
+	class Class
+	name  string
+	err   error // nil: any other of the class
 }{
-	{"failed", ErrFailed},
-	{"corrupt", ErrCorrupt},
-	{"no_space", ErrNoSpace},
-	{"too_large", ErrTooLarge},
-	{"no_keyspace", ErrNoKeyspace},
-	{"read_only", ErrReadOnly},
-	{"callback", errCallback},
-	{"other", nil},
+	{ClassReopen, "failed", ErrFailed},
+	{ClassRestore, "corrupt", ErrCorrupt},
+	{ClassEnvironment, "no_space", ErrNoSpace},
+	{ClassInput, "too_large", ErrTooLarge},
+	{ClassInput, "no_keyspace", ErrNoKeyspace},
+	{ClassInput, "read_only", ErrReadOnly},
+	{ClassUnknown, "callback", errCallback},
+	{ClassInput, "other", nil},
+	{ClassEnvironment, "other", nil}, // a file that cannot be read, for one
+	{ClassUnknown, "other", nil},
 }
 
 var errCallback = errors.New("Options.Report panicked")
@@ -118,7 +121,8 @@ func (c *counters) noteError(err error) error {
 		return err
 	}
 	for i := range errorKinds {
-		if k := errorKinds[i].err; k == nil || errors.Is(err, k) {
+		k := &errorKinds[i]
+		if k.err != nil && errors.Is(err, k.err) || k.err == nil && k.class == ClassOf(err) || i == len(errorKinds)-1 {
 			c.errors[i].Add(1)
 			break
 		}

@@ -122,7 +122,7 @@ func (db *DB) Health() (Health, error) {
 			percent(float64(lately.hits)/float64(read)), lately.at.Round(time.Second), mebibytes(s.CacheLimit), percent(limits.CacheHits))
 	}
 	if n := lately.errors; n > 0 && float64(n) > limits.Errors*float64(lately.operations) {
-		find("errors", false, "lightning_errors_total of WriteMetrics tells them by cause",
+		find("errors", false, "lightning_errors_total of WriteMetrics tells them by class and cause",
 			"%d of %d operations failed in the last %v; at most %s are to be expected",
 			n, lately.operations, lately.at.Round(time.Second), percent(limits.Errors))
 	}

@@ -16,9 +16,17 @@ type metric struct {
 	name, kind, help string
 	// write adds the samples of one database.
 	write func(*samples, *reading)
-	// writer: only the process that writes knows it.
-	writer bool
+	of    scope
 }
+
+// scope is whose a metric is.
+type scope uint8
+
+const (
+	ofProcess scope = iota // of this process and its open database
+	ofFiles                // of the files: any process says the same
+	ofWriter               // of the process that writes
+)
 
 const (
 	counter   = "counter"
@@ -34,120 +42,120 @@ var metrics = [...]metric{
 		s.add(float64(r.Puts), "op", "put")
 		s.add(float64(r.Deletes), "op", "delete")
 		s.add(float64(r.RangeDeletes), "op", "delete_range")
-	}, false},
-	{"errors_total", counter, "Errors that calls returned and checkpoints met, by cause; not those that are answers.", func(s *samples, r *reading) {
+	}, ofProcess},
+	{"errors_total", counter, "Errors that calls returned and checkpoints met, by class and cause; not those that are answers.", func(s *samples, r *reading) {
 		for i := range errorKinds {
-			s.add(float64(r.db.counters.errors[i].Load()), "error", errorKinds[i].name)
+			s.add(float64(r.db.counters.errors[i].Load()), "class", errorKinds[i].class.String(), "error", errorKinds[i].name)
 		}
-	}, false},
+	}, ofProcess},
 	{"get_duration_seconds", histogram, "Time that gets took, of one in 1024.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.getTime)
-	}, false},
+	}, ofProcess},
 
-	{"commits_total", counter, "Commits.", func(s *samples, r *reading) { s.add(float64(r.Commits)) }, true},
+	{"commits_total", counter, "Commits.", func(s *samples, r *reading) { s.add(float64(r.Commits)) }, ofWriter},
 	{"conflicts_total", counter, "Commits that were refused since another had come between.", func(s *samples, r *reading) {
 		s.add(float64(r.Conflicts))
-	}, true},
+	}, ofWriter},
 	{"commit_duration_seconds", histogram, "Time that commits took with all waiting; where they do not wait for the disk, of one in 64.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.commitTime)
-	}, true},
+	}, ofWriter},
 	{"sync_duration_seconds", histogram, "Time that syncs of the log took.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.syncTime)
-	}, true},
+	}, ofWriter},
 	{"sync_commits", histogram, "Commits that one sync of the log made durable.", func(s *samples, r *reading) {
 		s.histogram(&r.db.counters.syncCommits, 1)
-	}, true},
+	}, ofWriter},
 	{"stall_duration_seconds", histogram, "Time that commits waited for a checkpoint to make room.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.stallTime)
-	}, true},
+	}, ofWriter},
 	{"checkpoint_duration_seconds", histogram, "Time that checkpoints took.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.checkpointTime)
-	}, true},
+	}, ofWriter},
 	{"checkpoint_failures_total", counter, "Checkpoints that failed.", func(s *samples, r *reading) {
 		s.add(float64(r.FailedCheckpoints))
-	}, true},
+	}, ofWriter},
 	{"failed", gauge, "1 after a write or sync failed: the database takes no more writes until it is opened again.", func(s *samples, r *reading) {
 		failed := 0.0
 		if r.db.failed() != nil {
 			failed = 1
 		}
 		s.add(failed)
-	}, true},
+	}, ofWriter},
 
-	{"memtable_bytes", gauge, "Memory of the memtables.", func(s *samples, r *reading) { s.add(float64(r.MemtableBytes)) }, false},
-	{"memtables_frozen", gauge, "Memtables that wait for a checkpoint.", func(s *samples, r *reading) { s.add(float64(r.Frozen)) }, false},
-	{"log_bytes", gauge, "Log that a recovery would read.", func(s *samples, r *reading) { s.add(float64(r.LogBytes)) }, false},
+	{"memtable_bytes", gauge, "Memory of the memtables.", func(s *samples, r *reading) { s.add(float64(r.MemtableBytes)) }, ofProcess},
+	{"memtables_frozen", gauge, "Memtables that wait for a checkpoint.", func(s *samples, r *reading) { s.add(float64(r.Frozen)) }, ofProcess},
+	{"log_bytes", gauge, "Log that a recovery would read.", func(s *samples, r *reading) { s.add(float64(r.LogBytes)) }, ofFiles},
 	{"log_limit_bytes", gauge, "Log that may gather before a checkpoint: Options.MaxWALBytes.", func(s *samples, r *reading) {
 		s.add(float64(r.LogLimit))
-	}, true},
+	}, ofWriter},
 	{"log_used_ratio", gauge, "Log that a recovery would read, as a part of the limit.", func(s *samples, r *reading) {
 		s.add(float64(r.LogBytes) / float64(r.LogLimit))
-	}, true},
+	}, ofWriter},
 	{"log_segments", gauge, "Segments of the log, those that readers hold included.", func(s *samples, r *reading) {
 		s.add(float64(r.db.log.Segments()))
-	}, true},
+	}, ofWriter},
 	{"log_end_bytes", gauge, "Position in the log of its end: what has ever been logged.", func(s *samples, r *reading) {
 		s.add(float64(r.db.log.End()))
-	}, true},
-	{"seq", gauge, "Sequence number of the newest operation that readers see.", func(s *samples, r *reading) { s.add(float64(r.Seq)) }, false},
+	}, ofWriter},
+	{"seq", gauge, "Sequence number of the newest operation that readers see.", func(s *samples, r *reading) { s.add(float64(r.Seq)) }, ofFiles},
 	{"generation", gauge, "Generation of the trees: one more with each checkpoint.", func(s *samples, r *reading) {
 		s.add(float64(r.Generation))
-	}, false},
+	}, ofFiles},
 
 	{"cache_hits_total", counter, "Nodes and large values that were found in the cache.", func(s *samples, r *reading) {
 		s.add(float64(r.CacheHits))
-	}, false},
+	}, ofProcess},
 	{"cache_misses_total", counter, "Nodes and large values that were not, but for those of merges, backups and long scans.", func(s *samples, r *reading) {
 		s.add(float64(r.CacheMisses))
-	}, false},
-	{"cache_bytes", gauge, "Memory of the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheBytes)) }, false},
-	{"cache_limit_bytes", gauge, "Limit of the cache: Options.CacheBytes.", func(s *samples, r *reading) { s.add(float64(r.CacheLimit)) }, false},
-	{"cache_nodes", gauge, "Nodes and large values in the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheNodes)) }, false},
-	{"filter_bytes", gauge, "Memory of the filters, beside the cache.", func(s *samples, r *reading) { s.add(float64(r.FilterBytes)) }, false},
+	}, ofProcess},
+	{"cache_bytes", gauge, "Memory of the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheBytes)) }, ofProcess},
+	{"cache_limit_bytes", gauge, "Limit of the cache: Options.CacheBytes.", func(s *samples, r *reading) { s.add(float64(r.CacheLimit)) }, ofProcess},
+	{"cache_nodes", gauge, "Nodes and large values in the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheNodes)) }, ofProcess},
+	{"filter_bytes", gauge, "Memory of the filters, beside the cache.", func(s *samples, r *reading) { s.add(float64(r.FilterBytes)) }, ofProcess},
 
-	{"tree_read_bytes_total", counter, "Bytes read from btree.db.", func(s *samples, r *reading) { s.add(float64(r.pager.ReadBytes)) }, false},
+	{"tree_read_bytes_total", counter, "Bytes read from btree.db.", func(s *samples, r *reading) { s.add(float64(r.pager.ReadBytes)) }, ofProcess},
 	{"tree_written_bytes_total", counter, "Bytes written to btree.db.", func(s *samples, r *reading) {
 		s.add(float64(r.pager.WrittenBytes))
-	}, true},
-	{"tree_file_bytes", gauge, "Length of btree.db.", func(s *samples, r *reading) { s.add(float64(r.FileBytes)) }, false},
+	}, ofWriter},
+	{"tree_file_bytes", gauge, "Length of btree.db.", func(s *samples, r *reading) { s.add(float64(r.FileBytes)) }, ofFiles},
 	{"tree_used_bytes", gauge, "Part of btree.db that the newest generation reaches.", func(s *samples, r *reading) {
 		s.add(float64(r.UsedBytes))
-	}, false},
-	{"tree_free_bytes", gauge, "Part of btree.db that can be used again.", func(s *samples, r *reading) { s.add(float64(r.FreeBytes)) }, false},
+	}, ofFiles},
+	{"tree_free_bytes", gauge, "Part of btree.db that can be used again.", func(s *samples, r *reading) { s.add(float64(r.FreeBytes)) }, ofFiles},
 	{"tree_pending_bytes", gauge, "Part of btree.db that can be used again when snapshots are closed.", func(s *samples, r *reading) {
 		s.add(float64(r.PendingBytes))
-	}, true},
+	}, ofWriter},
 	{"disk_free_bytes", gauge, "Space that the file system has left.", func(s *samples, r *reading) {
 		if free, err := r.db.diskFree(); err == nil {
 			s.add(float64(free))
 		}
-	}, false},
+	}, ofFiles},
 
-	{"checkpoint_need_bytes", gauge, "Space of the disk that the next checkpoint may need.", func(s *samples, r *reading) { s.add(float64(r.need)) }, true},
+	{"checkpoint_need_bytes", gauge, "Space of the disk that the next checkpoint may need.", func(s *samples, r *reading) { s.add(float64(r.need)) }, ofWriter},
 
 	{"entries", gauge, "Entries in the tree and the runs of a keyspace as of the last checkpoint, about.", func(s *samples, r *reading) {
 		s.each(r, func(k *keyspaceReading) float64 { return float64(k.entries) })
-	}, false},
+	}, ofFiles},
 	{"data_bytes", gauge, "Keys and values of these entries, about.", func(s *samples, r *reading) {
 		s.each(r, func(k *keyspaceReading) float64 { return float64(k.bytes) })
-	}, false},
+	}, ofFiles},
 	{"sorted_runs", gauge, "Sorted runs that wait to be merged into the tree of a keyspace.", func(s *samples, r *reading) {
 		s.each(r, func(k *keyspaceReading) float64 { return float64(k.runs) })
-	}, false},
+	}, ofFiles},
 	{"tree_depth", gauge, "Nodes of the tree of a keyspace from its root to a leaf.", func(s *samples, r *reading) {
 		s.each(r, func(k *keyspaceReading) float64 { return float64(k.depth) })
-	}, false},
+	}, ofFiles},
 	{"tree_nodes", gauge, "Nodes of the tree of a keyspace, estimated from those on one way through it.", func(s *samples, r *reading) {
 		s.each(r, func(k *keyspaceReading) float64 { return float64(k.nodes) })
-	}, false},
+	}, ofFiles},
 
-	{"snapshots", gauge, "Open snapshots, transactions and scans.", func(s *samples, r *reading) { s.add(float64(r.Views)) }, false},
+	{"snapshots", gauge, "Open snapshots, transactions and scans.", func(s *samples, r *reading) { s.add(float64(r.Views)) }, ofProcess},
 	{"snapshot_age_seconds", gauge, "For how long the oldest of them has kept space from being used again: it is that old at least.", func(s *samples, r *reading) {
 		s.add(r.OldestView.Seconds())
-	}, false},
+	}, ofProcess},
 	{"readers", gauge, "Other processes that have the database open for reading.", func(s *samples, r *reading) {
 		s.add(float64(len(r.db.readers())))
-	}, true},
+	}, ofWriter},
 }
 
 // reading is what the metrics of one database are made of.
@@ -196,9 +204,20 @@ func (db *DB) read() (*reading, error) {
 // Errors: ErrClosed, and those of w.
 func (db *DB) WriteMetrics(w io.Writer) error { return WriteMetrics(w, db) }
 
+// WriteFileMetrics is WriteMetrics of what is in the files, and of nothing that
+// this process did: for one that looks at the database of another, and counts
+// nothing that anybody asks for.
+func (db *DB) WriteFileMetrics(w io.Writer) error {
+	return writeMetrics(w, []*DB{db}, func(m *metric) bool { return m.of == ofFiles })
+}
+
 // WriteMetrics writes the metrics of several databases, of different paths: each
 // sample has the label db, the path.
 func WriteMetrics(w io.Writer, dbs ...*DB) error {
+	return writeMetrics(w, dbs, func(*metric) bool { return true })
+}
+
+func writeMetrics(w io.Writer, dbs []*DB, wanted func(*metric) bool) error {
 	readings := make([]*reading, len(dbs))
 	for i, db := range dbs {
 		var err error
@@ -210,7 +229,7 @@ func WriteMetrics(w io.Writer, dbs ...*DB) error {
 	for i := range metrics {
 		s.begin(&metrics[i])
 		for _, r := range readings {
-			if r.db.opts.ReadOnly && metrics[i].writer {
+			if !wanted(&metrics[i]) || r.db.opts.ReadOnly && metrics[i].of == ofWriter {
 				continue
 			}
 			s.db = label("db", r.db.dir)

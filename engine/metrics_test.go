@@ -252,7 +252,7 @@ func playCommits(r *metricsRig) {
 		if err := tx.Commit(context.Background()); !errors.Is(err, engine.ErrConflict) {
 			r.t.Fatal(err)
 		}
-	}, by(1, "conflicts_total", "commits_total", `operations_total{op="put"}`), by(0, `errors_total{error="other"}`))
+	}, by(1, "conflicts_total", "commits_total", `operations_total{op="put"}`), by(0, `errors_total{class="unknown",error="other"}`, `errors_total{class="input",error="other"}`))
 	r.sees("100 commits that one sync makes durable", func() {
 		// The one sync that goes first holds up the others, who gather behind it.
 		release := make(chan struct{})
@@ -426,27 +426,27 @@ func playErrors(r *metricsRig) {
 			r.t.Fatalf("have %v, want %v", err, want)
 		}
 	}
-	r.sees("a large key", func() { wrong(db.Put(make([]byte, engine.MaxKeySize+1), nil), engine.ErrTooLarge) }, by(1, `errors_total{error="too_large"}`))
+	r.sees("a large key", func() { wrong(db.Put(make([]byte, engine.MaxKeySize+1), nil), engine.ErrTooLarge) }, by(1, `errors_total{class="input",error="too_large"}`))
 	r.sees("a keyspace that is gone", func() {
 		ks, err := db.CreateKeyspace("gone", nil)
 		r.do("create", err)
 		r.do("drop", db.DropKeyspace("gone"))
 		wrong(ks.Put([]byte("a"), nil), engine.ErrNoKeyspace)
-	}, by(1, `errors_total{error="no_keyspace"}`))
+	}, by(1, `errors_total{class="input",error="no_keyspace"}`))
 	r.sees("answers", func() {
 		_, err := db.Get([]byte("none"))
 		wrong(err, engine.ErrNotFound)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		wrong(db.Apply(ctx, db.NewBatch()), context.Canceled)
-	}, by(0, `errors_total{error="other"}`))
+	}, by(0, `errors_total{class="unknown",error="other"}`, `errors_total{class="input",error="other"}`))
 	reader := open(r.t, dbDir, engine.Options{FS: r.in, ReadOnly: true})
 	defer closeDB(r.t, reader)
 	wrong(reader.Put([]byte("a"), nil), engine.ErrReadOnly)
-	if n := metricsOf(r.t, writeMetrics(r.t, reader))[`lightning_errors_total{error="read_only"}`]; n != 1 {
+	if n := metricsOf(r.t, writeMetrics(r.t, reader))[`lightning_errors_total{class="input",error="read_only"}`]; n != 1 {
 		r.t.Errorf("%v errors of a write to a reader, want 1", n)
 	}
-	r.sees("a full disk", func() { fillDisk(r.t, r.in, db) }, by(1, `errors_total{error="no_space"}`), down("disk_free_bytes"))
+	r.sees("a full disk", func() { fillDisk(r.t, r.in, db) }, by(1, `errors_total{class="environment",error="no_space"}`), down("disk_free_bytes"))
 	r.sees("a checkpoint on a full disk", func() {
 		_, err := db.Checkpoint(context.Background())
 		for err == nil { // it had the ballast
@@ -454,7 +454,7 @@ func playErrors(r *metricsRig) {
 			_, err = db.Checkpoint(context.Background())
 		}
 		wrong(err, engine.ErrNoSpace)
-	}, by(1, "checkpoint_failures_total", `errors_total{error="no_space"}`))
+	}, by(1, "checkpoint_failures_total", `errors_total{class="environment",error="no_space"}`))
 	r.in.SetCapacity(1 << 30)
 }
 
@@ -478,7 +478,7 @@ func playDamage(r *metricsRig) {
 			r.t.Fatal(err)
 		}
 		r.in.SetHook(nil)
-	}, by(1, `errors_total{error="other"}`))
+	}, by(1, `errors_total{class="environment",error="other"}`))
 	tree := treeBytes(r.t, r.disk)
 	for i := 8192; i < len(tree); i++ {
 		tree[i] ^= 1
@@ -488,7 +488,7 @@ func playDamage(r *metricsRig) {
 		if _, err := r.db.Get([]byte(keyOf("k", 299))); !errors.Is(err, engine.ErrCorrupt) {
 			r.t.Fatal(err)
 		}
-	}, by(1, `errors_total{error="corrupt"}`))
+	}, by(1, `errors_total{class="restore",error="corrupt"}`))
 }
 
 func playFailure(r *metricsRig) {
@@ -498,7 +498,7 @@ func playFailure(r *metricsRig) {
 		if err := r.db.Put([]byte("a"), nil); !errors.Is(err, engine.ErrFailed) {
 			r.t.Fatal(err)
 		}
-	}, by(1, "failed", `errors_total{error="failed"}`))
+	}, by(1, "failed", `errors_total{class="reopen",error="failed"}`))
 }
 
 // playLimits sees what an option says in the metric of it.

@@ -29,8 +29,8 @@ quantiles are within 1 %. Large values are not read.
 operations that it committed a second, its checkpoints, and what the files hold.
 A reader sees what was committed, and nothing of what is in the memory of that
 process: not its reads, its cache, how long it waits, nor its snapshots. Those it
-tells itself, by DB.Stats and DB.WriteMetrics. -o prometheus prints what
-WriteMetrics does, as far as a reader knows it.`,
+tells itself, by DB.Stats and DB.WriteMetrics; -o prometheus prints what
+WriteMetrics says of the files.`,
 		Example: `  lightning stats my.db
   lightning stats my.db --json
   lightning stats my.db --histogram
@@ -62,7 +62,7 @@ WriteMetrics does, as far as a reader knows it.`,
 			case watching:
 				return a.watchStats(cmd.Context(), db, *watch, *limit)
 			case a.output == formatPrometheus:
-				return db.WriteMetrics(a.out)
+				return db.WriteFileMetrics(a.out)
 			}
 			return a.printStats(db)
 		})
