@@ -16,4 +16,7 @@
 //     the files as they unpack, and with bounded memory: a bit for each unit
 //     of the trees, a few nodes for each worker, and at most maxFindings
 //     findings.
+//
+// Run reads all at once. Scrub reads it in parts, for as many hours as that
+// takes, keeps in a file how far it came, and goes on from there.
 package verify

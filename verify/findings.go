@@ -31,7 +31,7 @@ func (s *findings) add(build func() Finding) {
 		return
 	}
 	f := build()
-	s.bytes += len(f.Start) + len(f.End) + len(f.Reason)
+	s.bytes += f.size()
 	s.list = append(s.list, f)
 }
 
@@ -51,3 +51,6 @@ func (s *findings) sorted() []Finding {
 	})
 	return s.list
 }
+
+// size is about how much memory f takes.
+func (f *Finding) size() int { return len(f.Start) + len(f.End) + len(f.Reason) }

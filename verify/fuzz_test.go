@@ -63,6 +63,7 @@ func fuzzVerify(f *testing.F, base *image, list []*extent) {
 		if three := verifyAny(t, m, 3); one.OK != three.OK {
 			t.Fatalf("with one worker have %s\nwith three %s", show(one), show(three))
 		}
+		scrubAny(t, m, one)
 		if one.OK {
 			readAll(t, m, one)
 		}
@@ -128,6 +129,19 @@ func verifyAny(t *testing.T, m *image, workers int) verify.Report {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// scrubAny: a scrub ends, too, and finds nothing where Run finds nothing.
+func scrubAny(t *testing.T, m *image, r verify.Report) {
+	t.Helper()
+	fs := m.fs.Clone()
+	p, err := verify.Scrub(context.Background(), dbDir, passName, verify.Options{FS: fs})
+	if err != nil && !errors.Is(err, engine.ErrVersion) && !errors.Is(err, engine.ErrFormat) {
+		t.Fatal(err)
+	}
+	if r.OK && (p.Count() > 0 || p.Keys != r.Keys) {
+		t.Fatalf("a scrub found %+v\nRun: %s", p, show(r))
+	}
 }
 
 // readAll reads what verify found sound.

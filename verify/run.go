@@ -32,6 +32,20 @@ type Options struct {
 	Workers int
 	// BytesPerSecond, when not 0, is how much is read in a second at most.
 	BytesPerSecond int64
+	// Found is called by Scrub with each finding that is new in its pass.
+	Found func(Finding)
+}
+
+func (o *Options) defaults(ctx context.Context) {
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.BytesPerSecond > 0 {
+		o.FS = &throttled{FS: o.FS, ctx: ctx, perSecond: o.BytesPerSecond}
+	}
 }
 
 // Progress is how far Run has come.
@@ -54,15 +68,7 @@ const maxTries = 5
 // and those of the file system.
 func Run(ctx context.Context, dir string, o Options) (Report, error) {
 	began := time.Now()
-	if o.FS == nil {
-		o.FS = vfs.OS()
-	}
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	if o.BytesPerSecond > 0 {
-		o.FS = &throttled{FS: o.FS, ctx: ctx, perSecond: o.BytesPerSecond}
-	}
+	o.defaults(ctx)
 	report, err := run(ctx, dir, o)
 	report.Duration = time.Since(began)
 	if err != nil {
@@ -93,14 +99,8 @@ func once(ctx context.Context, dir string, o Options) (report Report, overtaken 
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	v := newVerifier(ctx, db, o)
-	if err := v.checkLog(); err != nil {
-		return v.report(), false, err
-	}
-	v.checkSlots()
-	if v.found.count() > 0 {
-		if moved, err := db.Moved(); moved || err != nil {
-			return v.report(), moved, err
-		}
+	if overtaken, err := v.checkHead(); overtaken || err != nil {
+		return v.report(), overtaken, err
 	}
 	if err := v.checkTrees(); err != nil {
 		return v.report(), false, err
@@ -109,4 +109,16 @@ func once(ctx context.Context, dir string, o Options) (report Report, overtaken 
 		overtaken, err = db.Moved()
 	}
 	return v.report(), overtaken, err
+}
+
+// checkHead judges the log and the metas.
+func (v *verifier) checkHead() (overtaken bool, err error) {
+	if err := v.checkLog(); err != nil {
+		return false, err
+	}
+	v.checkSlots()
+	if v.found.count() > 0 {
+		return v.db.Moved()
+	}
+	return false, nil
 }

@@ -145,8 +145,22 @@ func (t *tree) take(ref inspect.Ref, s *spot) bool {
 	return true
 }
 
-// branch judges a branch (R3, B1, B3) and walks its children.
+// branch judges a branch and walks its children.
 func (t *tree) branch(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
+	s = t.checkBranch(r, n, ref, s)
+	if n.Level == 1 {
+		t.leaves(r, n, s)
+		return
+	}
+	for i := range n.Len() {
+		at := &spot{parent: n, i: i, start: s.start, end: s.end}
+		t.v.fork(r, func(r *reader) { t.subtree(r, n.Child(i), int(n.Level)-1, at) })
+	}
+}
+
+// checkBranch judges the branch n at s (R3, B1, B3), and returns the bounds of
+// its keys.
+func (t *tree) checkBranch(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) *spot {
 	start, end := s.bounds(nil, nil)
 	s = &spot{start: start, end: end}
 	if n.Size() > t.page && n.Len() > 3 {
@@ -165,14 +179,7 @@ func (t *tree) branch(r *reader, n *inspect.Node, ref inspect.Ref, s *spot) {
 	if s.start != nil && bytes.Compare(first, s.start) <= 0 || s.end != nil && bytes.Compare(last, s.end) >= 0 {
 		t.findf(ref, s, 0, "B1", inspect.Order, "its separators are outside the bounds that those above it set")
 	}
-	if n.Level == 1 {
-		t.leaves(r, n, s)
-		return
-	}
-	for i := range n.Len() {
-		at := &spot{parent: n, i: i, start: s.start, end: s.end}
-		t.v.fork(r, func(r *reader) { t.subtree(r, n.Child(i), int(n.Level)-1, at) })
-	}
+	return s
 }
 
 // checkCount holds a reference to what is below it (R3).

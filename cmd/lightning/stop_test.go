@@ -354,6 +354,7 @@ func TestF18_EveryLongCommand(t *testing.T) {
 		{args: "restore new.db my.backup", makes: "new.db"},
 		{args: "repair my.db new.db --report report.json", makes: "new.db"},
 		{args: "verify my.db"},
+		{args: "verify my.db --resume my.scrub"},
 		{args: "verify my.backup"},
 		{args: "hash my.db"},
 		{args: "diff my.db other.db"},

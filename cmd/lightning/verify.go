@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -32,10 +33,19 @@ Keys are those of the trees and sorted runs. What was written since the last
 checkpoint is in the log, and is counted as operations.
 
 The exit status is 0 where all is well and 10 where there is damage; each
-finding names the promise that is broken, the place, and the keys affected.`,
+finding names the promise that is broken, the place, and the keys affected.
+
+--resume scrubs a database that takes hours to read, in parts of a few seconds
+that hold up nobody. It keeps in a file how far it came: stopped by --duration, a
+signal or a power cut, the same command goes on from there, and after a complete
+pass it begins another. What is in use from the beginning of a pass to its end is
+read in it, whatever is written meanwhile; only how the space of the file is
+shared out is left to a verify without it. Damage is told when it is met, and with
+status 10 at the end, also of a pass that goes on.`,
 		Example: `  lightning verify my.db
   lightning verify my.db --sample 5%
   lightning verify my.db --rate 20MB/s
+  lightning verify my.db --rate 20MB/s --resume my.scrub --duration 4h
   lightning verify my.backup.zst
   lightning verify my.db --json | jq '.findings[].reason'`,
 		Args: arguments(1, 1),
@@ -46,6 +56,8 @@ finding names the promise that is broken, the place, and the keys affected.`,
 	explain := f.Bool("explain", false, "say of bad checksums what may have happened: a flipped bit, zeros, a write in part")
 	workers := f.IntP("jobs", "j", 0, "how many to read with at once; 0: one a processor")
 	rate := f.String("rate", "", "read no faster than this, beside other work: 20MB/s")
+	resume := f.String("resume", "", "keep in this file how far it came, and go on from there the next time")
+	duration := f.Duration("duration", 0, "with --resume, stop after so long: 4h; 0: when all is read")
 	mode := f.String("progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
@@ -67,12 +79,18 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		if err != nil {
 			return err
 		}
-		if *quick && part > 0 {
+		scrub := f.Changed("resume")
+		switch {
+		case *quick && part > 0:
 			return usagef("--quick and --sample: choose one")
+		case scrub && (*quick || part > 0):
+			return usagef("--resume is for all of a database: leave out --quick and --sample")
+		case *duration < 0 || *duration > 0 && !scrub:
+			return usagef("--duration %v: use 0 or more, and --resume", *duration)
 		}
 		if isFile(path) {
-			if *quick || part > 0 || perSecond > 0 {
-				return usagef("%s is a backup, which is read to its end: leave out --quick, --sample and --rate", path)
+			if *quick || part > 0 || perSecond > 0 || scrub {
+				return usagef("%s is a backup, which is read to its end: leave out --quick, --sample, --rate and --resume", path)
 			}
 			return a.verifyBackup(cmd.Context(), path, format)
 		}
@@ -82,10 +100,19 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		if err != nil {
 			return usageError{err.Error()}
 		}
-		report, err := verify.Run(cmd.Context(), path, verify.Options{
+		o := verify.Options{
 			Quick: *quick, Sample: part, Explain: *explain, Workers: *workers, BytesPerSecond: perSecond,
 			Progress: func(p verify.Progress) { state.Store(&p) },
-		})
+		}
+		if scrub {
+			damaged, err := a.scrub(cmd.Context(), path, *resume, *duration, format, o)
+			bar.Stop()
+			if err == nil && damaged {
+				err = hintError{fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(args[0])}
+			}
+			return err
+		}
+		report, err := verify.Run(cmd.Context(), path, o)
 		bar.Stop()
 		if err != nil {
 			p := state.Load()
@@ -102,6 +129,71 @@ finding names the promise that is broken, the place, and the keys affected.`,
 		return err
 	}
 	return cmd
+}
+
+// scrub reads on in the pass that file tells of, for so long at most, and prints
+// what the pass has found until now.
+func (a *app) scrub(ctx context.Context, path, file string, atMost time.Duration, format string, o verify.Options) (damaged bool, err error) {
+	if file, err = outPath(file); err != nil {
+		return false, err
+	}
+	o.Found = func(f verify.Finding) { a.Note("damage %s: %s", f.Invariant, findingText(&f)) }
+	limited := ctx
+	if atMost > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, atMost)
+		defer cancel()
+	}
+	p, err := verify.Scrub(limited, path, file, o)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return false, stopped(err, "%s were read since %s: %s so far; the same command goes on",
+			ui.Bytes(p.Bytes), moment(p.Began), ui.Plural(p.Count(), "finding"))
+	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+		return false, err
+	case format == formatText:
+		err = a.printPass(p)
+	default:
+		err = a.printJSON(passJSON(p))
+	}
+	return p.Count() > 0, err
+}
+
+func (a *app) printPass(p *verify.Pass) error {
+	for i := range p.Findings {
+		if _, err := fmt.Fprintf(a.out, "damage %s: %s\n", p.Findings[i].Invariant, findingText(&p.Findings[i])); err != nil {
+			return err
+		}
+	}
+	result, rest := "ok: ", ""
+	if n := p.Count(); n > 0 {
+		result = "damaged: " + ui.Plural(n, "finding") + "; readable: "
+	}
+	if p.Ended.IsZero() {
+		rest = "; there is more to read, by the same command"
+	}
+	_, err := fmt.Fprintf(a.out, "%s%s, %s, %s since %s%s\n", result, ui.Plural(p.Keys, "key"), ui.Plural(p.Nodes, "node"),
+		ui.Bytes(p.Bytes), moment(p.Began), rest)
+	return err
+}
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func passJSON(p *verify.Pass) ui.Object {
+	o := ui.Object{
+		{Name: "ok", Value: p.Count() == 0},
+		{Name: "complete", Value: !p.Ended.IsZero()},
+		{Name: "began", Value: moment(p.Began)},
+		{Name: "keys", Value: p.Keys},
+		{Name: "findings", Value: findingsJSON(p.Findings)},
+		{Name: "omitted_findings", Value: p.Omitted},
+		{Name: "nodes", Value: p.Nodes},
+		{Name: "bytes_read", Value: p.Bytes},
+	}
+	if !p.Ended.IsZero() {
+		o = append(o, ui.Member{Name: "ended", Value: moment(p.Ended)})
+	}
+	return o
 }
 
 // percentage parses "5%" as 0.05, and nothing as 0.
@@ -258,19 +350,20 @@ func boundText(key []byte, none string) string {
 	return dump.Printable(key)
 }
 
-func reportJSON(r *verify.Report) ui.Object {
-	list := func(findings []verify.Finding) []ui.Object {
-		objects := []ui.Object{}
-		for i := range findings {
-			objects = append(objects, findingJSON(&findings[i]))
-		}
-		return objects
+func findingsJSON(findings []verify.Finding) []ui.Object {
+	objects := []ui.Object{}
+	for i := range findings {
+		objects = append(objects, findingJSON(&findings[i]))
 	}
+	return objects
+}
+
+func reportJSON(r *verify.Report) ui.Object {
 	return ui.Object{
 		{Name: "ok", Value: r.OK},
 		{Name: "keys", Value: r.Keys},
-		{Name: "findings", Value: list(r.Findings)},
-		{Name: "notes", Value: list(r.Notes)},
+		{Name: "findings", Value: findingsJSON(r.Findings)},
+		{Name: "notes", Value: findingsJSON(r.Notes)},
 		{Name: "omitted_findings", Value: r.Omitted},
 		{Name: "lost_keys", Value: r.Lost()},
 		{Name: "lost_unknown", Value: r.LostUnknown()},

@@ -441,6 +441,20 @@ func ofTheTools() []canary {
 			new:  "\t\treturn segments, found[:0], err\n",
 			test: "TestRun_FindsEveryFlippedByteOfTheLog",
 		},
+		canary{
+			name: "scrub-runs-ahead", breaks: "a scrub that is stopped leaves out what of a tree is behind its runs",
+			file: "scrub.go",
+			old:  "bytes.Compare(w.at, least.at) < 0) {",
+			new:  "bytes.Compare(w.at, least.at) > 0) {",
+			test: "TestScrub_FindsEachDamage_InGoes",
+		},
+		canary{
+			name: "scrub-goes-on-from-anything", breaks: "a scrub goes on from a damaged place",
+			file: "passfile.go",
+			old:  "return nil, false\n\t}\n\tr := passReader",
+			new:  "_ = b\n\t}\n\tr := passReader",
+			test: "TestScrub_RefusesWhatIsNoPass",
+		},
 	), append(in("verify/salvage",
 		canary{
 			name: "older-leaf-wins", breaks: "of two copies of a lost leaf the older is written last",
