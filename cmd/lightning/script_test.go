@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,9 +22,7 @@ import (
 func TestMain(m *testing.M) {
 	if strings.HasSuffix(os.Args[0], ".test") { // and not one of the commands below
 		os.Setenv("XDG_CONFIG_HOME", "/nowhere") // that of who runs the tests is not theirs
-		if signal.Ignored(os.Interrupt) {        // nor is what was ignored for them: a command would ignore it, too
-			signal.Notify(make(chan os.Signal, 1), os.Interrupt)
-		}
+		heedSignals()                            // a command would ignore what was ignored for them, too
 	}
 	testscript.Main(m, map[string]func(){
 		"lightning":      main,
@@ -31,7 +30,25 @@ func TestMain(m *testing.M) {
 		// A bug of ours, and one that crashtest found.
 		"lightning-panics":  func() { os.Exit(run([]string{"version"}, &ui.Streams{Out: &panicker{}, Err: os.Stderr})) },
 		"lightning-crashed": func() { os.Exit(failedCrashtest(os.Stdout, os.Stderr, false)) },
+		// lightning, in the background of a script, for which sh has SIGINT ignored.
+		"lightning-heeds": func() {
+			heedSignals()
+			path, err := exec.LookPath("lightning")
+			if err == nil {
+				err = syscall.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())
+			}
+			panic(err)
+		},
 	})
+}
+
+// heedSignals makes signals that are ignored here end what this process starts.
+func heedSignals() {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // TestScripts runs the program itself through the scripts in testdata/script:
