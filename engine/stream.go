@@ -153,7 +153,8 @@ type streamWriter struct {
 
 //go:noinline // called in many places, none of them hot
 func newStreamWriter(w io.Writer, h streamHeader) (*streamWriter, error) {
-	s := &streamWriter{w: bufio.NewWriterSize(w, 1<<16)}
+	// A buffer of its own, also where w is one: what fails at once writes nothing.
+	s := &streamWriter{w: bufio.NewWriterSize(struct{ io.Writer }{w}, 1<<16)}
 	head := h.encode()
 	s.sum = binary.LittleEndian.Uint64(head[56:])
 	return s, s.write(head)

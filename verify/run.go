@@ -34,6 +34,9 @@ type Options struct {
 	BytesPerSecond int64
 	// Found is called by Scrub with each finding that is new in its pass.
 	Found func(Finding)
+	// Duration, when not 0, is for how long Scrub reads: then it stops as soon as
+	// it has come further, behind a hundred leaves or so.
+	Duration time.Duration
 }
 
 func (o *Options) defaults(ctx context.Context) {

@@ -53,8 +53,9 @@ const (
 // Scrub verifies the database in dir as Run does, but in parts of a few
 // seconds, each of the newest generation, so that reading for hours keeps no
 // space from being used again; and it keeps in file how far it came. It returns
-// when a pass is complete. After one that was stopped, by ctx or a power cut, the
-// next call goes on with it; after a complete one it begins another. A file is
+// when a pass is complete, or Options.Duration is over: each call that is left to
+// end comes further. After a pass that was stopped, by that, ctx or a power cut,
+// the next call goes on with it; after a complete one it begins another. A file is
 // for one call at a time.
 //
 // A program calls it beside its own open database, in a goroutine, with
@@ -71,6 +72,9 @@ func Scrub(ctx context.Context, dir, file string, o Options) (*Pass, error) {
 		s.file.fs = vfs.OS()
 	}
 	s.o.defaults(ctx)
+	if o.Duration > 0 {
+		s.end = time.Now().Add(o.Duration)
+	}
 	if err := s.run(); err != nil {
 		return &s.pass, fmt.Errorf("verify %s: %w", dir, err)
 	}
@@ -84,7 +88,11 @@ type scrub struct {
 	file passFile
 	o    Options
 	pass Pass // as it is in the file, but for what part adds
+	end  time.Time // zero: none
 }
+
+// late reports whether the time is over.
+func (s *scrub) late() bool { return !s.end.IsZero() && time.Now().After(s.end) }
 
 func (s *scrub) run() error {
 	if s.o.Quick || s.o.Sample > 0 {
@@ -100,12 +108,11 @@ func (s *scrub) run() error {
 	default:
 		s.pass = Pass{Began: time.Now()}
 	}
-	for s.pass.Ended.IsZero() {
-		if err := s.part(); err != nil {
+	for {
+		if err := s.part(); err != nil || s.late() || !s.pass.Ended.IsZero() {
 			return err
 		}
 	}
-	return nil
 }
 
 // part reads the next part and writes the file.
@@ -184,7 +191,7 @@ func (s *scrub) read(next *Pass, last bool) (v *verifier, overtaken bool, err er
 	if s.o.BytesPerSecond > 0 {
 		limit = min(limit, partSeconds*s.o.BytesPerSecond)
 	}
-	err = v.walk(spaces, next, limit)
+	err = v.walk(spaces, next, func() bool { return v.bytes.Load() >= limit || s.late() })
 	if v.found.count() > 0 && !db.Pinned() && !last {
 		moved, movedErr := db.Moved()
 		return v, moved, errors.Join(err, movedErr)
@@ -240,8 +247,9 @@ func (p *Pass) has(f *Finding) bool {
 	return false
 }
 
-// walk walks the keyspaces from where next is, until so many bytes were read.
-func (v *verifier) walk(spaces []inspect.Keyspace, next *Pass, limit int64) error {
+// walk walks the keyspaces from where next is, and as soon as it has come further
+// asks whether that is enough.
+func (v *verifier) walk(spaces []inspect.Keyspace, next *Pass, enough func() bool) error {
 	for i := range spaces {
 		k := &spaces[i]
 		switch id := uint64(k.ID); {
@@ -250,7 +258,7 @@ func (v *verifier) walk(spaces []inspect.Keyspace, next *Pass, limit int64) erro
 		case id > next.Keyspace:
 			next.Keyspace, next.Key = id, nil
 		}
-		if more, err := v.walkKeyspace(k, next, limit); more || err != nil {
+		if more, err := v.walkKeyspace(k, next, enough); more || err != nil {
 			return err
 		}
 	}
@@ -260,7 +268,7 @@ func (v *verifier) walk(spaces []inspect.Keyspace, next *Pass, limit int64) erro
 
 // walkKeyspace walks the tree and the runs of a keyspace together, from the key
 // where next is. It reports whether the part ended before there was no more.
-func (v *verifier) walkKeyspace(k *inspect.Keyspace, next *Pass, limit int64) (more bool, err error) {
+func (v *verifier) walkKeyspace(k *inspect.Keyspace, next *Pass, enough func() bool) (more bool, err error) {
 	from := next.Key
 	walkers := []*walker{newWalker(v, k, k.Root, false)}
 	for _, run := range k.Runs {
@@ -281,11 +289,11 @@ func (v *verifier) walkKeyspace(k *inspect.Keyspace, next *Pass, limit int64) (m
 		}
 		if least == nil {
 			next.Keyspace, next.Key = next.Keyspace+1, nil
-			return v.bytes.Load() >= limit, nil
+			return enough(), nil
 		}
 		if bytes.Compare(least.at, next.Key) > 0 {
 			next.Key = least.at
-			if v.bytes.Load() >= limit {
+			if enough() {
 				return true, nil
 			}
 		}

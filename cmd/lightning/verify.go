@@ -105,7 +105,8 @@ status 10 at the end, also of a pass that goes on.`,
 			Progress: func(p verify.Progress) { state.Store(&p) },
 		}
 		if scrub {
-			damaged, err := a.scrub(cmd.Context(), path, *resume, *duration, format, o)
+			o.Duration = *duration
+			damaged, err := a.scrub(cmd.Context(), path, *resume, format, o)
 			bar.Stop()
 			if err == nil && damaged {
 				err = hintError{fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(args[0])}
@@ -131,25 +132,21 @@ status 10 at the end, also of a pass that goes on.`,
 	return cmd
 }
 
-// scrub reads on in the pass that file tells of, for so long at most, and prints
-// what the pass has found until now.
-func (a *app) scrub(ctx context.Context, path, file string, atMost time.Duration, format string, o verify.Options) (damaged bool, err error) {
+// scrub reads on in the pass that file tells of, and prints what the pass has
+// found until now.
+func (a *app) scrub(ctx context.Context, path, file, format string, o verify.Options) (damaged bool, err error) {
 	if file, err = outPath(file); err != nil {
 		return false, err
 	}
-	o.Found = func(f verify.Finding) { a.Note("damage %s: %s", f.Invariant, findingText(&f)) }
-	limited := ctx
-	if atMost > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, atMost)
-		defer cancel()
+	if format == formatText { // in JSON a line on standard error is JSON
+		o.Found = func(f verify.Finding) { a.Note("damage %s: %s", f.Invariant, findingText(&f)) }
 	}
-	p, err := verify.Scrub(limited, path, file, o)
+	p, err := verify.Scrub(ctx, path, file, o)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false, stopped(err, "%s were read since %s: %s so far; the same command goes on",
 			ui.Bytes(p.Bytes), moment(p.Began), ui.Plural(p.Count(), "finding"))
-	case err != nil && !errors.Is(err, context.DeadlineExceeded):
+	case err != nil:
 		return false, err
 	case format == formatText:
 		err = a.printPass(p)
