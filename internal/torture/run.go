@@ -23,7 +23,7 @@ import (
 type step struct {
 	name  string // as "T6"
 	does  string
-	lines func(*runner) ([][]string, error)
+	lines func(*runner, *step) ([][]string, error)
 	scale float64 // of LIGHTNING_TEST_SCALE, for tests of ours; 0: they are not told
 	env   []string
 
@@ -140,7 +140,7 @@ func (r *runner) step(ctx context.Context, s *step) *row {
 		out.found = "skipped: it needs root"
 		return out
 	}
-	lines, err := s.lines(r)
+	lines, err := s.lines(r, s)
 	if err != nil {
 		return problem("not run: %v", err)
 	}

@@ -134,7 +134,7 @@ func TestProgramme(t *testing.T) {
 }
 
 func TestLightning_Scales(t *testing.T) {
-	have, err := lightning("crashtest", "--cycles", "1000", "--duration", "5m")(&runner{scale: 0.1})
+	have, err := lightning("crashtest", "--cycles", "1000", "--duration", "5m")(&runner{scale: 0.1}, nil)
 	if want := "[[bin/lightning crashtest --cycles 100 --duration 30s]]"; err != nil || fmt.Sprint(have) != want {
 		t.Errorf("have %s, %v, want %s", have, err, want)
 	}
