@@ -191,7 +191,7 @@ func (b *batch) all(text io.Reader) error {
 }
 
 func (b *batch) atFault(err error) error {
-	return fmt.Errorf("%s: %w; nothing was written", b.path, err)
+	return fmt.Errorf("%s: %w; nothing was written", inputName(b.path), err)
 }
 
 // words runs a statement of words.

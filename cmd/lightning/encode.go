@@ -111,6 +111,16 @@ func (a *app) input(ctx context.Context, path string) (r io.Reader, f *os.File, 
 	return f, f, nil
 }
 
+// inputName is what errors call it.
+//
+//go:noinline // called in five places, none of them hot
+func inputName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
 func (a *app) valueFrom(r io.Reader, name string) ([]byte, error) {
 	limit := int64(engine.MaxValueSize)
 	switch a.values {
@@ -236,6 +246,7 @@ func (a *app) readKeys(ctx context.Context, path string, nul bool) ([][]byte, er
 	if nul {
 		end = []byte{0}
 	}
+	path = inputName(path)
 	var keys [][]byte
 	for len(text) > 0 {
 		var arg []byte

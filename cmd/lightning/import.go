@@ -288,10 +288,7 @@ func (i *importing) all(ctx context.Context, files []string) (err error) {
 	}
 	for _, path := range files {
 		if err := i.file(ctx, path); err != nil {
-			if path == "-" {
-				path = "standard input"
-			}
-			return fmt.Errorf("%s: %w", path, err)
+			return fmt.Errorf("%s: %w", inputName(path), err)
 		}
 	}
 	if i.opened == nil {

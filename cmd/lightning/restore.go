@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -17,11 +18,11 @@ func (a *app) restoreCommand() *cobra.Command {
 		Use:     "restore DB FILE [INC...]",
 		GroupID: groupSafe,
 		Short:   "Make a database from a backup",
-		Long: `Make a database from a backup; - is standard input. DB must not exist: the
-database is made beside it, checked to the last byte, and gets its name when
-it is whole.
+		Long: `Make a database from a backup. DB must not exist: the database is made beside
+it, checked to the last byte, and gets its name when it is whole.
 
-FILE is a full backup, INC the incremental ones that follow it, in their order.
+FILE is a full backup, INC the incremental ones that follow it, in their order;
+one of them may be -, which is standard input.
 With --to-seq the database is as of the commit that ends at that sequence
 number, and no more is read than that takes. Where a backup is missing, out of
 order, damaged or of another database, no database is made.`,
@@ -68,16 +69,15 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		return engine.BackupInfo{}, err
 	}
 	defer f.Close()
-	name := path
-	if path == "-" {
-		name = "standard input"
-	}
 	o := &engine.RestoreOptions{ToSeq: r.toSeq}
-	full := &unpacking{name: name, file: source}
+	full := &unpacking{name: inputName(path), file: source}
 	u := full // which is read
 	defer func() { u.close() }()
 	for _, name := range apply {
-		inc := &unpacking{ctx: ctx, name: name}
+		inc := &unpacking{ctx: ctx, name: inputName(name)}
+		if name == "-" {
+			inc.file = ui.Interruptible(ctx, r.In)
+		}
 		o.Apply = append(o.Apply, readerFunc(func(p []byte) (int, error) {
 			if u != inc {
 				u.close()
@@ -105,7 +105,12 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // a pipe they could not be read again.
 func checkChain(path string, apply []string) error {
 	var before *engine.BackupInfo
+	piped := false
 	for _, name := range append([]string{path}, apply...) {
+		if name == "-" && piped {
+			return usagef("only one backup may be -")
+		}
+		piped = piped || name == "-"
 		if info, err := os.Stat(name); name == "-" || err == nil && !info.Mode().IsRegular() {
 			before = nil
 			continue
