@@ -113,14 +113,17 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 
 // earlier reads what --since names, which may not be the file that is written.
 func (b *backup) earlier(path string) (engine.BackupInfo, error) {
-	since, err := os.Stat(b.since)
-	if err != nil {
-		return engine.BackupInfo{}, err
-	}
-	if to, err := os.Stat(path); err == nil && os.SameFile(since, to) {
+	if same(b.since, path) {
 		return engine.BackupInfo{}, usagef("%s is the backup that this one is to follow: name another file", path)
 	}
 	return headOf(b.ctx, b.since)
+}
+
+// same reports whether two paths lead to the same file or directory.
+func same(a, b string) bool {
+	first, err := os.Stat(a)
+	second, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(first, second)
 }
 
 // headOf reads the beginning of a backup.

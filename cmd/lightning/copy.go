@@ -76,7 +76,14 @@ func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
 	if c.bounds.Start, c.bounds.End, err = c.keyRange.bounds(c.app, false); err != nil {
 		return err
 	}
-	err = c.moment(args[0], func(_ *engine.DB, spaces []space) error {
+	err = c.moment(args[0], func(src *engine.DB, spaces []space) error {
+		dest, err := c.path(args[1])
+		if err != nil {
+			return err
+		}
+		if same(src.Path(), dest) && (!c.oneSpace || c.into == c.keyspace) {
+			return usagef("%s and %s: both are the same database", args[0], args[1])
+		}
 		c.keyspace = "" // of DEST it may have to be made
 		return c.write(c.cmd, args[1], true, mode, func(dest *engine.DB, _ *engine.Keyspace) error {
 			if c.conflict == "error" && !dest.OpenReport().Created {

@@ -57,7 +57,7 @@ was read must be the same. The keyspace is removed when the import is done.
 
 With --sorted the keys must increase, and the database be a new one: it is made
 bottom-up, without a log, whole or not at all. A key that does not follow the
-one before it is an error.`,
+one before it ends the import, with --on-error skip and --rejects, too.`,
 		Example: `  lightning import my.db users.csv --key 'user:{id}'
   zcat cities.jsonl.gz | lightning import cities.db - --from jsonl --key 'city:{id}'
   lightning import my.db names.tsv.zst --key id --value name
@@ -165,8 +165,13 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	if i.options.BatchRecords < 1 {
 		return usagef("--batch %d: use 1 or more", i.options.BatchRecords)
 	}
-	if i.sorted && (len(files) > 1 || i.resume || i.oneSpace || i.noCreate || i.options.DryRun || i.options.Conflict != "replace") {
-		return usagef("--sorted makes a new database of one file, whole or not at all: no other FILE, --keyspace, --on-conflict, --resume, --dry-run or --no-create")
+	if i.sorted && (len(files) > 1 || i.resume || i.oneSpace || i.noCreate || i.options.DryRun || i.options.Conflict != "replace" || i.cmd.Flags().Changed("batch")) {
+		return usagef("--sorted makes a new database of one file, whole or not at all: no other FILE, --keyspace, --on-conflict, --batch, --resume, --dry-run or --no-create")
+	}
+	if i.sorted {
+		if err := outsideNew(i.db); err != nil {
+			return err
+		}
 	}
 	if i.resume && i.options.DryRun {
 		return usagef("--resume and --dry-run: choose one")
