@@ -47,8 +47,16 @@ func (f passFile) invalid(why string) error {
 	return fmt.Errorf("%w progress file %s: %s", engine.ErrInvalid, f.name, why)
 }
 
-// write replaces the file.
+// write replaces the file. Errors name it so, also where they are of the new one.
 func (f passFile) write(p *Pass) error {
+	err := f.replace(p)
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		of.Path = f.name
+	}
+	return err
+}
+
+func (f passFile) replace(p *Pass) error {
 	tmp := fmt.Sprintf("%s.partial-%d", f.name, os.Getpid())
 	err := f.fs.Remove(tmp) // of a killed process with this number
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

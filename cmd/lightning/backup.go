@@ -153,7 +153,7 @@ func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.
 }
 
 func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile) (engine.BackupInfo, error) {
-	packed, err := dump.Compress(f.file, dump.CompressionOf(f.path))
+	packed, err := dump.Compress(f, dump.CompressionOf(f.path))
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}

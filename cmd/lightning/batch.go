@@ -369,7 +369,11 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 	case "expect":
 		met, holdsErr := holds(tx, key, value)
 		if err = holdsErr; err == nil && !met {
-			err = fmt.Errorf("%w: the value of key %s is not what was expected", engine.ErrConflict, dump.Printable(key))
+			form := "%w: the value of key %s is not what was expected"
+			if value == nil {
+				form = "%w: key %s has a value"
+			}
+			err = fmt.Errorf(form, engine.ErrConflict, dump.Printable(key))
 		}
 	case "get":
 		found, getErr := tx.Get(key)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -251,7 +253,7 @@ func (a *app) message(err error) string {
 	if at := strings.Index(text, ": ") + 2; at > 1 && strings.HasPrefix(text[at:], text[:at]) {
 		text = text[at:]
 	}
-	hint := hintFor(err)
+	hint := hintFor(a, err)
 	if errors.Is(err, engine.ErrLocked) && a.timeout > 0 {
 		hint = "waited " + a.timeout.String()
 	}
@@ -261,7 +263,8 @@ func (a *app) message(err error) string {
 	return text
 }
 
-func hintFor(err error) string {
+// hintFor is no method, or each of the types that embed app would have it, too.
+func hintFor(a *app, err error) string {
 	hint, given := errors.AsType[hintError](err)
 	switch {
 	case given:
@@ -270,8 +273,10 @@ func hintFor(err error) string {
 		return "wait for it with --timeout 10s"
 	case errors.Is(err, engine.ErrNotExist):
 		return "put, batch and import create one"
+	case errors.Is(err, engine.ErrNoKeyspace) && a.session != nil:
+		return listSpaces
 	case errors.Is(err, engine.ErrNoKeyspace):
-		return "list them with: lightning keyspace list"
+		return "list them with: lightning keyspace list " + a.named
 	case errors.Is(err, engine.ErrCorrupt):
 		return "what else is damaged says: lightning verify"
 	case errors.Is(err, engine.ErrCommitUnknown):
@@ -283,5 +288,13 @@ func hintFor(err error) string {
 	case errors.Is(err, errInternal):
 		return "this is a bug: please report it"
 	}
+	if of, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(of, fs.ErrNotExist) {
+		dir := filepath.Dir(of.Path)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return "the directory " + dir + " is not there"
+		}
+	}
 	return ""
 }
+
+const listSpaces = "list them with: keyspace list" // in the shell

@@ -175,7 +175,7 @@ func (e *exporting) write(ctx context.Context, spaces []space, path string, form
 }
 
 func (e *exporting) compress(ctx context.Context, spaces []space, f *outFile, format dump.Format, o exporter.Options) (exporter.Result, error) {
-	file := bufio.NewWriterSize(f.file, 256<<10)
+	file := bufio.NewWriterSize(f, 256<<10)
 	packed, err := dump.Compress(file, dump.CompressionOf(f.path))
 	if err != nil {
 		return exporter.Result{}, err

@@ -459,7 +459,7 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	case usage && r.Committed == 0:
 		return err
 	case err != nil:
-		return hintError{fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(err)}
+		return hintError{fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(i.app, err)}
 	}
 	message := records(r.Committed) + " committed"
 	if i.options.DryRun {
@@ -487,11 +487,11 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 }
 
 // importHint says how to go on behind a bad record.
-func importHint(err error) string {
+func importHint(a *app, err error) string {
 	if _, bad := errors.AsType[*dump.RowError](err); bad {
 		return "--on-error skip or --rejects FILE goes on without bad records"
 	}
-	return hintFor(err)
+	return hintFor(a, err)
 }
 
 func (i *importing) progressState() ui.State {

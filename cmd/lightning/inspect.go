@@ -27,14 +27,8 @@ of docs/FORMAT.md. Nothing is changed.
 
 Each line of text is one thing, with its fields; --json gives the same as JSON
 lines.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command inspect %s; see: lightning inspect --help", dump.Printable([]byte(args[0])))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	a.group(cmd)
 	i := &inspector{app: a}
 	key := i.keyCommand()
 	cmd.AddCommand(i.metaCommand(), i.nodeCommand(), i.treeCommand(), i.walCommand(), key)

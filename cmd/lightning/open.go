@@ -28,6 +28,7 @@ func (a *app) path(arg string) (string, error) {
 			return "", usagef("@ stands for $LIGHTNING_DB, which is not set")
 		}
 	}
+	a.named = arg
 	path, err := resolve(arg)
 	if err != nil {
 		err = hintError{fmt.Errorf("%w: %w", engine.ErrNotExist, err), "it leads nowhere"}
@@ -60,9 +61,15 @@ func (a *app) read(arg string, fn func(*engine.DB, *engine.Keyspace) error) erro
 
 // orDamaged tells what is no database from one that has lost its metas: of the
 // file of its trees alone nobody could, but a log lies beside it. That is damage,
-// as it is for verify.
+// as it is for verify. Of a backup it says what it is.
 func orDamaged(path string, err error) error {
 	if !errors.Is(err, engine.ErrFormat) {
+		return err
+	}
+	if isFile(path) {
+		if _, no := headOf(context.Background(), path); no == nil {
+			err = hintError{err, "it is a backup: lightning restore NEW " + path}
+		}
 		return err
 	}
 	db, lost := inspect.Open(vfs.OS(), path)

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
+	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
@@ -35,19 +37,30 @@ func createFile(path string, force bool) (*outFile, error) {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		return &outFile{file: f, path: path, direct: true}, err
 	case err == nil && info.IsDir():
-		return nil, fmt.Errorf("%s is a directory: %w", path, fs.ErrExist)
+		return nil, fmt.Errorf("%s: %w, as a directory", path, engine.ErrExists)
 	case err == nil && !force:
 		return nil, hintError{fmt.Errorf("%s: %w", path, fs.ErrExist), "--force replaces it"}
 	}
 	tmp := fmt.Sprintf("%s.partial-%d", path, os.Getpid())
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	os.Remove(tmp) // of a killed process with this number; where it cannot be, opening says so
+	f := &outFile{path: path}
+	f.file, err = os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return f, f.named(err)
+}
+
+// named is an error of the file by the name that it is to get: nobody has heard
+// of the other.
+func (f *outFile) named(err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
-		of.Path = path // nobody has heard of the other
+		of.Path = f.path
 	}
-	return &outFile{file: f, path: path}, err
+	return err
+}
+
+// Write implements io.Writer.
+func (f *outFile) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	return n, f.named(err)
 }
 
 // outPath returns the path of a file to write to, as it is behind symbolic
@@ -77,12 +90,17 @@ func outside(path string) error {
 	return nil
 }
 
-// outsideNew is outside for a database that is to be made.
+// outsideNew is outside for a database that is to be made, for which there must
+// be a directory, too.
 func outsideNew(path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return nil // it is there, whatever it is
 	}
-	return outside(strings.TrimRight(path, string(filepath.Separator)))
+	path = strings.TrimRight(path, string(filepath.Separator))
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: syscall.ENOENT}
+	}
+	return outside(path)
 }
 
 // resolve follows a symbolic link. The engine follows none by itself.
@@ -117,7 +135,7 @@ func (f *outFile) commit() error {
 		return vfs.OS().SyncDir(filepath.Dir(f.path)) // the name, too
 	}
 	os.Remove(f.file.Name())
-	return err
+	return f.named(err)
 }
 
 // discard removes what was written.

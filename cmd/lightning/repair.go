@@ -88,7 +88,7 @@ func writeReport(r *salvage.Report, file *outFile) error {
 	if file == nil {
 		return nil
 	}
-	if _, err := file.file.Write(append(ui.AppendJSON(nil, repairJSON(r)), '\n')); err != nil {
+	if _, err := file.Write(append(ui.AppendJSON(nil, repairJSON(r)), '\n')); err != nil {
 		file.discard()
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 // An app is one run of the program: its streams, and the flags that every
 // command has.
 type app struct {
+	_ [0]func() // not compared
 	*ui.Streams
 	ctx     context.Context
 	out     *bufio.Writer // standard output; finish flushes it
@@ -34,6 +35,7 @@ type app struct {
 	noConfig     bool
 	timeout      time.Duration
 	noCreate     bool
+	named        string // the database that was named last
 
 	session *session // of the shell that runs this command, or nil
 
@@ -145,7 +147,6 @@ func (a *app) strictHelp(help *cobra.Command) {
 // group makes cmd one that only has others below it.
 func (a *app) group(cmd *cobra.Command) {
 	cmd.Args = a.noCommand
-	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
@@ -225,13 +226,40 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	}
 	word := dump.Printable([]byte(args[0]))
 	path := cmd.CommandPath()
-	if info, err := os.Stat(args[0]); err == nil && info.IsDir() && !cmd.HasParent() {
-		return usagef("%s is not a command; did you mean: lightning shell %s", word, word)
+	if info, err := os.Stat(args[0]); args[0] == "@" || err == nil && info.IsDir() {
+		switch {
+		case !cmd.HasParent():
+			return usagef("%s is not a command; did you mean: lightning shell %s", word, word)
+		case cmd.GroupID != "": // and has commands about databases below it
+			if sub, _, _ := cmd.Find(args[1:]); sub != cmd {
+				path = sub.CommandPath()
+			} else {
+				path += " COMMAND"
+			}
+			return usagef("the database comes behind the word: %s %s", path, word)
+		}
 	}
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(near, ", "))
+	if names := near(cmd, args[0]); len(names) > 0 {
+		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(names, ", "))
 	}
 	return usagef("unknown command %s; see: %s --help", word, path)
+}
+
+// near returns the commands below cmd that word may stand for: it begins them, is
+// one or two letters from them, which are less than half of its own, or has two
+// neighbours in each other's place. What is further off would be a guess, and
+// might be drop.
+func near(cmd *cobra.Command, word string) (names []string) {
+	cmd.SuggestionsMinimumDistance = min(2, (len(word)-1)/2)
+	for i := 0; i < len(word) && len(names) == 0; i++ {
+		typed := []byte(word)
+		if i > 0 {
+			typed[i-1], typed[i] = typed[i], typed[i-1]
+			cmd.SuggestionsMinimumDistance = 0
+		}
+		names = cmd.SuggestionsFor(string(typed))
+	}
+	return names
 }
 
 // arguments returns a check of the number of arguments, which says what a

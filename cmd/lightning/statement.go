@@ -77,8 +77,8 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 		if words[0].Plain(root.Name()) {
 			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
 		}
-		if near := root.SuggestionsFor(words[0].Text); len(near) > 0 {
-			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(near, ", "))
+		if names := near(root, words[0].Text); len(names) > 0 {
+			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(names, ", "))
 		}
 		return nil, usagef("unknown command %s; see .help", word)
 	}
@@ -245,6 +245,9 @@ func (h *session) Set(name, argument string) error {
 	switch name {
 	case "keyspace":
 		_, err := h.db.Keyspace(argument)
+		if err != nil {
+			err = hintError{err, listSpaces}
+		}
 		return err
 	case "write":
 		if argument == h.is("write") {

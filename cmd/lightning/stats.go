@@ -50,8 +50,10 @@ WriteMetrics says of the files.`,
 			return usagef("--watch and --histogram: choose one")
 		case watching && a.session.of(args[0]) != nil:
 			return usagef("--watch does not work in the shell, where there is: .watch 2 stats")
-		case *limit < 0 || *limit > 0 && !watching:
-			return usagef("--limit %d: use 0 or more, and --watch", *limit)
+		case *limit < 0:
+			return usagef("--limit %d: use 0 or more", *limit)
+		case *limit > 0 && !watching:
+			return usagef("--limit goes only with --watch")
 		case *histogram:
 			return a.printHistogram(args[0])
 		case a.oneSpace:

@@ -85,8 +85,10 @@ status 10 at the end, also of a pass that goes on.`,
 			return usagef("--quick and --sample: choose one")
 		case scrub && (*quick || part > 0):
 			return usagef("--resume is for all of a database: leave out --quick and --sample")
-		case *duration < 0 || *duration > 0 && !scrub:
-			return usagef("--duration %v: use 0 or more, and --resume", *duration)
+		case *duration < 0:
+			return usagef("--duration %v: use 0 or more", *duration)
+		case *duration > 0 && !scrub:
+			return usagef("--duration goes only with --resume")
 		}
 		if isFile(path) {
 			if *quick || part > 0 || perSecond > 0 || scrub {
