@@ -87,7 +87,7 @@ type scrub struct {
 	dir  string
 	file passFile
 	o    Options
-	pass Pass // as it is in the file, but for what part adds
+	pass Pass      // as it is in the file, but for what part adds
 	end  time.Time // zero: none
 }
 
