@@ -151,10 +151,10 @@ func (a *app) group(cmd *cobra.Command) {
 }
 
 // beforeNumber puts -- before the last argument if that is a negative number, and
-// not what a flag before it is set to: no flag is a digit.
+// not what a flag before it is set to: no flag is a digit but -0.
 func beforeNumber(args []string) []string {
 	last := len(args) - 1
-	if last < 1 || len(args[last]) < 2 || args[last][0] != '-' || !strings.ContainsRune("0123456789.", rune(args[last][1])) ||
+	if last < 1 || len(args[last]) < 2 || args[last] == "-0" || args[last][0] != '-' || !strings.ContainsRune("0123456789.", rune(args[last][1])) ||
 		strings.HasPrefix(args[last-1], "-") || slices.Contains(args, "--") {
 		return args
 	}
