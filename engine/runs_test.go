@@ -344,7 +344,10 @@ func TestRuns_CancelledCheckpoint(t *testing.T) {
 			before := s.db.Stats()
 			_, err := s.db.Checkpoint(&countedContext{Context: context.Background(), left: after})
 			now := s.db.Stats()
-			if err != nil && (!errors.Is(err, context.Canceled) || now.Generation != before.Generation || now.Runs != before.Runs) {
+			// Where as many memtables wait as may, those are merged before the newest is
+			// frozen: two checkpoints, of which the second can be the one that was cancelled.
+			one := before.Frozen < 2
+			if err != nil && (!errors.Is(err, context.Canceled) || one && (now.Generation != before.Generation || now.Runs != before.Runs)) {
 				t.Fatalf("cancelled at the %d. look: %v, generation %d then %d", after, err, before.Generation, now.Generation)
 			}
 			s.readAll(disk)
