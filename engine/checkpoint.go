@@ -309,8 +309,8 @@ type generation struct {
 	// ready, when not nil, is called between the writing of the extents and that
 	// of the meta; an error of it leaves the old generation.
 	ready func() error
-	// ceiling, when not 0, moves what lies past it before it, and cuts the file.
-	ceiling uint64
+	// move, when not nil, moves extents of the catalog, and cuts the file.
+	move *btree.Move
 }
 
 // writeTrees writes the next generation and returns the keyspaces as they are
@@ -333,7 +333,7 @@ func (db *DB) writeTrees(g generation) (disk map[kv.Keyspace]*space, err error) 
 	}
 	meta.Gen, meta.NextKeyspace = w.Gen(), g.wanted.next
 	g.meta(&meta)
-	if err := w.Commit(meta, g.ceiling > 0); err != nil {
+	if err := w.Commit(meta, g.move != nil); err != nil {
 		return nil, err
 	}
 	db.disk = disk
@@ -371,8 +371,8 @@ func (db *DB) writeSpaces(w *pager.Writer, p *pager.Pager, g generation) (map[kv
 		dropped = append(dropped, sp.id)
 	}
 	catalog, err := writeCatalog(w, openCatalog(p, meta), changed, dropped)
-	if err == nil && g.ceiling > 0 {
-		catalog, _, err = btree.Relocate(nil, w, catalog, g.ceiling)
+	if err == nil && g.move != nil {
+		catalog, _, err = btree.Relocate(nil, w, catalog, *g.move)
 	}
 	if err != nil {
 		return nil, meta, err

@@ -7,6 +7,7 @@ import (
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // CompactInfo says what Compact did.
@@ -21,8 +22,10 @@ type CompactInfo struct {
 // extents at the end of btree.db into the free space before them, and cuts the
 // file. It takes several passes, since old and new must both exist until the
 // new is durable; each is a checkpoint of its own, so a crash at any point loses
-// nothing. Readers and writers go on meanwhile; what open snapshots can reach
-// is not given back. When ctx is done, or the database is closed, it stops between
+// nothing. Where what is free lies in places that are too small, some of what
+// stands between them moves out of the way first, for which the file may grow by
+// as much; it is left out where the disk is too full for that. Readers and writers
+// go on meanwhile; what open snapshots can reach is not given back. When ctx is done, or the database is closed, it stops between
 // passes or in one, and what was done stays done; Before and After then say so.
 func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	if err := db.checkWritable(); err != nil {
@@ -50,20 +53,59 @@ func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 		return info, wrap("compact", err)
 	}
 	for _, part := range marks {
-		for still := 0; still < 2; { // passes that gave nothing back
-			before := db.fileBytes()
-			moved, err := db.compactPass(ctx, db.mark(part))
-			if err != nil {
-				return info, wrap("compact", db.checkpointFailed(err))
-			}
-			info.Moved += moved
-			if still++; db.fileBytes() < before {
-				still = 0
-			}
+		moved, err := db.compactTo(ctx, part)
+		info.Moved += moved
+		if err != nil {
+			return info, wrap("compact", db.checkpointFailed(err))
 		}
 	}
 	return info, nil
 }
+
+// compactTo moves what is past the mark to before it, pass after pass. Where it
+// finds only holes that are too small, it makes a large one, once, if that is
+// worth writing twice what stands there, and no view keeps its place from being
+// used. The caller holds checkpointMu.
+func (db *DB) compactTo(ctx context.Context, part uint64) (moved int64, err error) {
+	vacated := false
+	for still := 0; still < 2; { // passes that gave nothing back
+		before := db.fileBytes()
+		n, err := db.compactPass(ctx, btree.Cut(db.mark(part)))
+		moved += n
+		if err != nil {
+			return moved, err
+		}
+		if still++; db.fileBytes() < before {
+			still = 0
+		}
+		mark, v := db.mark(part), db.version.Load()
+		gain := v.pager.Meta().FileSize - min(mark, v.pager.Meta().FileSize)
+		if still < 2 || vacated || gain < leastGain || db.oldestPin() < v.gen {
+			continue
+		}
+		from := v.pager.Window(mark)
+		if mark-from > max(cheapWindow, gain*worthWindow) {
+			continue
+		}
+		still, vacated = 0, true
+		n, err = db.compactPass(ctx, btree.Vacate(from, mark))
+		moved += n
+		if vfs.IsNoSpace(err) && v.pager.Failed() == nil {
+			still = 1 // another pass cuts off what was written of it
+		} else if err != nil {
+			return moved, err
+		}
+	}
+	return moved, nil
+}
+
+// What must be given back at least for a part of the file to be emptied, and how
+// long that may be: cheapWindow, or so many times what is given back.
+const (
+	leastGain   = 256 << 10
+	cheapWindow = 64 << 20
+	worthWindow = 32
+)
 
 // marks are the parts of the bytes in use that may be free when compaction has
 // moved what is past a mark to before it, and then comes to the next. A hole is
@@ -109,7 +151,7 @@ func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
 				break
 			}
 		}
-		_, err := db.compactPass(ctx, ceiling)
+		_, err := db.compactPass(ctx, btree.Cut(ceiling))
 		if err != nil {
 			err = db.checkpointFailed(err)
 		} else if still++; uint64(db.fileBytes()) < meta.FileSize {
@@ -127,16 +169,16 @@ func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
 
 var errStill = errorf("nothing can be given back")
 
-// compactPass moves what lies past an offset in btree.db into free space before
-// it. The caller holds checkpointMu.
-func (db *DB) compactPass(ctx context.Context, ceiling uint64) (int64, error) {
+// compactPass makes a generation in which extents have other places. The caller
+// holds checkpointMu.
+func (db *DB) compactPass(ctx context.Context, move btree.Move) (int64, error) {
 	meta := db.version.Load().pager.Meta()
 	var moved int64
 	disk, err := db.writeTrees(generation{
 		kind:   CheckpointCompact,
 		wanted: &spaces{byID: db.disk, next: meta.NextKeyspace},
 		change: func(w *pager.Writer, sp *space) (*space, error) {
-			tree, n, err := btree.Relocate(ctx.Err, w, sp.tree, ceiling)
+			tree, n, err := btree.Relocate(ctx.Err, w, sp.tree, move)
 			if err != nil || n == 0 {
 				return sp, err
 			}
@@ -145,8 +187,8 @@ func (db *DB) compactPass(ctx context.Context, ceiling uint64) (int64, error) {
 			next.tree = tree
 			return &next, nil
 		},
-		meta:    func(m *pager.Meta) { m.LogEnd = 0 },
-		ceiling: ceiling,
+		meta: func(m *pager.Meta) { m.LogEnd = 0 },
+		move: &move,
 	})
 	if err != nil {
 		return 0, err

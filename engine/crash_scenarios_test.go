@@ -226,6 +226,20 @@ var scenarios = append([]scenario{
 		s.put("b", "2")
 		s.compact()
 	}},
+	{name: "compact where only small places are free", setup: func(s *session) {
+		s.fill("k", 40, 20_000)
+		s.checkpoint()
+		s.fill("l", 8, 60_000)
+		s.checkpoint()
+		for i := range 20 {
+			s.apply(del(keyOf("k", 2*i)))
+		}
+		s.checkpoint()
+	}, play: func(s *session) {
+		s.open()
+		s.compact()
+		s.put("a", "1")
+	}},
 	{name: "backup", setup: filled(40, 40), play: func(s *session) {
 		s.open()
 		s.put("a", "1")

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/lightning-db/lightning/engine"
@@ -187,14 +188,22 @@ func (r *passReader) number() uint64 {
 }
 
 func (r *passReader) text() string {
-	quoted, err := strconv.QuotedPrefix(r.rest)
-	if err != nil || len(quoted) == len(r.rest) {
+	var text []byte
+	rest, quoted := strings.CutPrefix(r.rest, `"`)
+	for quoted && rest != "" && rest[0] != '"' {
+		c, multibyte, tail, err := strconv.UnquoteChar(rest, '"')
+		if quoted, rest = err == nil, tail; multibyte {
+			text = utf8.AppendRune(text, c)
+		} else {
+			text = append(text, byte(c))
+		}
+	}
+	if !quoted || len(rest) < 2 {
 		r.rest, r.bad = "", true
 		return ""
 	}
-	r.rest = r.rest[len(quoted)+1:]
-	text, _ := strconv.Unquote(quoted)
-	return text
+	r.rest = rest[2:] // with the space or end of a line
+	return string(text)
 }
 
 // bytes is a text of bytes; an empty one is nil.

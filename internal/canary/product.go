@@ -245,8 +245,8 @@ func ofCheckpoints() []canary {
 		canary{
 			name: "close-waits-for-a-compaction", breaks: "a service that is to stop is killed",
 			file: "compact.go",
-			old:  "btree.Relocate(ctx.Err, w, sp.tree, ceiling)",
-			new:  "btree.Relocate(nil, w, sp.tree, ceiling)",
+			old:  "btree.Relocate(ctx.Err, w, sp.tree, move)",
+			new:  "btree.Relocate(nil, w, sp.tree, move)",
 			test: "TestClose_EndsWhatMerges",
 		},
 		canary{

@@ -101,7 +101,7 @@ func (f *filterRun) change(meanwhile func()) {
 		return
 	case 2:
 		w := f.begin()
-		t, _, err := Relocate(nil, w, f.tree, f.p.Meta().FileSize/2)
+		t, _, err := Relocate(nil, w, f.tree, Cut(f.p.Meta().FileSize/2))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -3,26 +3,37 @@ package btree
 import (
 	"bytes"
 	"errors"
+	"math"
 
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 )
 
-// Relocate moves the extents of t that reach past limit, an offset in the
-// file, to below it, as long as there is room, so that the file can be cut.
-// It returns the tree with the new references and the bytes that moved. The
-// nodes above a moved extent are written again wherever there is room for
-// them; a second pass moves those down, too.
+// Move says which extents move where, by offsets in the file: those that reach
+// past From and begin before To, to places from Floor on, or at the end of the
+// file, and below Ceiling, as long as there is room.
+type Move struct{ From, To, Floor, Ceiling uint64 }
+
+// Cut moves what reaches past limit to below it, so that the file can be cut.
+func Cut(limit uint64) Move { return Move{limit, math.MaxUint64, 0, limit} }
+
+// Vacate moves what is between the offsets to behind them, so that there is one
+// place for all that Cut found too many small ones for.
+func Vacate(from, to uint64) Move { return Move{from, to, to, 0} }
+
+// Relocate moves extents of t. It returns the tree with the new references and
+// the bytes that moved. The nodes above a moved extent are written again wherever
+// there is room for them; a second pass moves those, too.
 //
-// It sets the ceiling of w and lifts it before it returns. stop is called for each
+// It sets the bounds of w and lifts them before it returns. stop is called for each
 // node; an error of it ends the pass and is returned. A nil stop never does.
-func Relocate(stop func() error, w *pager.Writer, t *Tree, limit uint64) (*Tree, uint64, error) {
+func Relocate(stop func() error, w *pager.Writer, t *Tree, m Move) (*Tree, uint64, error) {
 	if t.root == nil {
 		return t, 0, nil
 	}
-	r := relocator{w: w, t: t, limit: limit, stop: stop}
-	w.SetCeiling(limit)
-	defer w.SetCeiling(0)
+	r := relocator{w: w, t: t, move: m, stop: stop}
+	w.SetBounds(m.Floor, m.Ceiling)
+	defer w.SetBounds(0, 0)
 	root, err := r.subtree(t.root)
 	if err != nil {
 		return nil, 0, err
@@ -38,13 +49,15 @@ func Relocate(stop func() error, w *pager.Writer, t *Tree, limit uint64) (*Tree,
 type relocator struct {
 	w     *pager.Writer
 	t     *Tree
-	limit uint64
+	move  Move
 	stop  func() error
 	moved uint64
 	value []byte // buffer
 }
 
-func (r *relocator) past(ref node.Ref) bool { return ref.Off+ref.Size() > r.limit }
+func (r *relocator) moves(ref node.Ref) bool {
+	return ref.Off+ref.Size() > r.move.From && ref.Off < r.move.To
+}
 
 // subtree moves what is below f, then f, and returns where f is now.
 func (r *relocator) subtree(f *pager.Frame) (*pager.Frame, error) {
@@ -66,10 +79,10 @@ func (r *relocator) subtree(f *pager.Frame) (*pager.Frame, error) {
 	} else {
 		changed, frames, err = r.children(f, n, buf)
 	}
-	if err != nil || !changed && !r.past(f.Ref()) {
+	if err != nil || !changed && !r.moves(f.Ref()) {
 		return f, err
 	}
-	return r.move(f, buf, frames, changed, resident || frames != nil)
+	return r.rewrite(f, buf, frames, changed, resident || frames != nil)
 }
 
 // values moves the overflow values of the leaf n and puts their new
@@ -78,7 +91,7 @@ func (r *relocator) values(n, buf node.Node) (bool, error) {
 	changed := false
 	for i := range n.Count() {
 		cell := n.Cell(i)
-		if !cell.Overflow || !r.past(cell.Ref()) {
+		if !cell.Overflow || !r.moves(cell.Ref()) {
 			continue
 		}
 		value, err := r.t.readOverflow(cell.Ref(), cell.Len, r.value[:0], true)
@@ -107,7 +120,7 @@ func (r *relocator) children(f *pager.Frame, n, buf node.Node) (bool, []*pager.F
 	changed := false
 	frames := make([]*pager.Frame, n.Count())
 	for i := range frames {
-		if ref := n.Ref(i); n.Level() == 1 && !ref.Overflow && !r.past(ref) {
+		if ref := n.Ref(i); n.Level() == 1 && !ref.Overflow && !r.moves(ref) {
 			frames[i] = f.Peek(n, i)
 			continue
 		}
@@ -125,9 +138,9 @@ func (r *relocator) children(f *pager.Frame, n, buf node.Node) (bool, []*pager.F
 	return changed, frames, nil
 }
 
-// move writes buf in place of f's node, of which it is a copy. A node that has
+// rewrite writes buf in place of f's node, of which it is a copy. A node that has
 // not changed may stay where it is; one that has needs a place anywhere.
-func (r *relocator) move(f *pager.Frame, buf []byte, frames []*pager.Frame, changed, resident bool) (*pager.Frame, error) {
+func (r *relocator) rewrite(f *pager.Frame, buf []byte, frames []*pager.Frame, changed, resident bool) (*pager.Frame, error) {
 	h, err := node.GetHeader(buf)
 	if err != nil {
 		return nil, err
@@ -139,9 +152,9 @@ func (r *relocator) move(f *pager.Frame, buf []byte, frames []*pager.Frame, chan
 		if !changed {
 			return f, nil
 		}
-		r.w.SetCeiling(0)
+		r.w.SetBounds(0, 0)
 		moved, err = r.w.Write(h, ref.Count, ref.Overflow, buf, frames, resident)
-		r.w.SetCeiling(r.limit)
+		r.w.SetBounds(r.move.Floor, r.move.Ceiling)
 	}
 	if err != nil {
 		return nil, err

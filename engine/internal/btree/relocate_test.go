@@ -33,7 +33,7 @@ func TestRelocate(t *testing.T) {
 		for range 6 {
 			limit = 8192 + s.p.Meta().BytesUsed + s.p.Meta().BytesUsed/16
 			w := s.begin()
-			tree, moved, err := Relocate(nil, w, s.tree, limit)
+			tree, moved, err := Relocate(nil, w, s.tree, Cut(limit))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestRelocate_MovesValuesOfLeavesThatStay(t *testing.T) {
 		t.Fatalf("%d extents are past the limit", n)
 	}
 	w := s.begin()
-	tree, _, err := Relocate(nil, w, s.tree, limit)
+	tree, _, err := Relocate(nil, w, s.tree, Cut(limit))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestRelocate_WithoutRoom(t *testing.T) {
 	s.merge(overflowScript(r, 2000))
 	for _, limit := range []uint64{512, 8192, 9000, s.p.Meta().FileSize / 2} {
 		w := s.begin()
-		tree, moved, err := Relocate(nil, w, s.tree, limit)
+		tree, moved, err := Relocate(nil, w, s.tree, Cut(limit))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,37 @@ func TestRelocate_WithoutRoom(t *testing.T) {
 		s.commit(w, tree, true)
 		s.check()
 	}
-	if tree, moved, err := Relocate(nil, nil, Open(s.p, node.Ref{}, s.cfg), 0); tree.Len() != 0 || moved != 0 || err != nil {
+	if tree, moved, err := Relocate(nil, nil, Open(s.p, node.Ref{}, s.cfg), Cut(0)); tree.Len() != 0 || moved != 0 || err != nil {
+		t.Errorf("of an empty tree %d bytes moved: %v", moved, err)
+	}
+}
+
+// TestVacate empties a part of the file and leaves what is behind it where it is.
+func TestVacate(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 15))
+	s := newStore(t, 1<<10, compress.None, 1<<20)
+	s.merge(overflowScript(r, 2000))
+	size := s.p.Meta().FileSize
+	from, to := size/4, size/2
+	before := s.check().extents
+	w := s.begin()
+	tree, moved, err := Relocate(nil, w, s.tree, Vacate(from, to))
+	if err != nil || moved == 0 {
+		t.Fatalf("%d bytes moved: %v", moved, err)
+	}
+	s.commit(w, tree, true)
+	after := s.check().extents
+	for _, ref := range after {
+		if ref.Off+ref.Size() > from && ref.Off < to {
+			t.Errorf("an extent at %d of %d bytes is left between %d and %d", ref.Off, ref.Size(), from, to)
+		}
+	}
+	for _, ref := range before {
+		if ref.Off >= to && ref.Count == 1 && !slices.Contains(after, ref) {
+			t.Errorf("the value at %d, behind %d, was moved", ref.Off, to)
+		}
+	}
+	if tree, moved, err := Relocate(nil, nil, Open(s.p, node.Ref{}, s.cfg), Vacate(from, to)); tree.Len() != 0 || moved != 0 || err != nil {
 		t.Errorf("of an empty tree %d bytes moved: %v", moved, err)
 	}
 }

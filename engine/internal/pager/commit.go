@@ -99,7 +99,8 @@ func (w *Writer) placeFreeList(m *Meta, shrink bool) (uint64, error) {
 	}
 	body := appendFreeList(make([]byte, node.HeaderSize), list)
 	units := unitsOf(len(body) + freeListSlack)
-	w.ceiling, w.space.cursor = noCeiling, 0
+	w.SetBounds(0, 0)
+	w.space.cursor = 0
 	off, err := w.place(int(units * node.Unit))
 	if err != nil {
 		return 0, err
@@ -174,6 +175,18 @@ func (p *Pager) cut(size uint64) {
 	if n, err := p.file.Size(); err == nil && uint64(n) > size {
 		_ = p.file.Truncate(int64(size))
 	}
+}
+
+// Window returns the offset from which on, until mark, there is as much space
+// unused as is used behind mark, and somewhat more: once that part of the file
+// is empty (btree.Vacate), everything behind mark has room in it.
+func (p *Pager) Window(mark uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.space == nil {
+		return mark
+	}
+	return p.space.window(mark/node.Unit) * node.Unit
 }
 
 // loadSpace reads the free list of the newest meta. All of it counts as

@@ -276,7 +276,7 @@ func TestCommit_CeilingAndShrinkGiveSpaceBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.SetCeiling(before.FileSize / 2)
+		w.SetBounds(0, before.FileSize/2)
 		values := append([]uint64(nil), tr.values...)
 		for i := range values {
 			values[i] = r.Uint64()
@@ -307,17 +307,17 @@ func TestCommit_CeilingAndShrinkGiveSpaceBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	w.SetCeiling(firstExtent)
+	w.SetBounds(0, firstExtent)
 	if _, err := tr.writeLeaf(w, 0, 1); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("nothing fits below the first extent: %v", err)
 	}
-	w.SetCeiling(0)
+	w.SetBounds(0, 0)
 	f, err := tr.writeLeaf(w, 0, 1)
 	if err != nil {
 		t.Fatalf("after the ceiling is gone: %v", err)
 	}
 	w.Discard(f.Ref())
-	w.SetCeiling(firstExtent) // not for the free list, which has to be written
+	w.SetBounds(0, firstExtent) // not for the free list, which has to be written
 	if err := w.Commit(tr.p.Meta(), false); err != nil {
 		t.Errorf("commit under a ceiling: %v", err)
 	}

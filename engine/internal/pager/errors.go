@@ -12,7 +12,7 @@ var (
 	// this program does not know.
 	ErrVersion = errors.New("unknown format version")
 	// ErrNoRoom is returned when nothing fits below the ceiling that
-	// Writer.SetCeiling set. The writer goes on as before.
+	// Writer.SetBounds set. The writer goes on as before.
 	ErrNoRoom = errors.New("no room below the ceiling")
 	// ErrReadOnly is returned by Begin when the file was opened for reading.
 	ErrReadOnly = errors.New("the database is open for reading only")

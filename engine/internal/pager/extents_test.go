@@ -129,6 +129,39 @@ type unitState struct {
 	freed uint64 // generation that released it; 0: usable
 }
 
+// checkWindow compares what s.window says of mark with what it promises: that it
+// is long enough, and begins no earlier than it need.
+func (m spaceModel) checkWindow(s *space, mark uint64) error {
+	unused := func(from, to uint64) (n uint64) {
+		for _, u := range m.state[from:to] {
+			if !u.used {
+				n++
+			}
+		}
+		return n
+	}
+	end := uint64(len(m.state))
+	from, behind := s.window(mark), uint64(0)
+	if mark < end {
+		behind = end - mark - unused(mark, end)
+	} else if from != mark {
+		return fmt.Errorf("from %d to %d, behind the end", from, mark)
+	} else {
+		return nil
+	}
+	want := behind + behind/8 + largeUnits
+	if from != firstUnit && unused(from, mark) < want {
+		return fmt.Errorf("from %d to %d are %d unused, %d are used behind it", from, mark, unused(from, mark), behind)
+	}
+	for from < mark && !m.state[from].used {
+		from++
+	}
+	if unused(from, mark) >= want {
+		return fmt.Errorf("from %d to %d are %d unused already, %d are used behind it", from, mark, unused(from, mark), behind)
+	}
+	return nil
+}
+
 // The free space of a generation shares what it can with that of the one
 // before, and yet does not keep it in memory: else memory grew for as long as a
 // database was written to, by more than a hundred MB in 10,000,000 puts with
@@ -194,11 +227,15 @@ func TestSpace_HandsOutOnlyWhatNobodyReaches(t *testing.T) {
 					e.n = largeUnits + r.Uint64N(100)
 				}
 				var ok bool
-				ceiling := uint64(noCeiling)
-				if r.IntN(4) == 0 {
+				floor, ceiling := uint64(0), uint64(noCeiling)
+				switch r.IntN(8) {
+				case 0, 1:
 					ceiling = firstUnit + r.Uint64N(s.end)
+				case 2:
+					floor = firstUnit + r.Uint64N(s.end)
 				}
-				if e.off, ok = w.alloc(e.n, ceiling); !ok {
+				end := w.end
+				if e.off, ok = w.alloc(e.n, floor, ceiling); !ok {
 					if ceiling == noCeiling {
 						t.Fatalf("seed %d: no room without a ceiling", seed)
 					}
@@ -206,6 +243,9 @@ func TestSpace_HandsOutOnlyWhatNobodyReaches(t *testing.T) {
 				}
 				if e.end() > ceiling {
 					t.Fatalf("seed %d: %v is above the ceiling %d", seed, e, ceiling)
+				}
+				if e.off < floor && e.off != end {
+					t.Fatalf("seed %d: %v is below the floor %d", seed, e, floor)
 				}
 				for uint64(len(next.state)) < w.end {
 					next.state = append(next.state, unitState{})
@@ -236,6 +276,9 @@ func TestSpace_HandsOutOnlyWhatNobodyReaches(t *testing.T) {
 			if r.IntN(3) == 0 {
 				w.trim()
 				next.state = next.state[:w.end]
+			}
+			if err := next.checkWindow(w, firstUnit+r.Uint64N(w.end)); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
 			}
 			s, model, live = w, next, nextLive
 			want := make(bitmap, len(model.state))
@@ -294,7 +337,7 @@ func BenchmarkSpace(b *testing.B) {
 		s := holes(n)
 		r := rand.New(rand.NewPCG(4, 4))
 		for b.Loop() {
-			s.alloc(1+r.Uint64N(8), noCeiling)
+			s.alloc(1+r.Uint64N(8), 0, noCeiling)
 			if s.free.count < n/2 {
 				b.StopTimer()
 				s = holes(n)
@@ -305,7 +348,7 @@ func BenchmarkSpace(b *testing.B) {
 	b.Run("AllocTooLarge", func(b *testing.B) {
 		s := holes(n)
 		for b.Loop() {
-			s.alloc(9, noCeiling)
+			s.alloc(9, 0, noCeiling)
 		}
 	})
 	b.Run("Add", func(b *testing.B) {

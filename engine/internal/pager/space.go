@@ -60,18 +60,18 @@ func (s *space) reclaim(oldestPinned uint64) error {
 	return nil
 }
 
-// alloc finds n units below ceiling, at the end of the file where nothing else
-// is left. It sweeps upwards once a generation, so that what is written
-// together is written in order and in long runs, and starts again from the
-// bottom for what the sweep passed over, so that the file stays compact.
-func (s *space) alloc(n, ceiling uint64) (uint64, bool) {
+// alloc finds n units between floor and ceiling, at the end of the file where
+// nothing else is left. It sweeps upwards once a generation, so that what is
+// written together is written in order and in long runs, and starts again from
+// the bottom for what the sweep passed over, so that the file stays compact.
+func (s *space) alloc(n, floor, ceiling uint64) (uint64, bool) {
 	if n < largeUnits {
-		if off, ok := s.free.takeFirst(s.cursor, n, ceiling); ok {
+		if off, ok := s.free.takeFirst(max(s.cursor, floor), n, ceiling); ok {
 			s.cursor = off + n
 			return off, true
 		}
 	}
-	if off, ok := s.free.takeFirst(0, n, ceiling); ok {
+	if off, ok := s.free.takeFirst(floor, n, ceiling); ok {
 		if n < largeUnits {
 			s.cursor = off + n
 		}
@@ -79,7 +79,7 @@ func (s *space) alloc(n, ceiling uint64) (uint64, bool) {
 	}
 	off := s.end
 	last, ok := s.free.last()
-	atEnd := ok && last.end() == s.end
+	atEnd := ok && last.end() == s.end && last.off >= floor
 	if atEnd {
 		off = last.off
 	}
@@ -100,6 +100,29 @@ func (s *space) trim() {
 		s.end = last.off
 		s.free.removeLast()
 	}
+}
+
+// window returns where to begin, so that what is unused from there to mark is
+// as much as is used behind mark, and an eighth more: once that part of the file
+// is empty, all that was in it and behind it has room there, whatever its sizes.
+func (s *space) window(mark uint64) uint64 {
+	if s.end <= mark {
+		return mark
+	}
+	list, _ := s.unused(s.pendingExtents())
+	need := s.end - mark
+	for _, e := range list {
+		need -= e.end() - min(max(mark, e.off), e.end())
+	}
+	need += need/8 + largeUnits
+	for i := len(list) - 1; i >= 0; i-- {
+		n := min(list[i].end(), mark) - min(list[i].off, mark)
+		if need <= n {
+			return list[i].off
+		}
+		need -= n
+	}
+	return firstUnit
 }
 
 // pendingUnits is the sum of the pending extents.

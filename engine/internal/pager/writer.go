@@ -22,6 +22,7 @@ type Writer struct {
 	gen     uint64
 	space   *space   // as the new generation will have it
 	freed   []extent // of the old generation, unreachable from the new
+	floor   uint64   // in units
 	ceiling uint64   // in units
 	written uint64   // bytes of extents
 	err     error    // the first failure: nothing can be committed any more
@@ -66,12 +67,12 @@ func (w *Writer) Gen() uint64 { return w.gen }
 // WrittenBytes is the sum of the extents written so far.
 func (w *Writer) WrittenBytes() uint64 { return w.written }
 
-// SetCeiling allows extents only below the offset off, for moving things to
-// the front of the file: what does not fit fails with ErrNoRoom and leaves the
-// writer usable. Zero allows everything again.
-func (w *Writer) SetCeiling(off uint64) {
-	w.ceiling = off / node.Unit
-	if off == 0 {
+// SetBounds allows extents only from the offset floor on, or at the end of the
+// file, and below the offset ceiling, for moving things about: what does not fit
+// fails with ErrNoRoom and leaves the writer usable. A ceiling of zero is none.
+func (w *Writer) SetBounds(floor, ceiling uint64) {
+	w.floor, w.ceiling = floor/node.Unit, ceiling/node.Unit
+	if ceiling == 0 {
 		w.ceiling = noCeiling
 	}
 }
@@ -214,7 +215,7 @@ func pays(n, plain int) bool { return unitsOf(n)*8 <= unitsOf(plain)*7 }
 // place allocates an extent for n bytes.
 func (w *Writer) place(n int) (uint64, error) {
 	units := unitsOf(n)
-	off, ok := w.space.alloc(units, w.ceiling)
+	off, ok := w.space.alloc(units, w.floor, w.ceiling)
 	if !ok {
 		return 0, ErrNoRoom
 	}
