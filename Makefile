@@ -75,10 +75,12 @@ test: ## run all tests
 scripts: build ## run the scripts of cmd/lightning with bin/lightning
 	LIGHTNING_BINARY=$(CURDIR)/$(BINARY) $(GO) test ./cmd/lightning -count=1 -run '^TestScripts$$'
 
-# Without those that run the program command after command, which is its slow way, or have it live in little memory, of which the race detector takes much.
+# Without those that run the program command after command, which is its slow way, or
+# have it live in little memory, of which the race detector takes much; and without
+# those that try every byte, one after the other, and one goroutine does.
 race: ## run the tests, the long ones shortened, under the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null || { echo "make race: the race detector needs a C compiler (gcc, or CC=...)" >&2; exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '^(TestScripts|TestGuides_CommandsRun|TestHardships|TestBadInput|TestRoundTrip_RandomBytes|TestF18_EveryLongCommand|TestMemoryLimit|TestTooSmall)$$' ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '^(TestScripts|TestGuides_CommandsRun|TestHardships|TestBadInput|TestRoundTrip_RandomBytes|TestF18_EveryLongCommand|TestMemoryLimit|TestTooSmall|TestCache_LongValuesDoNotPushEachOtherOut)$$|Every(FlippedByte|Byte|Length|Operation)' ./...
 
 vet: ## go vet
 	$(GO) vet ./...

@@ -111,7 +111,11 @@ func TestRefresh_BesideGets(t *testing.T) {
 		}
 	})
 	loop(func(i int) { r.Stats(); r.OpenReport() })
-	for range 200 {
+	times := 200
+	if testing.Short() {
+		times = 20
+	}
+	for range times {
 		if err := r.Refresh(); err != nil {
 			t.Errorf("Refresh: %v", err)
 			break

@@ -90,7 +90,11 @@ func TestHot_Model(t *testing.T) {
 	}
 	ctx := context.Background()
 	runs := 0
-	for round := range 30 {
+	rounds := 30
+	if testing.Short() {
+		rounds = 12
+	}
+	for round := range rounds {
 		switch round % 6 {
 		case 0:
 			if _, err := db.Compact(ctx); err != nil {

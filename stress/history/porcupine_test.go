@@ -188,7 +188,11 @@ func TestEngine_Porcupine(t *testing.T) {
 			db, err := engine.Open(place(t, &o), &o)
 			check(t, err)
 			defer db.Close()
-			for seed := range uint64(10) {
+			seeds := uint64(10)
+			if testing.Short() {
+				seeds = 2
+			}
+			for seed := range seeds {
 				w := newWorkload()
 				w.Lists, w.Length = 4, 1<<20
 				var txs []*history.Tx
