@@ -64,7 +64,7 @@ func TestSession_Look(t *testing.T) {
 
 // Any text has looks, each byte one.
 func FuzzSession_Look(f *testing.F) {
-	for _, text := range []string{"get 'a", ".watch 1 get ;;# x\n", "\\\n\\", "u64(", "scan where .a \"x", "3", ". ", "é\xff"} {
+	for _, text := range []string{"get 'a", ".watch 1 get ;;# x\n", "\\\n\\", "u64(", "scan where .a \"x", "3", ". ", "é\xff", "\fa\f \x00"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

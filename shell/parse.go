@@ -61,7 +61,7 @@ func Parse(text string) (statements []Statement, complete bool) {
 		s := Statement{at: begin, Err: p.statement()}
 		s.Words = p.words
 		end := p.at
-		s.Text = strings.TrimSpace(text[begin:end])
+		s.Text = strings.TrimRight(text[begin:end], blanks+"\n") // as words end: TrimSpace knows more spaces
 		for i := range s.Words {
 			s.Words[i].Start -= begin
 			s.Words[i].End -= begin
@@ -100,7 +100,9 @@ func (p *parser) space() bool {
 	return false
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+const blanks = " \t\r"
+
+func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
 
 // statement reads words to the end of the statement. Behind an error it skips to
 // the end of the line.

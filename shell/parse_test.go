@@ -108,6 +108,7 @@ func TestQuote_ParsesBack(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(`put "a b" 'c' x'00' u64(1) {"a": [1]}; scan a where .b == "c" \`)
+	f.Add("\fa b\f") // blanks elsewhere, not here
 	f.Fuzz(func(t *testing.T, text string) {
 		statements, _ := Parse(text)
 		for _, s := range statements {

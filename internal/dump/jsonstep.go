@@ -225,9 +225,10 @@ func StringEnd(b []byte, i int) (end int, escaped bool) {
 	return -1, false
 }
 
-// escapeLength is the length of the escape that b begins with, 0 if it is none.
+// escapeLength is the length of the escape that b begins with, 0 if it is none, as
+// where a control character stands.
 func escapeLength(b []byte) int {
-	if len(b) < 2 {
+	if len(b) < 2 || b[0] != '\\' {
 		return 0
 	}
 	switch b[1] {

@@ -226,7 +226,7 @@ func TestMatch_NotJSON(t *testing.T) {
 // FuzzMatch_KnowsJSON: what is JSON for us is for encoding/json, too, and no
 // bytes bring a filter down.
 func FuzzMatch_KnowsJSON(f *testing.F) {
-	for _, seed := range []string{ada, `[1,{"a":[]}]`, `"\ud83d\ude00"`, `-0.5e+10`, ` {"a":{"b":1,"a":2}}`, `{"a":1,"a":{"b":2}}`, "{\"a\":[\"\xe9\",\"\\n\xff\"]}"} {
+	for _, seed := range []string{ada, `[1,{"a":[]}]`, `"\ud83d\ude00"`, `-0.5e+10`, ` {"a":{"b":1,"a":2}}`, `{"a":1,"a":{"b":2}}`, "{\"a\":[\"\xe9\",\"\\n\xff\"]}", "\"\nfud 0000000\""} {
 		f.Add([]byte(seed))
 	}
 	filter, err := query.Compile(`.a.b == .a or any(.a[]; . == 2) or (.a | length) == 3 or .a == {"b":[1]} or (. | tostring | tonumber) == 1`)

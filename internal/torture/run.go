@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,29 +83,37 @@ func (r *runner) output(name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// run runs the steps, those that need one core beside one another and before
-// the others, and returns a row for each.
+// run runs the steps, those that need one core beside one another, before the
+// others, and of them the longest first, so that no core waits at the end. It
+// returns a row for each.
 func (r *runner) run(ctx context.Context, steps []*step) []*row {
 	rows := make([]*row, len(steps))
+	order := make([]int, len(steps))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		a, b := steps[i], steps[j]
+		if a.cores > 1 || b.cores > 1 {
+			return min(a.cores, 2) - min(b.cores, 2)
+		}
+		return cmp.Compare(b.limit, a.limit)
+	})
 	free := make(chan struct{}, r.cores)
 	var work sync.WaitGroup
-	for _, alone := range []bool{false, true} {
-		for i, s := range steps {
-			if s.cores > 1 != alone {
-				continue
-			}
-			takes := min(max(s.cores, 1), r.cores)
-			for range takes { // only this goroutine takes, so that nobody waits with a part
-				free <- struct{}{}
-			}
-			work.Go(func() {
-				rows[i] = r.step(ctx, s)
-				r.say("%-4s %-8s %s", s.name, rows[i].took.Round(time.Second), rows[i].found)
-				for range takes {
-					<-free
-				}
-			})
+	for _, i := range order {
+		s := steps[i]
+		takes := min(max(s.cores, 1), r.cores)
+		for range takes { // only this goroutine takes, so that nobody waits with a part
+			free <- struct{}{}
 		}
+		work.Go(func() {
+			rows[i] = r.step(ctx, s)
+			r.say("%-4s %-8s %s", s.name, rows[i].took.Round(time.Second), rows[i].found)
+			for range takes {
+				<-free
+			}
+		})
 	}
 	work.Wait()
 	return rows
