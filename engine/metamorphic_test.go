@@ -307,10 +307,10 @@ func metaSettings(seed uint64) []metaSetting {
 	add("batches and snapshots", small, 2, 0)
 	add("iterators", small, 3, 0)
 	add("checkpoints", small, 0, 20, (*metaRun).checkpoint)
-	add("compaction", engine.Options{MemtableBytes: 8 << 10}, 0, 40, (*metaRun).compact)
-	add("closed and opened", small, 0, 25, (*metaRun).reopen)
+	add("compaction", engine.Options{MemtableBytes: 8 << 10}, 0, 80, (*metaRun).compact)
+	add("closed and opened", small, 0, 50, (*metaRun).reopen)
 	add("closed and opened, large memtable", engine.Options{SegmentBytes: 64 << 10}, 0, 25, (*metaRun).reopen)
-	add("killed", small, 0, 25, (*metaRun).kill)
+	add("killed", small, 0, 50, (*metaRun).kill)
 	add("killed without sync", engine.Options{Sync: engine.SyncOff, SegmentBytes: 64 << 10}, 0, 25, (*metaRun).kill)
 	add("restored", small, 0, 100, (*metaRun).restore)
 	add("all of these", small, 0, 30, metaBetween...)
@@ -318,7 +318,7 @@ func metaSettings(seed uint64) []metaSetting {
 	rng := rand.New(rand.NewPCG(seed, 0x73657474))
 	for i := range metaRandom {
 		list = append(list, metaSetting{
-			name: fmt.Sprint("random ", i), seed: rng.Uint64(), how: rng.IntN(4), every: 20 + rng.IntN(100), forget: -1,
+			name: fmt.Sprint("random ", i), seed: rng.Uint64(), how: rng.IntN(4), every: 40 + rng.IntN(200), forget: -1,
 			between: metaBetween[:1+rng.IntN(len(metaBetween))],
 			options: engine.Options{
 				Sync:          engine.SyncMode(rng.IntN(3)),

@@ -225,15 +225,15 @@ func (m *modelRun) step() {
 		m.spaces[name].deleteRange(start, end)
 	case p < 500:
 		m.batch()
-	case p < 580:
+	case p < 590:
 		m.transaction()
-	case p < 800:
+	case p < 810:
 		m.get(ks, m.spaces[name], m.key())
-	case p < 900:
+	case p < 910:
 		m.readRandomView()
-	case p < 925:
+	case p < 935:
 		m.snapshot()
-	case p < 945 && len(m.snapshots) > 0:
+	case p < 955 && len(m.snapshots) > 0:
 		i := m.rng.IntN(len(m.snapshots))
 		m.note("close snapshot")
 		m.snapshots[i].Close()
@@ -243,18 +243,18 @@ func (m *modelRun) step() {
 		if _, err := m.db.Checkpoint(context.Background()); err != nil {
 			m.fail("checkpoint: %v", err)
 		}
-	case p < 970:
+	case p < 968:
 		m.note("compact")
 		if _, err := m.db.Compact(context.Background()); err != nil {
 			m.fail("compact: %v", err)
 		}
-	case p < 975:
+	case p < 973:
 		m.changeSpaces(name)
-	case p < 978:
+	case p < 975:
 		m.backup()
-	case p < 985:
+	case p < 982:
 		m.reopen()
-	case p < 990:
+	case p < 987:
 		if err := m.db.Sync(); err != nil {
 			m.fail("sync: %v", err)
 		}

@@ -111,9 +111,9 @@ var programme = []step{
 	},
 }
 
-// fewCollections lets the garbage grow to four times what is alive, or 2 GiB,
-// which takes a fifth off the time of tests that make much of it.
-var fewCollections = []string{"GOGC=400", "GOMEMLIMIT=2GiB"}
+// fewCollections lets the garbage grow to ten times what is alive, or 4 GiB,
+// which takes a quarter off the time of tests that make much of it.
+var fewCollections = []string{"GOGC=1000", "GOMEMLIMIT=4GiB"}
 
 // crashes finds what lightning crashtest says at its end.
 const crashes = `([\d,]+) crashes`
