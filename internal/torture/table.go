@@ -112,7 +112,7 @@ var programme = []step{
 }
 
 // fewCollections lets the garbage grow to ten times what is alive, or 4 GiB,
-// which takes a quarter off the time of tests that make much of it.
+// which takes a fifth and more off the time of tests that make much of it.
 var fewCollections = []string{"GOGC=1000", "GOMEMLIMIT=4GiB"}
 
 // crashes finds what lightning crashtest says at its end.
