@@ -109,7 +109,7 @@ fuzz: ## run every fuzz test for a while (FUZZTIME=10s each)
 		done; \
 	done
 
-torture: build ## the test programme of docs/RELIABILITY.md, an hour on two cores (TORTURE="-run '^T6$$' -scale 0.02")
+torture: build ## the test programme of docs/RELIABILITY.md, an hour on two cores (TORTURE="-run '^T6$' -scale 0.02")
 	$(GO) run ./internal/torture $(value TORTURE)
 
 size: build deps ## fail when the stripped binary has 5,000,000 bytes or more

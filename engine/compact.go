@@ -22,11 +22,16 @@ type CompactInfo struct {
 // extents at the end of btree.db into the free space before them, and cuts the
 // file. It takes several passes, since old and new must both exist until the
 // new is durable; each is a checkpoint of its own, so a crash at any point loses
-// nothing. Where what is free lies in places that are too small, some of what
-// stands between them moves out of the way first, for which the file may grow by
-// as much; it is left out where the disk is too full for that. Readers and writers
-// go on meanwhile; what open snapshots can reach is not given back. When ctx is done, or the database is closed, it stops between
-// passes or in one, and what was done stays done; Before and After then say so.
+// nothing. Readers and writers go on meanwhile; what open snapshots can reach
+// is not given back.
+//
+// Where what is free lies in places that are too small, some of what stands
+// between them moves out of the way first, once. The file grows by as much, until
+// that is back, in this call or in the next; so it is left out where the disk has
+// no room for it, or anybody reads.
+//
+// When ctx is done, or the database is closed, it stops between passes or in one,
+// and what was done stays done; Before and After then say so.
 func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	if err := db.checkWritable(); err != nil {
 		return CompactInfo{}, err
@@ -52,8 +57,9 @@ func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	if err := db.settle(ctx); err != nil {
 		return info, wrap("compact", err)
 	}
+	vacated := false
 	for _, part := range marks {
-		moved, err := db.compactTo(ctx, part)
+		moved, err := db.compactTo(ctx, part, &vacated)
 		info.Moved += moved
 		if err != nil {
 			return info, wrap("compact", db.checkpointFailed(err))
@@ -63,14 +69,14 @@ func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 }
 
 // compactTo moves what is past the mark to before it, pass after pass. Where it
-// finds only holes that are too small, it makes a large one, once, if that is
-// worth writing twice what stands there, and no view keeps its place from being
-// used. The caller holds checkpointMu.
-func (db *DB) compactTo(ctx context.Context, part uint64) (moved int64, err error) {
-	vacated := false
+// finds only holes that are too small, it makes a large one, unless it has
+// already: if that is worth writing twice what stands there, the disk has room
+// for that and as much again, and nobody reads, whose view would keep the old
+// place from being used. The caller holds checkpointMu.
+func (db *DB) compactTo(ctx context.Context, part uint64, vacated *bool) (moved int64, err error) {
 	for still := 0; still < 2; { // passes that gave nothing back
 		before := db.fileBytes()
-		n, err := db.compactPass(ctx, btree.Cut(db.mark(part)))
+		n, err := db.compactPass(ctx, btree.Cut(db.mark(part)), nil)
 		moved += n
 		if err != nil {
 			return moved, err
@@ -78,25 +84,37 @@ func (db *DB) compactTo(ctx context.Context, part uint64) (moved int64, err erro
 		if still++; db.fileBytes() < before {
 			still = 0
 		}
-		mark, v := db.mark(part), db.version.Load()
-		gain := v.pager.Meta().FileSize - min(mark, v.pager.Meta().FileSize)
-		if still < 2 || vacated || gain < leastGain || db.oldestPin() < v.gen {
+		mark, p := db.mark(part), db.version.Load().pager
+		gain := p.Meta().FileSize - min(mark, p.Meta().FileSize)
+		if still < 2 || *vacated || gain < leastGain || db.unread() != nil {
 			continue
 		}
-		from := v.pager.Window(mark)
-		if mark-from > max(cheapWindow, gain*worthWindow) {
+		from := p.Window(mark)
+		free, err := db.diskFree()
+		if mark-from > max(cheapWindow, gain*worthWindow) || err == nil && uint64(free)/2 < mark-from {
 			continue
 		}
-		still, vacated = 0, true
-		n, err = db.compactPass(ctx, btree.Vacate(from, mark))
+		still, *vacated = 0, true
+		n, err = db.compactPass(ctx, btree.Vacate(from, mark), db.unread)
 		moved += n
-		if vfs.IsNoSpace(err) && v.pager.Failed() == nil {
+		if err == errStill || vfs.IsNoSpace(err) && p.Failed() == nil {
 			still = 1 // another pass cuts off what was written of it
 		} else if err != nil {
 			return moved, err
 		}
 	}
 	return moved, nil
+}
+
+// unread returns errStill while a view is open, or a reader in another process.
+func (db *DB) unread() error {
+	db.mu.Lock()
+	views := db.views()
+	db.mu.Unlock()
+	if views > 0 || len(db.readers()) > 0 {
+		return errStill
+	}
+	return nil
 }
 
 // What must be given back at least for a part of the file to be emptied, and how
@@ -151,7 +169,7 @@ func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
 				break
 			}
 		}
-		_, err := db.compactPass(ctx, btree.Cut(ceiling))
+		_, err := db.compactPass(ctx, btree.Cut(ceiling), nil)
 		if err != nil {
 			err = db.checkpointFailed(err)
 		} else if still++; uint64(db.fileBytes()) < meta.FileSize {
@@ -169,9 +187,9 @@ func (db *DB) shrinkQuietly(ctx context.Context, until wal.LSN) error {
 
 var errStill = errorf("nothing can be given back")
 
-// compactPass makes a generation in which extents have other places. The caller
-// holds checkpointMu.
-func (db *DB) compactPass(ctx context.Context, move btree.Move) (int64, error) {
+// compactPass makes a generation in which extents have other places, if ready, where
+// it is not nil, agrees at the end. The caller holds checkpointMu.
+func (db *DB) compactPass(ctx context.Context, move btree.Move, ready func() error) (int64, error) {
 	meta := db.version.Load().pager.Meta()
 	var moved int64
 	disk, err := db.writeTrees(generation{
@@ -187,8 +205,9 @@ func (db *DB) compactPass(ctx context.Context, move btree.Move) (int64, error) {
 			next.tree = tree
 			return &next, nil
 		},
-		meta: func(m *pager.Meta) { m.LogEnd = 0 },
-		move: &move,
+		meta:  func(m *pager.Meta) { m.LogEnd = 0 },
+		ready: ready,
+		move:  &move,
 	})
 	if err != nil {
 		return 0, err
