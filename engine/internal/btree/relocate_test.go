@@ -123,8 +123,16 @@ func TestVacate(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 15))
 	s := newStore(t, 1<<10, compress.None, 1<<20)
 	s.merge(overflowScript(r, 2000))
+	var sc script // leaves room in that part, too
+	for _, e := range s.model {
+		if r.IntN(3) > 0 {
+			sc.delete(e.key)
+		}
+	}
+	s.merge(sc)
+	s.merge(script{})
 	size := s.p.Meta().FileSize
-	from, to := size/4, size/2
+	from, to := uint64(8192), size/2
 	before := s.check().extents
 	w := s.begin()
 	tree, moved, err := Relocate(nil, w, s.tree, Vacate(from, to))
