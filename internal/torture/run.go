@@ -35,7 +35,7 @@ type step struct {
 
 	root  bool          // it can only run with all rights
 	jobs  int           // commands at a time
-	cores int           // that it keeps busy
+	cores int           // that it keeps busy; 0: what the others leave of them
 	limit time.Duration // of one command
 	want  []want
 }
@@ -83,9 +83,9 @@ func (r *runner) output(name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// run runs the steps, those that need one core beside one another, before the
-// others, and of them the longest first, so that no core waits at the end. It
-// returns a row for each.
+// run runs the steps: those that need no core of their own beside all others,
+// then those that need one beside one another, the longest first so that no core
+// waits at the end, then the others. It returns a row for each.
 func (r *runner) run(ctx context.Context, steps []*step) []*row {
 	rows := make([]*row, len(steps))
 	order := make([]int, len(steps))
@@ -94,8 +94,8 @@ func (r *runner) run(ctx context.Context, steps []*step) []*row {
 	}
 	slices.SortStableFunc(order, func(i, j int) int {
 		a, b := steps[i], steps[j]
-		if a.cores > 1 || b.cores > 1 {
-			return min(a.cores, 2) - min(b.cores, 2)
+		if order := cmp.Compare(min(a.cores, 2), min(b.cores, 2)); order != 0 || a.cores > 1 {
+			return order
 		}
 		return cmp.Compare(b.limit, a.limit)
 	})
@@ -103,7 +103,7 @@ func (r *runner) run(ctx context.Context, steps []*step) []*row {
 	var work sync.WaitGroup
 	for _, i := range order {
 		s := steps[i]
-		takes := min(max(s.cores, 1), r.cores)
+		takes := min(s.cores, r.cores)
 		for range takes { // only this goroutine takes, so that nobody waits with a part
 			free <- struct{}{}
 		}

@@ -50,7 +50,7 @@ var programme = []step{
 	},
 	{
 		name: "T9", does: "histories of real goroutines held against what isolation promises",
-		lines: goTest("./stress/history", "."), scale: 8, cores: 2, limit: 10 * time.Minute,
+		lines: goTest("./stress/history", "."), scale: 5, cores: 2, limit: 10 * time.Minute,
 		want: []want{{figure: "operations", least: 2_000_000}},
 	},
 	{
@@ -85,7 +85,7 @@ var programme = []step{
 	},
 	{
 		name: "T18", does: "five minutes of mixed load; memory, descriptors, goroutines and files watched",
-		lines: lightning("stress", "--duration", "5m", "--threads", "4"), cores: 1, limit: 14 * time.Minute, pattern: `([\d,]+) operations, `, unit: "operations",
+		lines: politely(lightning("stress", "--duration", "5m", "--threads", "4")), limit: 14 * time.Minute, pattern: `([\d,]+) operations, `, unit: "operations",
 		want: []want{{figure: "operations", least: 1_000_000}},
 	},
 	{
@@ -153,6 +153,17 @@ func lightning(args ...string) func(*runner, *step) ([][]string, error) {
 			}
 		}
 		return [][]string{line}, nil
+	}
+}
+
+// politely has a command take of the cores what others leave, and a little.
+func politely(lines func(*runner, *step) ([][]string, error)) func(*runner, *step) ([][]string, error) {
+	return func(r *runner, s *step) ([][]string, error) {
+		commands, err := lines(r, s)
+		for i := range commands {
+			commands[i] = append([]string{"nice", "-n", "10"}, commands[i]...)
+		}
+		return commands, err
 	}
 }
 
