@@ -91,17 +91,17 @@ var programme = []step{
 	{
 		name: "T19", does: "all tests but those of whole commands, the long ones shortened, under the race detector; those of stress with the checks that the tag invariants compiles in (T21: all of the storage with them)",
 		lines: commands([]string{"make", "race"}, []string{"go", "test", "-short", "-tags", "invariants", "./stress/..."}),
-		cores: 2, limit: 25 * time.Minute, pattern: `(?m)^ok  `, unit: "packages",
+		env: fewCollections, cores: 2, limit: 25 * time.Minute, pattern: `(?m)^ok  `, unit: "packages",
 		want: []want{{figure: "packages", least: 30, fixed: true}},
 	},
 	{
 		name: "T20", does: "planted bugs, each of which a test must catch: every third of them (make canaries: all)",
-		lines: commands([]string{"go", "run", "./internal/canary", "-every", "3"}), cores: 2, limit: 30 * time.Minute, pattern: `(\d+) of \d+ caught`, unit: "caught",
+		lines: commands([]string{"go", "run", "./internal/canary", "-every", "3"}), env: fewCollections, cores: 2, limit: 30 * time.Minute, pattern: `(\d+) of \d+ caught`, unit: "caught",
 		want: []want{{figure: "caught", least: 40, fixed: true}},
 	},
 	{
 		name: "T21", does: "statements of the storage that its tests run, in percent, with the checks of the tag invariants",
-		lines: commands([]string{"make", "coverage"}), cores: 2, limit: 10 * time.Minute, pattern: `(\d+)\.\d %.* in all`, unit: "percent",
+		lines: commands([]string{"make", "coverage"}), env: fewCollections, cores: 2, limit: 10 * time.Minute, pattern: `(\d+)\.\d %.* in all`, unit: "percent",
 		want: []want{{figure: "percent", least: 95, fixed: true}},
 	},
 	{
