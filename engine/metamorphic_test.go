@@ -284,7 +284,7 @@ func metaSettings(seed uint64) []metaSetting {
 	add := func(name string, o engine.Options, how, every int, between ...func(*metaRun)) {
 		list = append(list, metaSetting{name: name, options: o, seed: seed, how: how, every: every, between: between, forget: -1})
 	}
-	small := engine.Options{MemtableBytes: 8 << 10, SegmentBytes: 8 << 10, PageSize: 1 << 10, CacheBytes: 64 << 10}
+	small := engine.Options{MemtableBytes: 16 << 10, SegmentBytes: 8 << 10, PageSize: 1 << 10, CacheBytes: 64 << 10}
 	with := func(change func(*engine.Options)) engine.Options {
 		o := small
 		change(&o)

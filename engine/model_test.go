@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
@@ -40,12 +41,13 @@ func TestModel(t *testing.T) {
 	}
 	runs := figure.Times(modelRuns)
 	t.Logf("%d runs of %d operations", runs, *modelOps)
-	figure.Log(t, "operations", runs**modelOps)
+	var done atomic.Int64
+	t.Cleanup(func() { figure.Log(t, "operations", int(done.Load())) })
 	for i := range runs {
 		seed := uint64(i + 1)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			runModel(t, seed)
+			done.Add(runModel(t, seed))
 		})
 	}
 }
@@ -67,6 +69,7 @@ type modelRun struct {
 	names     []string // of spaces, sorted
 	snapshots []*modelSnapshot
 	log       []string // the last operations, for a failure
+	done      int64    // operations, those in a batch or transaction included
 }
 
 type modelSnapshot struct {
@@ -75,7 +78,8 @@ type modelSnapshot struct {
 	handle map[string]*engine.Keyspace
 }
 
-func runModel(t *testing.T, seed uint64) {
+// runModel returns how many operations it made.
+func runModel(t *testing.T, seed uint64) int64 {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	m := &modelRun{t: t, seed: seed, rng: rng, fs: vfs.NewMem(), spaces: map[string]content{"": {}}, names: []string{""}}
 	m.keys = modelKeys(rng)
@@ -88,6 +92,7 @@ func runModel(t *testing.T, seed uint64) {
 	if err := m.db.Close(); err != nil {
 		m.fail("close: %v", err)
 	}
+	return m.done
 }
 
 func (m *modelRun) fail(format string, args ...any) {
@@ -199,6 +204,7 @@ func (m *modelRun) keyspace(name string) *engine.Keyspace {
 }
 
 func (m *modelRun) step() {
+	m.done++
 	name := m.spaceName()
 	ks := m.keyspace(name)
 	switch p := m.rng.IntN(1000); {
@@ -299,6 +305,7 @@ type writer interface {
 
 // write makes one random write to both.
 func (m *modelRun) write(w writer, c content) {
+	m.done++
 	var err error
 	switch m.rng.IntN(12) {
 	case 0:
@@ -333,8 +340,10 @@ func (m *modelRun) transaction() {
 		m.write(in, spaces[name])
 		switch m.rng.IntN(6) {
 		case 0:
+			m.done++
 			m.read(in, spaces[name])
 		case 1, 2:
+			m.done++
 			m.get(in, spaces[name], m.key())
 		}
 	}

@@ -98,7 +98,7 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 		}
 		bar.Stop()
 		if errors.Is(err, engine.ErrGone) {
-			return hintError{err, "make a full backup, with --keep-log, which later ones can follow"}
+			return hinted(err, "make a full backup, with --keep-log, which later ones can follow")
 		}
 		if err != nil {
 			return err
@@ -255,7 +255,7 @@ func (u *unpacking) explain(err error) error {
 		err = fmt.Errorf("%s: %w", u.name, err)
 	}
 	if damaged {
-		err = hintError{err, "only another backup has what it lost"}
+		err = hinted(err, "only another backup has what it lost")
 	}
 	return err
 }

@@ -257,7 +257,7 @@ func (b *bench) vacant() (string, error) {
 		err = nil
 	}
 	if len(names) > 0 {
-		err = hintError{fmt.Errorf("%s is not empty: %w", dir, fs.ErrExist), "bench writes only where nothing is"}
+		err = hinted(fmt.Errorf("%s is not empty: %w", dir, fs.ErrExist), "bench writes only where nothing is")
 	}
 	return dir, err
 }

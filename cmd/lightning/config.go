@@ -31,7 +31,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		return nil
 	}
 	if err != nil {
-		return hintError{err, "--no-config passes it over"}
+		return hinted(err, "--no-config passes it over")
 	}
 	number := 0
 	for line := range strings.Lines(string(text)) {

@@ -119,6 +119,9 @@ type hintError struct {
 
 func (e hintError) Unwrap() error { return e.error }
 
+//go:noinline // called in dozens of places, none of them hot
+func hinted(err error, hint string) error { return hintError{err, hint} }
+
 // statuses are those of errors of which more is said than their class. They are
 // in their order: an error may have several causes, and the one that says most
 // comes first.

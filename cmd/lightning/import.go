@@ -242,14 +242,14 @@ func (i *importing) Space(name string) (*engine.Keyspace, error) {
 	case i.keyspace != "":
 		return i.space, nil
 	case i.options.DryRun && !goodName(name):
-		return nil, hintError{fmt.Errorf("%w: keyspace %s: %w", errData, dump.Printable([]byte(name)), errName), "--keyspace is one for all"}
+		return nil, hinted(fmt.Errorf("%w: keyspace %s: %w", errData, dump.Printable([]byte(name)), errName), "--keyspace is one for all")
 	case i.options.DryRun:
 		return nil, nil
 	}
 	ks, err := i.opened.Keyspace(name)
 	if errors.Is(err, engine.ErrNoKeyspace) && !i.noCreate {
 		if ks, err = i.opened.CreateKeyspace(name, nil); err != nil {
-			err = hintError{fmt.Errorf("%w: %w", errData, err), "--keyspace is one for all"}
+			err = hinted(fmt.Errorf("%w: %w", errData, err), "--keyspace is one for all")
 		}
 	}
 	return ks, err
@@ -383,7 +383,7 @@ func (i *importing) file(ctx context.Context, path string) error {
 		i.state.Store(&i.total)
 		switch {
 		case errors.Is(err, engine.ErrExists):
-			err = hintError{err, "--sorted makes a new database"}
+			err = hinted(err, "--sorted makes a new database")
 		case err == nil:
 			i.Note("created %s", i.db)
 			i.warnOfPlace(i.db)
@@ -459,7 +459,7 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	case usage && r.Committed == 0:
 		return err
 	case err != nil:
-		return hintError{fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(i.app, err)}
+		return hinted(fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(i.app, err))
 	}
 	message := records(r.Committed) + " committed"
 	if i.options.DryRun {

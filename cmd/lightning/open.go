@@ -31,7 +31,7 @@ func (a *app) path(arg string) (string, error) {
 	a.named = arg
 	path, err := resolve(arg)
 	if err != nil {
-		err = hintError{fmt.Errorf("%w: %w", engine.ErrNotExist, err), "it leads nowhere"}
+		err = hinted(fmt.Errorf("%w: %w", engine.ErrNotExist, err), "it leads nowhere")
 	}
 	return path, err
 }
@@ -68,7 +68,7 @@ func orDamaged(path string, err error) error {
 	}
 	if isFile(path) {
 		if _, no := headOf(context.Background(), path); no == nil {
-			err = hintError{err, "it is a backup: lightning restore NEW " + path}
+			err = hinted(err, "it is a backup: lightning restore NEW " + path)
 		}
 		return err
 	}
@@ -77,7 +77,7 @@ func orDamaged(path string, err error) error {
 		return errors.Join(err, db.Close())
 	}
 	if inspect.AsDamage(lost) != nil {
-		err = hintError{fmt.Errorf("open %s: %w", path, lost), saveWhatIsLeft(path)}
+		err = hinted(fmt.Errorf("open %s: %w", path, lost), saveWhatIsLeft(path))
 	}
 	return err
 }
@@ -151,9 +151,9 @@ func (a *app) openWriter(cmd *cobra.Command, arg string, create bool, sync engin
 	if errors.Is(err, engine.ErrNotExist) {
 		switch {
 		case a.noCreate:
-			err = hintError{err, "--no-create forbids to make one"}
+			err = hinted(err, "--no-create forbids to make one")
 		case a.keyspace != "":
-			err = hintError{err, fmt.Sprintf("make it, with the keyspace: lightning keyspace create %s %s", arg, dump.Printable([]byte(a.keyspace)))}
+			err = hinted(err, fmt.Sprintf("make it, with the keyspace: lightning keyspace create %s %s", arg, dump.Printable([]byte(a.keyspace))))
 		}
 	}
 	if err != nil {

@@ -39,7 +39,7 @@ func createFile(path string, force bool) (*outFile, error) {
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s: %w, as a directory", path, engine.ErrExists)
 	case err == nil && !force:
-		return nil, hintError{fmt.Errorf("%s: %w", path, fs.ErrExist), "--force replaces it"}
+		return nil, hinted(fmt.Errorf("%s: %w", path, fs.ErrExist), "--force replaces it")
 	}
 	tmp := fmt.Sprintf("%s.partial-%d", path, os.Getpid())
 	os.Remove(tmp) // of a killed process with this number; where it cannot be, opening says so

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,9 @@ order, damaged or of another database, no database is made.`,
 			return err
 		}
 		info, err := r.run(cmd.Context(), path, args[1], append(r.apply, args[2:]...))
+		if f, statErr := os.Stat(path); errors.Is(err, fs.ErrNotExist) && statErr == nil && f.Mode().IsRegular() {
+			err = hinted(err, "the database comes first: lightning restore NEW " + args[0])
+		}
 		if err != nil {
 			return err
 		}
@@ -89,7 +93,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 	info, err := engine.Restore(ctx, full, db, o)
 	err = u.explain(stopped(err, "no database was made"))
 	if u != full && errors.Is(err, engine.ErrCorrupt) {
-		err = hintError{err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq)}
+		err = hinted(err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq))
 	}
 	return info, err
 }

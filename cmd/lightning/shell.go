@@ -184,7 +184,7 @@ func (h *session) reopen(write bool) error {
 		}
 		db, err = engine.Open(path, &engine.Options{ReadOnly: true, MustExist: true})
 		if errors.Is(err, engine.ErrNotExist) {
-			err = hintError{err, "--write makes one"}
+			err = hinted(err, "--write makes one")
 		}
 		err = orDamaged(path, err)
 	}
@@ -267,7 +267,7 @@ func (h *session) mayWrite(cmd *cobra.Command) error {
 		return nil
 	}
 	if !h.writable() {
-		return hintError{fmt.Errorf("%s: %w", h.db.Path(), engine.ErrReadOnly), "allow writes with .write on"}
+		return hinted(fmt.Errorf("%s: %w", h.db.Path(), engine.ErrReadOnly), "allow writes with .write on")
 	}
 	if f := cmd.Flags().Lookup("sync"); f != nil && f.Changed {
 		return usagef("--sync is for all of a shell: lightning shell --write --sync %s", f.Value)
@@ -296,7 +296,7 @@ func (h *session) transact(ctx context.Context, word string) (err error) {
 	}
 	err = tx.Commit(ctx)
 	if errors.Is(err, engine.ErrConflict) {
-		err = hintError{err, "nothing was written: begin again"}
+		err = hinted(err, "nothing was written: begin again")
 	}
 	return err
 }

@@ -246,7 +246,7 @@ func (h *session) Set(name, argument string) error {
 	case "keyspace":
 		_, err := h.db.Keyspace(argument)
 		if err != nil {
-			err = hintError{err, listSpaces}
+			err = hinted(err, listSpaces)
 		}
 		return err
 	case "write":

@@ -30,7 +30,7 @@ program that wrote it, and an import.`,
 				}, [][2]string{{"format", ui.Count(format)}, {"newest", ui.Count(format) + ": there is nothing to do"}})
 			})
 			if errors.Is(err, engine.ErrVersion) {
-				err = hintError{err, "lightning export with the program that wrote it, and lightning import with this one, move it"}
+				err = hinted(err, "lightning export with the program that wrote it, and lightning import with this one, move it")
 			}
 			return err
 		},

@@ -250,6 +250,13 @@ func ofCheckpoints() []canary {
 			test: "TestClose_EndsWhatMerges",
 		},
 		canary{
+			name: "vacated-beside-a-reader", breaks: "Compact leaves the file longer than it was",
+			file: "compact.go",
+			old:  "btree.Vacate(from, mark), db.unread)",
+			new:  "btree.Vacate(from, mark), nil)",
+			test: "TestDB_CompactOfSmallHoles",
+		},
+		canary{
 			name: "retried-in-lockstep", breaks: "transactions that met meet again",
 			file: "retry.go",
 			old:  "if calls < 2 {",
