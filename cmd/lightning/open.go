@@ -68,7 +68,7 @@ func orDamaged(path string, err error) error {
 	}
 	if isFile(path) {
 		if _, no := headOf(context.Background(), path); no == nil {
-			err = hinted(err, "it is a backup: lightning restore NEW " + path)
+			err = hinted(err, "it is a backup: lightning restore NEW "+path)
 		}
 		return err
 	}

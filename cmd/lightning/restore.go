@@ -46,7 +46,7 @@ order, damaged or of another database, no database is made.`,
 		}
 		info, err := r.run(cmd.Context(), path, args[1], append(r.apply, args[2:]...))
 		if f, statErr := os.Stat(path); errors.Is(err, fs.ErrNotExist) && statErr == nil && f.Mode().IsRegular() {
-			err = hinted(err, "the database comes first: lightning restore NEW " + args[0])
+			err = hinted(err, "the database comes first: lightning restore NEW "+args[0])
 		}
 		if err != nil {
 			return err
