@@ -77,6 +77,19 @@ func TestTorture_GoesOn(t *testing.T) {
 	}
 }
 
+// The end of the time of a fuzz target is none of its failures; what it finds is.
+func TestTorture_OutOfTime(t *testing.T) {
+	const end = "--- FAIL: FuzzX (60.09s)\n    context deadline exceeded\nFAIL\nexit status 1\n1,000 kills"
+	const found = "--- FAIL: FuzzX (0.09s)\n    --- FAIL: FuzzX (0.00s)\n        x_test.go:1: context deadline exceeded\n    \n    Failing input written to testdata/fuzz/FuzzX/1\nFAIL\n1,000 kills"
+	for text, want := range map[string]bool{end: true, found: false} {
+		s := prints(t, "T10", text, "TORTURE_FAILS=1")
+		s.spurious = outOfTime
+		if table, ok := tortureText(t, 1, s); ok != want {
+			t.Errorf("%q: have %v, want %v:\n%s", text, ok, want, table)
+		}
+	}
+}
+
 func TestTorture_Errors(t *testing.T) {
 	r := &runner{dir: t.TempDir(), scale: 1, cores: 1, out: new(strings.Builder), now: time.Now}
 	if _, err := torture(context.Background(), r, programme, "T99", false); err == nil {

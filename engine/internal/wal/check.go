@@ -40,6 +40,7 @@ type checker struct {
 	scanned bool          // behind is set
 	behind  rest          // of the first place that is not valid
 	blind   error         // why behind is not known
+	told    bool          // what the disk does not give is noted
 	cut     *CorruptError // the end of the log, once it has been met
 	missed  missed        // behind cut
 }
@@ -216,7 +217,7 @@ func after(segments []*segment, lsn LSN) []*segment {
 
 // walk visits the records from w's place on, beyond damage and beyond the end.
 func (c *checker) walk(w *walker, closed LSN) error {
-	c.scanned, c.blind, c.cut, c.missed = false, nil, nil, missed{}
+	c.scanned, c.blind, c.told, c.cut, c.missed = false, nil, false, nil, missed{}
 	if !c.last {
 		closed = 0 // it is known that more is missing
 	}
@@ -257,12 +258,13 @@ func (c *checker) walk(w *walker, closed LSN) error {
 			case c.blind == nil || c.cut != nil:
 			case more:
 				c.note(damage)
-			case err == nil:
+			case err == nil && !c.told:
 				err = c.blind
 			}
 		}
 		if err != nil { // the rest of the segment is left out
 			c.unreadable(w, err)
+			c.told = true
 			w.end, w.seq = w.segment().end, 0
 			more = w.advance()
 		}

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
 )
 
 // damaged is a small log, and what may be done to it.
@@ -384,6 +387,39 @@ func TestCheck_ReportsEveryDamage(t *testing.T) {
 	}
 	if !slices.Equal(got, want) || !slices.Equal(seen, []int{1, 3, 5, 6, 8}) {
 		t.Fatalf("damage at %v, want %v; records %v", got, want, seen)
+	}
+}
+
+// A segment that the disk does not give behind its last record is told of once,
+// whether or not the next one has been made ready.
+func TestCheck_UnreadableBehindTheEnd(t *testing.T) {
+	mem := vfs.NewMem()
+	m := create(t, small(mem))
+	if _, err := m.log.Append(1, 1, AppendSet(nil, 0, []byte("key"), []byte("value"))); err != nil {
+		t.Fatal(err)
+	}
+	end := m.log.active.offset(m.log.End())
+	path := m.log.active.path
+	for _, ready := range []bool{false, true} {
+		if ready {
+			if err := m.log.Prepare(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in := faultfs.Inject(mem.Clone())
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpRead && strings.TrimPrefix(op.Name, "/") == path && op.Off+op.Len > end+100 {
+				return &faultfs.Short{Bytes: int(max(end+100-op.Off, 0)), Err: syscall.EIO}
+			}
+			return nil
+		})
+		o := m.o
+		o.FS = in
+		records := 0
+		_, damages, err := Check(o, m.meta, func(Record) error { records++; return nil })
+		if err != nil || records != 1 || len(damages) != 1 || damages[0].Path != path || damages[0].Offset != end {
+			t.Errorf("the next one ready: %v: %d records, damage %v, %v", ready, records, damages, err)
+		}
 	}
 }
 
