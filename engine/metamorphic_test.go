@@ -318,14 +318,14 @@ func metaSettings(seed uint64) []metaSetting {
 	rng := rand.New(rand.NewPCG(seed, 0x73657474))
 	for i := range metaRandom {
 		list = append(list, metaSetting{
-			name: fmt.Sprint("random ", i), seed: rng.Uint64(), how: rng.IntN(4), every: 40 + rng.IntN(200), forget: -1,
+			name: fmt.Sprint("random ", i), seed: rng.Uint64(), how: rng.IntN(4), every: 60 + rng.IntN(300), forget: -1,
 			between: metaBetween[:1+rng.IntN(len(metaBetween))],
 			options: engine.Options{
 				Sync:          engine.SyncMode(rng.IntN(3)),
 				CacheBytes:    1 << rng.IntN(24),
-				MemtableBytes: 1 << (12 + rng.IntN(10)),
+				MemtableBytes: 1 << (13 + rng.IntN(9)),
 				SegmentBytes:  1 << (13 + rng.IntN(8)),
-				MaxWALBytes:   1 << (14 + rng.IntN(12)),
+				MaxWALBytes:   1 << (16 + rng.IntN(10)),
 				PageSize:      1 << (10 + rng.IntN(7)),
 				Compression:   engine.Compression(rng.IntN(3)),
 			},
