@@ -77,10 +77,16 @@ scripts: build ## run the scripts of cmd/lightning with bin/lightning
 
 # Without those that run the program command after command, which is its slow way, or
 # have it live in little memory, of which the race detector takes much; and without
-# those that try every byte, one after the other, and one goroutine does.
+# those that take long and in which one goroutine does all.
+COMMANDS := TestScripts TestGuides_CommandsRun TestHardships TestBadInput TestBombs TestRoundTrip_RandomBytes TestF18_EveryLongCommand \
+	TestMemoryLimit TestTooSmall TestCache_LongValuesDoNotPushEachOtherOut
+ALONE := TestDamage_EveryBit TestIncrement_ToEverySequenceNumber TestDB_SpaceComesBack TestRecovery_KeyspaceThatCannotBe TestReader_RefusesBombs \
+	TestBolt_Hostile TestWriter_GivesBackLongFields TestScrub_RefusesWhatIsNoPass TestMerge_AgreesWithModel TestMerge_JoinsAndSplits \
+	TestMerge_KeepsNodesFull TestRun_AgreesWithModel TestRun_CursorAgreesWithModel TestCursor_AgreesWithModel
+empty :=
 race: ## run the tests, the long ones shortened, under the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null || { echo "make race: the race detector needs a C compiler (gcc, or CC=...)" >&2; exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '^(TestScripts|TestGuides_CommandsRun|TestHardships|TestBadInput|TestBombs|TestRoundTrip_RandomBytes|TestF18_EveryLongCommand|TestMemoryLimit|TestTooSmall|TestCache_LongValuesDoNotPushEachOtherOut)$$|Every(FlippedByte|Byte|Length|Operation)' ./...
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '^($(subst $(empty) ,|,$(COMMANDS) $(ALONE)))$$|Every(FlippedByte|Byte|Length|Operation)' ./...
 
 vet: ## go vet
 	$(GO) vet ./...
