@@ -22,7 +22,7 @@ import (
 
 var (
 	metaSeed = flag.Uint64("meta.seed", 0, "seed of the one script of TestMetamorphic; 0 runs all")
-	metaOps  = flag.Int("meta.ops", 0, "operations of one script of TestMetamorphic (0: 1,000, or 10,000 at a larger scale)")
+	metaOps  = flag.Int("meta.ops", 0, "operations of one script of TestMetamorphic (0: 2,000, or 10,000 at a larger scale)")
 )
 
 // metaScripts × metaRandom and the standard ones are the runs of TestMetamorphic.
@@ -46,11 +46,11 @@ func TestMetamorphic(t *testing.T) {
 	switch {
 	case length > 0:
 	case testing.Short():
-		length = 200
+		length = 400
 	case figure.Scale() > 1:
 		length = 10_000
 	default:
-		length = 1000
+		length = 2000
 	}
 	first, scripts := uint64(1), figure.Times(metaScripts)
 	if *metaSeed != 0 {
@@ -82,7 +82,7 @@ func TestMetamorphic(t *testing.T) {
 // short one.
 func TestMetamorphic_FindsAndReduces(t *testing.T) {
 	warmUp()
-	script := metaScript(7, 1000)
+	script := metaScript(7, 2000)
 	var wrong metaSetting
 	var diff *metaDiff
 	for _, op := range script[300:] {
@@ -158,13 +158,18 @@ func (op metaOp) String() string {
 	return text
 }
 
-// metaScript draws a script.
+// metaScript draws a script of n operations, each of those in a batch or a
+// transaction being one.
 func metaScript(seed uint64, n int) []metaOp {
 	rng := rand.New(rand.NewPCG(seed, 0x6d657461))
 	g := &metaGenerator{rng: rng, keys: modelKeys(rng)}
-	script := make([]metaOp, n)
-	for i := range script {
-		script[i] = g.op(i)
+	var script []metaOp
+	for n > 0 {
+		op := g.op(len(script))
+		script = append(script, op)
+		if n--; op.kind == metaBatch || op.kind == metaTx {
+			n -= len(op.operations)
+		}
 	}
 	return script
 }

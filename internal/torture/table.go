@@ -70,7 +70,7 @@ var programme = []step{
 	},
 	{
 		name: "T13", does: "the power of a real file system cut (ext4, XFS on a loop device), acknowledged data verified",
-		lines: lightning("crashtest", "--mode", "power", "--cycles", "2000"), root: true, cores: 1, limit: 10 * time.Minute, pattern: crashes, unit: "power cuts",
+		lines: lightning("crashtest", "--mode", "power", "--cycles", "2000"), root: true, limit: 10 * time.Minute, pattern: crashes, unit: "power cuts",
 		want: []want{{figure: "power cuts", least: 2000}},
 	},
 	{
