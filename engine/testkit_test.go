@@ -346,7 +346,7 @@ func eachScenario(t *testing.T, figureName, what string, least int, wanted func(
 	t.Run("in", func(t *testing.T) {
 		for i, sc := range allScenarios() {
 			sc := &sc
-			if !wanted(sc) || testing.Short() && i%5 != 0 {
+			if !wanted(sc) || testing.Short() && i%3 != 0 {
 				continue
 			}
 			all++
