@@ -91,7 +91,7 @@ var programme = []step{
 	{
 		name: "T19", does: "all tests but those of whole commands, the long ones shortened, under the race detector; those of stress with the checks that the tag invariants compiles in (T21: all of the storage with them)",
 		lines: commands([]string{"make", "race"}, []string{"go", "test", "-short", "-tags", "invariants", "./stress/..."}),
-		jobs: 2, cores: 2, limit: 25 * time.Minute, pattern: `(?m)^ok  `, unit: "packages",
+		jobs:  2, cores: 2, limit: 25 * time.Minute, pattern: `(?m)^ok  `, unit: "packages",
 		want: []want{{figure: "packages", least: 30, fixed: true}},
 	},
 	{
