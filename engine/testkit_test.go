@@ -337,16 +337,17 @@ func tellsOrder(sc *scenario) bool { return !sc.crashOnly }
 
 // eachScenario runs the wanted scenarios, each in a test of its own, and counts
 // the cases that try came to. There must be least of them, times the scale, when
-// all have run.
+// all have run. With -short it is every third, unless -run names some.
 func eachScenario(t *testing.T, figureName, what string, least int, wanted func(*scenario) bool, try func(*testing.T, *scenario) int) {
 	warmUp()
 	least = figure.Times(least)
 	var cases, done atomic.Int64
 	all := 0
+	some := testing.Short() && !strings.Contains(flag.Lookup("test.run").Value.String(), "/")
 	t.Run("in", func(t *testing.T) {
 		for i, sc := range allScenarios() {
 			sc := &sc
-			if !wanted(sc) || testing.Short() && i%3 != 0 {
+			if !wanted(sc) || some && i%3 != 0 {
 				continue
 			}
 			all++
