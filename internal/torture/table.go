@@ -89,7 +89,7 @@ var programme = []step{
 		want: []want{{figure: "operations", least: 1_000_000}},
 	},
 	{
-		name: "T19", does: "all tests but those of whole commands, the long ones shortened, under the race detector; those of stress with the checks that the tag invariants compiles in (T21: all of the storage with them)",
+		name: "T19", does: "all tests but those of whole commands and some long ones of one goroutine, the others shortened, under the race detector; those of stress with the checks that the tag invariants compiles in (T21: all of the storage with them)",
 		lines: commands([]string{"make", "race"}, []string{"go", "test", "-short", "-tags", "invariants", "./stress/..."}),
 		jobs:  2, cores: 2, limit: 25 * time.Minute, pattern: `(?m)^ok  `, unit: "packages",
 		want: []want{{figure: "packages", least: 30, fixed: true}},
