@@ -165,10 +165,14 @@ func longRun(t *testing.T) *image {
 		fs := vfs.NewMem()
 		db := s.open(t, fs)
 		s.write(t, db, newRand(5), nil)
+		b := db.NewBatch() // one memtable, so one run
 		for i := range 360 {
-			if err := db.Put(fmt.Appendf(nil, "%s/%05d", strings.Repeat("k", i%3), i/3*166), make([]byte, 100)); err != nil {
+			if err := b.Put(fmt.Appendf(nil, "%s/%05d", strings.Repeat("k", i%3), i/3*166), make([]byte, 100)); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := db.Apply(t.Context(), b); err != nil {
+			t.Fatal(err)
 		}
 		if _, err := db.Checkpoint(t.Context()); err != nil {
 			t.Fatal(err)
