@@ -79,10 +79,11 @@ scripts: build ## run the scripts of cmd/lightning with bin/lightning
 # have it live in little memory, of which the race detector takes much; and without
 # those that take long and in which one goroutine does all.
 COMMANDS := TestScripts TestGuides_CommandsRun TestHardships TestBadInput TestBombs TestRoundTrip_RandomBytes TestF18_EveryLongCommand \
-	TestMemoryLimit TestTooSmall TestCache_LongValuesDoNotPushEachOtherOut
+	TestMemoryLimit TestTooSmall TestCache_LongValuesDoNotPushEachOtherOut TestCompletion_Shells TestOpenStorm TestImport_Resume_IsExact
 ALONE := TestDamage_EveryBit TestIncrement_ToEverySequenceNumber TestDB_SpaceComesBack TestRecovery_KeyspaceThatCannotBe TestReader_RefusesBombs \
 	TestBolt_Hostile TestWriter_GivesBackLongFields TestScrub_RefusesWhatIsNoPass TestMerge_AgreesWithModel TestMerge_JoinsAndSplits \
-	TestMerge_KeepsNodesFull TestRun_AgreesWithModel TestRun_CursorAgreesWithModel TestCursor_AgreesWithModel
+	TestMerge_KeepsNodesFull TestRun_AgreesWithModel TestRun_CursorAgreesWithModel TestCursor_AgreesWithModel TestRun_EachExtentLost \
+	TestF02_CrashAroundShrink TestExtentSet_IsABitmap
 empty :=
 race: ## run the tests, the long ones shortened, under the race detector (needs a C compiler)
 	@command -v $${CC:-gcc} >/dev/null || { echo "make race: the race detector needs a C compiler (gcc, or CC=...)" >&2; exit 1; }
@@ -167,9 +168,9 @@ canaries: ## plant bugs, each of which a test must notice (CANARY=regexp)
 # packages that are looked at, TESTED those whose tests are run.
 COVERED := ./engine ./engine/internal/...
 TESTED  := ./engine/... ./verify/...
-coverage: ## which part of the storage's statements the tests run, by package (LEAST=95 fails below)
+coverage: ## which part of the storage's statements the tests run, the long ones shortened, by package (LEAST=95 fails below)
 	@mkdir -p bin
-	$(GO) test -tags invariants -coverpkg=$$($(GO) list $(COVERED) | paste -s -d , -) -coverprofile=bin/cover.out $(TESTED) >bin/cover.txt || { cat bin/cover.txt; exit 1; }
+	$(GO) test -short -tags invariants -coverpkg=$$($(GO) list $(COVERED) | paste -s -d , -) -coverprofile=bin/cover.out $(TESTED) >bin/cover.txt || { cat bin/cover.txt; exit 1; }
 	@awk -v least=$(or $(LEAST),0) -f tools/coverage.awk bin/cover.out
 
 clean: ## remove what was built
