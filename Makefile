@@ -16,7 +16,7 @@ COLD    := fmt strings time $(addprefix l/,cmd/lightning shell stress stress/cra
 # that leaves names and lines out (LINES=1: by that of Go): CONTRIBUTING.md.
 COPIES  := bin/slim/src/go.mod
 LINKER   = $(if $(LINES),,$(patsubst %,-toolexec=$(CURDIR)/%,$(shell ls bin/link.exe 2>/dev/null)))
-BUILD    = GOWORK=off CGO_ENABLED=0 $(GO) build -C bin/slim/src $(LINKER) -trimpath $(COLD:%=-gcflags=%=-l)
+BUILD    = GOWORK=off CGO_ENABLED=0 $(GO) build -C bin/slim/src $(LINKER) -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
 LDFLAGS := $(if $(LINES),,-s -w) -funcalign=16 -X main.revision=$(shell git describe --always --dirty --exclude '*' 2>/dev/null)
 TOOLCHAIN := bin/toolchain-$(firstword $(shell $(GO) env GOVERSION GOROOT | cksum))
 
