@@ -48,8 +48,9 @@ func (w *writer) create(id uint32, name string, page uint32, codec uint8) error 
 	}
 	o := &engine.KeyspaceOptions{PageSize: int(page), Compression: engine.Compression(codec)}
 	ks, err := w.db.CreateKeyspace(name, o)
-	if errors.Is(err, engine.ErrKeyspaceExists) {
-		ks, err = w.db.Keyspace(name)
+	for errors.Is(err, engine.ErrKeyspaceExists) { // of another id: an earlier or a later one
+		name = fmt.Sprintf("%s-%d", name, id)
+		ks, err = w.db.CreateKeyspace(name, o)
 	}
 	if err != nil {
 		return err
