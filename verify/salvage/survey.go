@@ -24,6 +24,8 @@ type salvage struct {
 	// catalogLost says that keyspaces may be missing from trees.
 	catalogLost bool
 
+	lostBytes int // of the bounds of what is lost
+
 	// What lies in the file, once something is lost: where each checksum is,
 	// and the leaves, which become only those that nothing leads to.
 	places map[uint64]inspect.Ref
@@ -102,9 +104,13 @@ func gapOf(gaps []gap, key []byte) *gap {
 	return &gaps[i]
 }
 
+// maxLostBytes bounds the memory of the bounds: long ones may be many. A source
+// that loses more counts as lost from its first key to its last.
+const maxLostBytes = 32 << 20
+
 // lose reports a loss, and returns its place in the report, or -1.
 func (s *salvage) lose(l Loss) int {
-	if len(s.report.Losses) >= maxLosses {
+	if len(s.report.Losses) >= maxLosses || s.lostBytes > maxLostBytes {
 		s.report.Omitted++
 		return -1
 	}
@@ -255,9 +261,9 @@ func (s *salvage) catalogRoots() ([]inspect.Ref, error) {
 // walkAll reads the catalog and walks all trees, to know what is lost.
 func (s *salvage) walkAll() error {
 	s.reached, s.trees, s.catalogLost = map[uint64]uint64{}, nil, false
-	s.report.Losses, s.report.Omitted = nil, 0
+	s.report.Losses, s.report.Omitted, s.lostBytes = nil, 0, 0
 	if !s.report.Meta {
-		s.lose(s.noMeta())
+		s.lose(lossOf(s.db.Slots[0].Damage))
 	}
 	if err := s.readCatalog(); err != nil {
 		return err
@@ -270,8 +276,14 @@ func (s *salvage) walkAll() error {
 			w.reached = s.reach
 			w.lost = func(l Loss) {
 				l.Keyspace = k.name
+				full := s.lostBytes > maxLostBytes
 				i := s.lose(l)
-				if !l.Good() {
+				s.lostBytes += len(l.Start) + len(l.End)
+				switch {
+				case l.Good():
+				case full:
+					src.lost = []gap{{loss: -1}}
+				default:
 					src.lost = append(src.lost, gap{bounds{l.Start, l.End}, i})
 				}
 			}

@@ -209,6 +209,7 @@ func (s *salvage) writeLog(w *writer) error {
 		return failed
 	})
 	s.report.TornBytes = report.TornBytes
+	s.report.Omitted += report.Omitted
 	for _, d := range damages {
 		if d.Kind == inspect.Missing && !s.report.Meta && d.Path != s.db.LogDir() {
 			continue // the log is read from wherever it begins
