@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"math/bits"
 	"runtime"
@@ -21,6 +22,7 @@ import (
 	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/verify"
+	"github.com/lightning-db/lightning/verify/salvage"
 )
 
 // A branch that is its own child, with checksums that all hold: the checksum
@@ -232,6 +234,134 @@ func TestF27_SparseFile(t *testing.T) {
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 128<<20 {
 		t.Fatalf("allocated %d bytes", n)
+	}
+}
+
+// So does an explanation of what is long.
+func TestF27_ExplainsLittleOfAHole(t *testing.T) {
+	m := usual.build(t, 1)
+	e := pick(m.extents(), inspect.Overflow, 0)[0]
+	le.PutUint64(m.b[m.meta()+48:], 1<<29) // file size
+	m.bytes(e)[8]++
+	le.PutUint32(m.b[e.pos+12:], 1<<28)
+	m.seal(e.parent)
+	m.save()
+	f, err := m.fs.Open(treePath, vfs.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(1 << 29); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := verifyFS(t, m.fs, verify.Options{Explain: true})
+	runtime.ReadMemStats(&after)
+	if _, ok := find(r, "R2", inspect.Checksum, e.ref.Offset); !ok {
+		t.Fatalf("have %s", show(r))
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 128<<20 {
+		t.Fatalf("allocated %d bytes", n)
+	}
+}
+
+// A log whose every record is damage is told of in part, and read in time that
+// grows with its length, not with the square of that.
+func TestF27_LogFullOfDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	db, err := engine.Open(dbDir, &engine.Options{FS: fs, Sync: engine.SyncOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Put([]byte("a"), []byte("b")); err != nil {
+		t.Fatal(err)
+	}
+	killed := fs.Clone()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := killed.List(dbDir + "/wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := dbDir + "/wal/" + names[0]
+	b := readFile(t, killed, name)
+	const size = 4 << 20
+	b = append(b[:4096], make([]byte, size)...)
+	table := crc32.MakeTable(crc32.Castagnoli)
+	le.PutUint64(b[48:], size)
+	le.PutUint32(b[124:], crc32.Checksum(b[:124], table))
+	seed := crc32.Checksum(b[16:40], table) // UUID and number
+	damages := -1                           // the first record is sound
+	for at := 4096; at+48 <= len(b); at += 48 {
+		r := b[at:][:48]
+		damages++
+		le.PutUint32(r[4:], 3)
+		le.PutUint64(r[8:], le.Uint64(b[40:])+uint64(at-4096))
+		le.PutUint64(r[16:], uint64(1+2*damages)) // one is missing before each
+		le.PutUint32(r[32:], 1)
+		le.PutUint32(r[36:], le.Uint32(b[32:]))
+		r[40] = 2 // delete ""
+		le.PutUint32(r, crc32.Update(seed, table, r[4:]))
+	}
+	writeFile(t, killed, name, b)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := verifyFS(t, killed, verify.Options{})
+	runtime.ReadMemStats(&after)
+	if len(r.Findings) > 10_000 || len(r.Findings)+int(r.Omitted) != damages || r.Findings[0].Invariant != "W2" {
+		t.Fatalf("have %d findings, %d omitted of %d; the first: %+v", len(r.Findings), r.Omitted, damages, r.Findings[0])
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 48<<20 {
+		t.Fatalf("allocated %d bytes", n)
+	}
+}
+
+// A branch of long separators, none of whose children is there: the bounds of
+// what is lost would take a thousand times the file.
+func TestF27_LongSeparators(t *testing.T) {
+	m := usual.build(t, 1)
+	e := root(m.extents(), 0)
+	const n, shift = 5000, 4
+	prefix := bytes.Repeat([]byte{'p'}, 60_000)
+	b := make([]byte, 48+(30*n+len(prefix)+1<<shift-1)&^(1<<shift-1))
+	copy(b[8:], "LnEx")
+	b[12], b[14], b[15] = inspect.Branch, 1, shift
+	copy(b[16:24], m.b[16:])
+	le.PutUint64(b[32:], 1)
+	le.PutUint16(b[44:], n)
+	le.PutUint16(b[46:], uint16(len(prefix)))
+	copy(b[48+30*n:], prefix)
+	for i := range n {
+		copy(b[48+24*i:], encodeRef(inspect.Ref{Offset: 8192, Length: 512, Count: 3, Checksum: 5}))
+		if i == 0 {
+			continue
+		}
+		suffix := []byte{byte(i >> 8), byte(i)}
+		copy(b[48+24*n+4*i:], suffix)
+		le.PutUint16(b[48+28*n+2*i:], uint16((len(b)-48)>>shift))
+		b = append(b, append([]byte{byte(len(suffix))}, append(suffix, make([]byte, 1<<shift-1-len(suffix))...)...)...)
+	}
+	le.PutUint32(b[28:], uint32(len(b)))
+	le.PutUint32(b[40:], uint32(len(b)-48))
+	ref := inspect.Ref{Offset: uint64(len(m.b)), Length: uint32(len(b)), Count: 3 * n}
+	copy(m.b[e.pos:], encodeRef(ref))
+	m.b = append(m.b, append(b, make([]byte, ref.Size()-uint64(len(b)))...)...)
+	le.PutUint64(m.b[m.meta()+48:], uint64(len(m.b)))
+	e.ref = ref
+	m.seal(e)
+	m.save()
+	r, err := salvage.Run(context.Background(), dbDir, "new", salvage.Options{FS: m.fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounds := 0
+	for _, l := range r.Losses {
+		bounds += len(l.Start) + len(l.End)
+	}
+	if len(r.Losses)+int(r.Omitted) < n || r.Lossless() || bounds > 40<<20 {
+		t.Fatalf("have %d losses, of %d bytes, and %d omitted of %d", len(r.Losses), bounds, r.Omitted, n)
 	}
 }
 

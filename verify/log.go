@@ -43,6 +43,7 @@ func (v *verifier) checkLog() error {
 	v.spaced = v.spaced && len(damages) == 0
 	v.bytes.Add(v.log.Bytes)
 	v.total += v.log.Bytes
+	v.found.omitted += v.log.Omitted
 	for _, d := range damages {
 		switch f := findingOf(d); d.Kind {
 		case inspect.Denied: // which says nothing of the log

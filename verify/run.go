@@ -24,7 +24,8 @@ type Options struct {
 	Sample float64
 	// Explain says of extents that do not agree with their checksums what may
 	// have happened: a flipped bit, zeros, a write in part. It takes up to a
-	// quarter of a second for each, and stops after a hundred.
+	// quarter of a second for each, and stops after a hundred. Of what is longer
+	// than 64 MiB nothing is said.
 	Explain bool
 	// Progress is called now and then, by one goroutine at a time.
 	Progress func(Progress)

@@ -26,6 +26,13 @@ func (r *Reader) Explain(ref Ref) string {
 		}
 		return fmt.Sprintf("the file has %d of its %d bytes", have-ref.Offset, ref.Length)
 	}
+	if ref.Length > maxCompressed {
+		return "" // too long to be looked at as a whole
+	}
+	if ref.Length > node.MaxSize {
+		r.db.large.Lock()
+		defer r.db.large.Unlock()
+	}
 	b := make([]byte, ref.Length)
 	if n, err := readFull(r.db.file, b, int64(ref.Offset)); err != nil || n < len(b) {
 		return ""

@@ -77,6 +77,7 @@ type LogReport struct {
 	Seq        uint64 // of the newest operation, in the trees where the log has none
 	TornBytes  int64  // an unfinished end, which recovery cuts
 	Mended     bool   // what is damaged is not needed to read all records
+	Omitted    uint64 // damages beyond those that are told
 }
 
 // Segments returns the segments of the log that the meta needs, and every
@@ -110,7 +111,7 @@ func (db *DB) Log(visit func(Record) error) (LogReport, []*Damage, error) {
 	}
 	return LogReport{
 		Records: report.Records, Operations: report.Operations, Bytes: int64(report.Bytes),
-		End: uint64(report.To), Seq: uint64(report.Seq), TornBytes: report.TornBytes, Mended: report.Mended,
+		End: uint64(report.To), Seq: uint64(report.Seq), TornBytes: report.TornBytes, Mended: report.Mended, Omitted: uint64(report.Omitted),
 	}, damagesOf(damages), err
 }
 

@@ -322,6 +322,97 @@ func TestRun_WithoutMetas(t *testing.T) {
 	}
 }
 
+// Without metas the log is read from its oldest record on: a keyspace in it may
+// have had the name of a later one, and was dropped.
+func TestRun_WithoutMetas_KeyspaceMadeAgain(t *testing.T) {
+	f := &fixture{fs: vfs.NewMem(), want: content{"a/k": "second"}}
+	db, err := engine.Open(src, &engine.Options{FS: f.fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"first", "second"} {
+		ks, err := db.CreateKeyspace("a", nil)
+		if err == nil {
+			err = ks.Put([]byte("k"), []byte(value))
+		}
+		if err == nil && value == "first" {
+			err = errors.Join(ks.Put([]byte("old"), nil), db.DropKeyspace("a"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = db.Checkpoint(context.Background())
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b := f.tree(t)
+	clear(b[:8192])
+	f.setTree(t, b)
+	report, got := f.repair(t)
+	if d := diff(f.want, got); d != "" || len(report.Keyspaces) != 2 {
+		t.Errorf("%s, %+v", d, report)
+	}
+}
+
+// A crash between the meta of a smaller file and the cut leaves the file longer.
+// What stands behind its end is older, and never proved to be what was lost.
+func TestRun_BehindTheEnd(t *testing.T) {
+	f := &fixture{fs: vfs.NewMem(), want: content{}}
+	db, err := engine.Open(src, &engine.Options{FS: f.fs, PageSize: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(value string, from, to, step int) {
+		t.Helper()
+		b := db.NewBatch()
+		for i := from; i < to; i += step {
+			if err := b.Put(fmt.Appendf(nil, "k%05d", i), []byte(value)); err != nil {
+				t.Fatal(err)
+			}
+			f.want[fmt.Sprintf("/k%05d", i)] = value
+		}
+		if err := db.Apply(context.Background(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("old", 0, 4000, 1)
+	_, err = db.Checkpoint(context.Background())
+	if err := errors.Join(err, db.DeleteRange([]byte("k"), []byte("l"))); err != nil {
+		t.Fatal(err)
+	}
+	clear(f.want)
+	put("new", 3700, 4000, 2)
+	before := f.tree(t)
+	_, err = db.Compact(context.Background())
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b := f.tree(t)
+	f.setTree(t, append(b, before[len(b):]...))
+	if _, got := f.clone().repair(t); diff(f.want, got) != "" {
+		t.Fatal(diff(f.want, got))
+	}
+	for _, e := range reachable(t, f.fs) {
+		if e.what != "leaf" || e.lossless { // that of the catalog
+			continue
+		}
+		g := f.clone()
+		b := g.tree(t)
+		b[e.ref.Offset+60]++
+		g.setTree(t, b)
+		report, got := g.repair(t)
+		for id, value := range got {
+			if value != f.want[id] && report.Lossless() {
+				t.Fatalf("%s is %q, want %q, and all was saved: %+v", id, value, f.want[id], report.Losses)
+			}
+		}
+		if report.Lossless() || uint64(len(got))+e.ref.Count != uint64(len(f.want)) {
+			t.Fatalf("%d keys of %d, the leaf has %d: %+v", len(got), len(f.want), e.ref.Count, report.Losses)
+		}
+	}
+}
+
 func TestRun_WithoutLog(t *testing.T) {
 	for name, sh := range shapes {
 		t.Run(name, func(t *testing.T) {

@@ -24,6 +24,8 @@ type salvage struct {
 	// catalogLost says that keyspaces may be missing from trees.
 	catalogLost bool
 
+	lostBytes int // of the bounds of what is lost
+
 	// What lies in the file, once something is lost: where each checksum is,
 	// and the leaves, which become only those that nothing leads to.
 	places map[uint64]inspect.Ref
@@ -102,9 +104,13 @@ func gapOf(gaps []gap, key []byte) *gap {
 	return &gaps[i]
 }
 
+// maxLostBytes bounds the memory of the bounds: long ones may be many. A source
+// that loses more counts as lost from its first key to its last.
+const maxLostBytes = 32 << 20
+
 // lose reports a loss, and returns its place in the report, or -1.
 func (s *salvage) lose(l Loss) int {
-	if len(s.report.Losses) >= maxLosses {
+	if len(s.report.Losses) >= maxLosses || s.lostBytes > maxLostBytes {
 		s.report.Omitted++
 		return -1
 	}
@@ -178,14 +184,6 @@ func (s *salvage) moved(ref inspect.Ref) (inspect.Ref, bool) {
 	return other, ok
 }
 
-func (s *salvage) noMeta() Loss {
-	d := s.db.Slots[0].Damage
-	if d == nil {
-		d = &inspect.Damage{Path: s.db.Path(), Kind: inspect.Structure, Reason: "no meta"}
-	}
-	return lossOf(d)
-}
-
 // assume takes the newest catalog that the file holds for the one that a meta
 // would have named: of the candidates, the first that has lost nothing, or the
 // least.
@@ -202,7 +200,7 @@ func (s *salvage) assume() error {
 	if err != nil {
 		return err
 	}
-	best, least := -1, uint64(math.MaxUint64)
+	best, least := inspect.Ref{}, uint64(math.MaxUint64)
 	for i := range roots {
 		trial := &salvage{ctx: s.ctx, db: s.db, o: s.o, reader: s.reader, places: s.places}
 		s.db.Assume(id, roots[i])
@@ -211,22 +209,18 @@ func (s *salvage) assume() error {
 		}
 		var lost uint64
 		for i := range trial.report.Losses {
-			if l := &trial.report.Losses[i]; !l.Good() {
+			if l := &trial.report.Losses[i]; i > 0 && !l.Good() { // the first is that of the meta
 				lost += max(l.Keys, 1)
 			}
 		}
 		if lost += trial.report.Omitted; lost < least {
-			best, least = i, lost
+			best, least = roots[i], lost
 		}
 		if lost == 0 {
 			break
 		}
 	}
-	if best >= 0 {
-		s.db.Assume(id, roots[best])
-	} else {
-		s.db.Assume(id, inspect.Ref{})
-	}
+	s.db.Assume(id, best)
 	return nil
 }
 
@@ -267,9 +261,9 @@ func (s *salvage) catalogRoots() ([]inspect.Ref, error) {
 // walkAll reads the catalog and walks all trees, to know what is lost.
 func (s *salvage) walkAll() error {
 	s.reached, s.trees, s.catalogLost = map[uint64]uint64{}, nil, false
-	s.report.Losses, s.report.Omitted = nil, 0
+	s.report.Losses, s.report.Omitted, s.lostBytes = nil, 0, 0
 	if !s.report.Meta {
-		s.lose(s.noMeta())
+		s.lose(lossOf(s.db.Slots[0].Damage))
 	}
 	if err := s.readCatalog(); err != nil {
 		return err
@@ -282,8 +276,14 @@ func (s *salvage) walkAll() error {
 			w.reached = s.reach
 			w.lost = func(l Loss) {
 				l.Keyspace = k.name
+				full := s.lostBytes > maxLostBytes
 				i := s.lose(l)
-				if !l.Good() {
+				s.lostBytes += len(l.Start) + len(l.End)
+				switch {
+				case l.Good():
+				case full:
+					src.lost = []gap{{loss: -1}}
+				default:
 					src.lost = append(src.lost, gap{bounds{l.Start, l.End}, i})
 				}
 			}
@@ -393,15 +393,15 @@ func (s *salvage) stale(k *keyspace) {
 	}
 }
 
-// free returns the free list, and whether it is the one of the generation.
-func (s *salvage) free() ([]inspect.FreeExtent, bool) {
+// free returns what is free, and whether that is told by the generation itself.
+func (s *salvage) free() (list []inspect.FreeExtent, ok bool) {
 	if !s.report.Meta {
 		return nil, false
 	}
-	if s.db.Meta.FreeList.IsZero() {
-		return nil, true
+	var err error
+	if !s.db.Meta.FreeList.IsZero() {
+		list, _, err = s.reader.FreeList()
 	}
-	list, _, err := s.reader.FreeList()
 	if err != nil {
 		if d := inspect.AsDamage(err); d != nil {
 			l := lossOf(d)
@@ -410,7 +410,14 @@ func (s *salvage) free() ([]inspect.FreeExtent, bool) {
 		}
 		return nil, false
 	}
-	return list, true
+	// A crash before a file is cut leaves what is older behind its end (M3).
+	var end uint64
+	for i := range s.db.Slots {
+		if m := &s.db.Slots[i].Meta; m.Generation == s.db.Meta.Generation {
+			end = max(end, m.FileSize)
+		}
+	}
+	return append(list, inspect.FreeExtent{Offset: end, Size: math.MaxUint64 - end}), true
 }
 
 func isFree(list []inspect.FreeExtent, off uint64) bool {

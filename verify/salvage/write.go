@@ -48,8 +48,9 @@ func (w *writer) create(id uint32, name string, page uint32, codec uint8) error 
 	}
 	o := &engine.KeyspaceOptions{PageSize: int(page), Compression: engine.Compression(codec)}
 	ks, err := w.db.CreateKeyspace(name, o)
-	if errors.Is(err, engine.ErrKeyspaceExists) {
-		ks, err = w.db.Keyspace(name)
+	for errors.Is(err, engine.ErrKeyspaceExists) { // of another id: an earlier or a later one
+		name = fmt.Sprintf("%s-%d", name, id)
+		ks, err = w.db.CreateKeyspace(name, o)
 	}
 	if err != nil {
 		return err
@@ -208,6 +209,7 @@ func (s *salvage) writeLog(w *writer) error {
 		return failed
 	})
 	s.report.TornBytes = report.TornBytes
+	s.report.Omitted += report.Omitted
 	for _, d := range damages {
 		if d.Kind == inspect.Missing && !s.report.Meta && d.Path != s.db.LogDir() {
 			continue // the log is read from wherever it begins

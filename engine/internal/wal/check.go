@@ -11,8 +11,9 @@ import (
 )
 
 // Check reads the log from the start as far as it can, calls visit for each
-// record, and returns every damage that it meets. It changes nothing. The
-// error is that of listing the segments, or of visit.
+// record, and returns every damage that it meets, or the first maxDamages and
+// how many more (Report.Omitted). It changes nothing. The error is that of
+// listing the segments, or of visit.
 //
 // Behind the end of the log it looks for records that are whole: visit gets
 // them, marked as Cut, and one damage with the cause ErrCut tells of them.
@@ -22,7 +23,7 @@ func Check(o Options, from Start, visit func(Record) error) (Report, []*CorruptE
 	// Where only headers are damaged, sequence numbers without a gap prove that
 	// nothing is lost up to the newest record.
 	n := len(c.broken)
-	c.report.Mended = n > 0 && n == len(c.damages) && !c.holes && c.broken[n-1] < c.newest
+	c.report.Mended = n > 0 && n == len(c.damages) && c.report.Omitted == 0 && !c.holes && c.broken[n-1] < c.newest
 	return c.report, c.damages, err
 }
 
@@ -135,8 +136,19 @@ func (s *segment) findStart() bool {
 	return false
 }
 
+// maxDamages is how many damages are kept: each record may be one.
+const maxDamages = 10_000
+
 // note keeps err as damage.
-func (c *checker) note(err *CorruptError) { c.damages = append(c.damages, err) }
+//
+//go:noinline // called in many places, none of them hot
+func (c *checker) note(err *CorruptError) {
+	if len(c.damages) >= maxDamages {
+		c.report.Omitted++
+		return
+	}
+	c.damages = append(c.damages, err)
+}
 
 func (c *checker) run(from Start) (err error) {
 	if c.found, err = c.o.open(from.Segment); err != nil {

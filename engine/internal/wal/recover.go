@@ -22,6 +22,7 @@ type Report struct {
 	Recycled   int   // leftover files that are kept to be used again
 	Removed    int   // leftover files that were removed
 	Mended     bool  // of Check: no record was lost by what is damaged
+	Omitted    int   // of Check: damages beyond those that are told
 }
 
 func (r *Report) count(rec *Record) {
