@@ -81,7 +81,7 @@ broken on purpose, and is content when it has found each.`,
 const mostJobs = 16
 
 func (c *crashRun) run(ctx context.Context) error {
-	format, err := c.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(c.app)
 	if err != nil {
 		return err
 	}

@@ -181,10 +181,8 @@ func (i *importing) prepare(db string, files []string) (err error) {
 		sum := i.sum(r)
 		i.state.Store(&sum)
 	}
-	switch i.options.Conflict {
-	case "replace", "skip", "error":
-	default:
-		return usagef("--on-conflict %s: use replace, skip or error", i.options.Conflict)
+	if err := checkConflict(i.options.Conflict); err != nil {
+		return err
 	}
 	switch {
 	case i.onError != "stop" && i.onError != "skip":

@@ -98,7 +98,7 @@ wrong, the seed, the line that repeats it, and the directory that is kept.`,
 }
 
 func (s *stressRun) run(ctx context.Context) error {
-	format, err := s.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(s.app)
 	if err != nil {
 		return err
 	}
