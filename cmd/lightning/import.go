@@ -70,7 +70,6 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
 	}
 	i := &importing{app: a, cmd: cmd}
 	f := cmd.Flags()
-	f.SortFlags = false
 	f.StringVar(&i.key, "key", "", "column or `TEMPLATE` that makes the key")
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
 	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt")

@@ -120,6 +120,7 @@ process writes.`,
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
+		cmd.Flags().SortFlags = false // help has those first that are used most
 		switch cmd.Name() {
 		case "help":
 			a.strictHelp(cmd)
