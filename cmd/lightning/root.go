@@ -77,6 +77,7 @@ process writes.`,
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		var text bytes.Buffer
 		root.SetOut(&text)
+		cmd.InheritedFlags().SortFlags = false
 		print(cmd, args)
 		root.SetOut(a.out)
 		_, _ = a.out.WriteString(ui.Wrap(text.String(), a.Width())) // finish says what is wrong
@@ -86,7 +87,7 @@ process writes.`,
 	root.SetFlagErrorFunc(flagError)
 
 	f := root.PersistentFlags()
-	f.SortFlags = false
+	f.SortFlags, root.Flags().SortFlags = false, false
 	f.StringVarP(&a.keyspace, "keyspace", "k", "", "keyspace to use instead of the default one")
 	f.StringVarP(&a.output, "output", "o", "", "output `FORMAT`: table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md (help formats)")
 	f.StringVarP(&a.keysFlag, "keys", "K", "auto", "`ENCODING` of keys, in arguments and output (help encodings)")
