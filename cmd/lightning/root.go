@@ -84,7 +84,10 @@ process writes.`,
 	})
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		a.json = a.json || slices.Contains(os.Args, "--json") // it may stand behind
+		return flagError(cmd, err)
+	})
 
 	f := root.PersistentFlags()
 	f.SortFlags, root.Flags().SortFlags = false, false
