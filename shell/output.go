@@ -246,10 +246,10 @@ func (w *aside) hasAsked() bool {
 func (w *aside) Terminal() io.Writer { return w.session.Err }
 
 // pages reports whether a pager is wanted. A terminal that can only print turns
-// no pages.
+// no pages, and who watches wants to see the next answer.
 func (s *Session) pages() bool {
 	pager := s.Settings["pager"]
-	return pager != "off" && (pager != "auto" || os.Getenv("TERM") != "dumb")
+	return !s.watching && pager != "off" && (pager != "auto" || os.Getenv("TERM") != "dumb")
 }
 
 // pagerCommand is .pager, or what the environment says.

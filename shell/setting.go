@@ -83,7 +83,10 @@ func (s *Session) set(ctx context.Context, st Statement) (status int) {
 			}
 			err = s.print(rows)
 		case "watch":
-			return s.watch(ctx, argument)
+			s.watching = true
+			status = s.watch(ctx, argument)
+			s.watching = false
+			return status
 		case "help":
 			return s.help(ctx, argument)
 		case "quit":

@@ -89,6 +89,8 @@ type Session struct {
 	aside *aside         // of the statement that runs
 	quit  bool
 
+	watching bool // what runs will run again: no pager waits in between
+
 	asked  bool   // for a statement, not for an answer
 	before string // lines of it that were typed
 

@@ -267,6 +267,7 @@ func (b *backup) progressState() ui.State {
 		what = ui.Plural(info.Commits, "commit")
 	}
 	return ui.State{
+		Done: info.Bytes,
 		Text: fmt.Sprintf("%s  %s", what, ui.Bytes(info.Bytes)),
 		JSON: fmt.Sprintf(`{"message_type":"status","entries":%d,"commits":%d,"bytes":%d}`, info.Entries, info.Commits, info.Bytes),
 	}

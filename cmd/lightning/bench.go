@@ -93,7 +93,6 @@ func (a *app) benchCommand() *cobra.Command {
   lightning bench fillseq --sync full -o gobench --count 10 >new.txt`,
 	}
 	f := cmd.Flags()
-	f.SortFlags = false
 	for i := range benchFlags {
 		n := &benchFlags[i]
 		f.Int64VarP(&b.numbers[i], n.name, "", n.standard, n.usage)

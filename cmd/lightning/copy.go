@@ -60,10 +60,8 @@ type copying struct {
 }
 
 func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
-	switch c.conflict {
-	case "replace", "skip", "error":
-	default:
-		return usagef("--on-conflict %s: use replace, skip or error", c.conflict)
+	if err := checkConflict(c.conflict); err != nil {
+		return err
 	}
 	switch into := c.cmd.Flags().Changed("into"); {
 	case into && !c.oneSpace:
@@ -104,6 +102,15 @@ func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
 	return c.done(ui.Object{
 		{Name: "copied", Value: c.copied}, {Name: "skipped", Value: c.skipped}, {Name: "bytes", Value: c.bytes},
 	}, "%s copied, %s; %s there already", ui.Plural(c.copied, "entry"), ui.Bytes(c.bytes), ui.Count(c.skipped))
+}
+
+// checkConflict wants one of the ways of --on-conflict.
+func checkConflict(way string) error {
+	switch way {
+	case "replace", "skip", "error":
+		return nil
+	}
+	return usagef("--on-conflict %s: use replace, skip or error", way)
 }
 
 // all copies the keyspaces, or with look fails at the first entry that DEST has

@@ -24,7 +24,7 @@ expression is true of. Values are read only where it asks for them.`,
 	}
 	keys, where := scanFlags(cmd), a.whereFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+		format, err := textOrJSON(a)
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,6 @@ broken on purpose, and is content when it has found each.`,
 		},
 	}
 	f := cmd.Flags()
-	f.SortFlags = false
 	f.StringVar(&c.mode, "mode", "sim", "sim, kill, syscall or power")
 	f.DurationVar(&c.Options.Duration, "duration", 0, "go on for so long (default 1m, unless there is --cycles)")
 	f.IntVar(&c.Count, "cycles", 0, "end after so many crashes")
@@ -81,7 +80,7 @@ broken on purpose, and is content when it has found each.`,
 const mostJobs = 16
 
 func (c *crashRun) run(ctx context.Context) error {
-	format, err := c.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(c.app)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 	if err := d.choose(ctx, args[1:]); err != nil {
 		return err
 	}
-	if _, err := d.format(formatText, formatText, formatJSON, formatJSONL); err != nil {
+	if _, err := textOrJSON(d.app); err != nil {
 		return err
 	}
 	if d.dryRun {

@@ -91,10 +91,7 @@ func (d *du) run(arg string) error {
 		if st := db.Stats(); st.DataBytes > 0 {
 			disk = float64(st.UsedBytes) / float64(st.DataBytes)
 		}
-		names := []string{"keys", "bytes", "disk_estimate", "prefix"}
-		if !d.keys.Plain() {
-			names[3] += "_" + string(d.keys)
-		}
+		names := []string{"keys", "bytes", "disk_estimate", keyColumn("prefix", d.keys)}
 		t, tableErr := d.newTable(format, []string{"keys", "bytes", "on disk (est)", "prefix"}, names)
 		if tableErr != nil {
 			return tableErr

@@ -239,6 +239,7 @@ func verb(n int64) string {
 func (e *exporting) progressState() ui.State {
 	r := e.state.Load()
 	return ui.State{
+		Done: r.Bytes,
 		Text: fmt.Sprintf("%s exported  %s", ui.Plural(r.Entries, "record"), ui.Bytes(r.Bytes)),
 		JSON: fmt.Sprintf(`{"message_type":"status","exported":%d,"bytes":%d}`, r.Entries, r.Bytes),
 	}

@@ -30,7 +30,7 @@ made of; it will be the same in later versions.`,
 	}
 	keys := rangeFlags(cmd, "from", "to")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+		format, err := textOrJSON(a)
 		if err != nil {
 			return err
 		}

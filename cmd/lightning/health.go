@@ -74,7 +74,7 @@ engine/httpstatus. These are its limits, in Options.Health, and their defaults:
 }
 
 func (a *app) printHealth(db *engine.DB, _ *engine.Keyspace) error {
-	format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(a)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,6 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
 	}
 	i := &importing{app: a, cmd: cmd}
 	f := cmd.Flags()
-	f.SortFlags = false
 	f.StringVar(&i.key, "key", "", "column or `TEMPLATE` that makes the key")
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
 	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt")
@@ -181,10 +180,8 @@ func (i *importing) prepare(db string, files []string) (err error) {
 		sum := i.sum(r)
 		i.state.Store(&sum)
 	}
-	switch i.options.Conflict {
-	case "replace", "skip", "error":
-	default:
-		return usagef("--on-conflict %s: use replace, skip or error", i.options.Conflict)
+	if err := checkConflict(i.options.Conflict); err != nil {
+		return err
 	}
 	switch {
 	case i.onError != "stop" && i.onError != "skip":

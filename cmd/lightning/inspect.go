@@ -56,7 +56,7 @@ type inspector struct {
 
 // open opens the files of the database at path for run, with or without a meta.
 func (i *inspector) open(path string, damaged bool, run func() error) error {
-	format, err := i.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(i.app)
 	if err != nil {
 		return err
 	}

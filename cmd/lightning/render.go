@@ -73,6 +73,13 @@ func (a *app) format(standard string, allowed ...string) (string, error) {
 	return a.output, nil
 }
 
+// textOrJSON is format for what is printed as text, or as an object.
+//
+//go:noinline // called in eleven places, none of them hot
+func textOrJSON(a *app) (string, error) {
+	return a.format(formatText, formatText, formatJSON, formatJSONL)
+}
+
 // linesFormat is format for what is text or JSON lines, also by --json.
 func (a *app) linesFormat() (string, error) {
 	if a.json {
@@ -136,7 +143,7 @@ func (a *app) printJSON(v any) error {
 
 // done says what a command did: as a message, or, with --json, as data.
 func (a *app) done(v ui.Object, message string, args ...any) error {
-	format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(a)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 	force := f.Bool("force", false, "replace FILE if it exists")
 	mode := f.String("progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+		format, err := textOrJSON(a)
 		if err != nil {
 			return err
 		}

@@ -77,16 +77,20 @@ process writes.`,
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		var text bytes.Buffer
 		root.SetOut(&text)
+		cmd.InheritedFlags().SortFlags = false
 		print(cmd, args)
 		root.SetOut(a.out)
 		_, _ = a.out.WriteString(ui.Wrap(text.String(), a.Width())) // finish says what is wrong
 	})
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		a.json = a.json || slices.Contains(os.Args, "--json") // it may stand behind
+		return flagError(cmd, err)
+	})
 
 	f := root.PersistentFlags()
-	f.SortFlags = false
+	f.SortFlags, root.Flags().SortFlags = false, false
 	f.StringVarP(&a.keyspace, "keyspace", "k", "", "keyspace to use instead of the default one")
 	f.StringVarP(&a.output, "output", "o", "", "output `FORMAT`: table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md (help formats)")
 	f.StringVarP(&a.keysFlag, "keys", "K", "auto", "`ENCODING` of keys, in arguments and output (help encodings)")
@@ -120,6 +124,7 @@ process writes.`,
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
+		cmd.Flags().SortFlags = false // help has those first that are used most
 		switch cmd.Name() {
 		case "help":
 			a.strictHelp(cmd)

@@ -123,7 +123,7 @@ func (s *scan) prepare() (err error) {
 	if s.columns != nil {
 		s.form, err = s.format(standard, columnFormats...)
 	} else if s.count {
-		s.form, err = s.format(formatText, formatText, formatJSON, formatJSONL)
+		s.form, err = textOrJSON(s.app)
 	} else {
 		s.form, err = s.format(standard, entryFormats...)
 	}

@@ -141,6 +141,14 @@ func (t *table) text(dst, text []byte, isNull bool) []byte {
 	return t.values.Append(dst, text)
 }
 
+// keyColumn is the name of a column of keys in data: it says their encoding.
+func keyColumn(name string, e dump.Encoding) string {
+	if !e.Plain() {
+		name += "_" + string(e)
+	}
+	return name
+}
+
 // key sets a cell to a key. In JSON its name says the encoding of each: it is
 // part of the cell.
 func (t *table) key(i int, name string, key []byte) {
@@ -183,8 +191,8 @@ func (a *app) newSelector(w *where, sel *query.Selection, format string, keys bo
 			}
 		}
 	}
-	if keys && !a.keys.Plain() {
-		names[0] += "_" + string(a.keys)
+	if keys {
+		names[0] = keyColumn("key", a.keys)
 	}
 	t, err := a.newTable(format, titles, names)
 	return &selector{table: t, where: w, sel: sel, keys: keys}, err

@@ -221,7 +221,7 @@ func TestShell_Completes(t *testing.T) {
 		"comp":                  "compact",
 		"stress-w":              "",
 		"get --def":             "--default",
-		"get --keys":            "--keys --keyspace",
+		"get --keys":            "--keyspace --keys",
 		"get -o js":             "json jsonl",
 		"get -K he":             "hex",
 		"get -k ":               "logs",

@@ -364,6 +364,10 @@ func TestShellTerminal_Narrow(t *testing.T) {
 	}
 	s.typed("scan limit 30", "Enter")
 	s.until("page:| row:000029 | value 29 |")
+	s.typed("C-l", ".watch 0.01 scan limit 30", "Enter") // no pager waits between two answers
+	s.until("\n| row:000029 | value 29 |\n+------------+----------+\n+------------+")
+	s.typed("C-c")
+	s.until("my.db>$")
 	s.typed("C-l", "get row:00001", "Tab")
 	shown = s.until("row:000010  row:000014  row:000018")
 	for _, line := range strings.Split(shown, "\n") {

@@ -71,7 +71,6 @@ wrong, the seed, the line that repeats it, and the directory that is kept.`,
 		Args: arguments(0, 0),
 	}
 	f := cmd.Flags()
-	f.SortFlags = false
 	f.BoolVar(&s.list, "list", false, "list the tests of the suite, and run none")
 	f.StringVar(&s.pattern, "run", "", "run the tests whose names match `REGEXP` (of ^ $ . * |)")
 	f.DurationVar(&s.duration, "duration", 0, "run one workload for so long")
@@ -98,7 +97,7 @@ wrong, the seed, the line that repeats it, and the directory that is kept.`,
 }
 
 func (s *stressRun) run(ctx context.Context) error {
-	format, err := s.format(formatText, formatText, formatJSON, formatJSONL)
+	format, err := textOrJSON(s.app)
 	if err != nil {
 		return err
 	}

@@ -53,11 +53,7 @@ been found so far.`,
 				return err
 			}
 			cut()
-			name := "key"
-			if !a.keys.Plain() {
-				name += "_" + string(a.keys)
-			}
-			t, tableErr := a.newTable(format, []string{"bytes", "key"}, []string{"bytes", name})
+			t, tableErr := a.newTable(format, []string{"bytes", "key"}, []string{"bytes", keyColumn("key", a.keys)})
 			if tableErr != nil {
 				return tableErr
 			}

@@ -60,7 +60,7 @@ status 10 at the end, also of a pass that goes on.`,
 	duration := f.Duration("duration", 0, "with --resume, stop after so long: 4h; 0: when all is read")
 	mode := f.String("progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		format, err := a.format(formatText, formatText, formatJSON, formatJSONL)
+		format, err := textOrJSON(a)
 		if err != nil {
 			return err
 		}

@@ -102,12 +102,10 @@ func (c *columns) otherNumber() error {
 
 // A rowWriter writes entries as rows of two columns.
 type rowWriter struct {
-	w         io.Writer
-	o         WriterOptions
-	separator byte
-	appendTo  func(dst, field []byte) []byte
+	rows *Rows
+	o    WriterOptions
 
-	row     []byte
+	fields  [2][]byte
 	text    []byte
 	started bool
 }
@@ -137,19 +135,15 @@ func (w *rowWriter) Write(key, value []byte) error {
 }
 
 func (w *rowWriter) write(key, value []byte) error {
-	w.row = w.row[:0]
-	if w.o.Keys != None {
-		w.row = w.appendTo(w.row, key)
+	w.fields = [2][]byte{key, value}
+	fields := w.fields[:]
+	if w.o.Keys == None {
+		fields = fields[1:]
 	}
-	if w.o.Keys != None && w.o.Values != None {
-		w.row = append(w.row, w.separator)
+	if w.o.Values == None {
+		fields = fields[:len(fields)-1]
 	}
-	if w.o.Values != None {
-		w.row = w.appendTo(w.row, value)
-	}
-	w.row = append(w.row, '\n')
-	_, err := w.w.Write(w.row)
-	return err
+	return w.rows.Write(fields)
 }
 
 func (w *rowWriter) Close() error { return w.begin() }

@@ -27,6 +27,9 @@ func (r *Rows) Write(fields [][]byte) error {
 		}
 		r.row = r.appendTo(r.row, field)
 	}
+	if len(r.row) == 0 && r.separator == ',' {
+		r.row = append(r.row, `""`...) // an empty line is passed over
+	}
 	r.row = append(r.row, '\n')
 	_, err := r.w.Write(r.row)
 	return err

@@ -27,10 +27,8 @@ func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 		return nil, errorf("keys cannot be written as json: use auto, hex, base64, quoted or u64")
 	}
 	switch f {
-	case CSV:
-		return &rowWriter{w: w, o: o, separator: ',', appendTo: appendCSV}, nil
-	case TSV:
-		return &rowWriter{w: w, o: o, separator: '\t', appendTo: appendTSV}, nil
+	case CSV, TSV:
+		return &rowWriter{rows: NewRows(w, f), o: o}, nil
 	case JSON, JSONL:
 		return &jsonWriter{w: w, o: o, array: f == JSON}, nil
 	case SQL:

@@ -47,6 +47,7 @@ func manuals(files map[string][]byte, cmd *cobra.Command) error {
 	epoch := time.Unix(0, 0).UTC()
 	var b bytes.Buffer
 	header := &doc.GenManHeader{Title: strings.ToUpper(name), Section: "1", Source: "Lightning DB", Manual: "Lightning DB", Date: &epoch}
+	cmd.InheritedFlags().SortFlags = false // as in the help
 	if err := doc.GenMan(cmd, header, &b); err != nil {
 		return fmt.Errorf("manual of %s: %w", name, err)
 	}

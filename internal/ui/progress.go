@@ -12,7 +12,7 @@ import (
 
 // A State is how far a piece of work is.
 type State struct {
-	Done  int64 // bytes or other units worked through
+	Done  int64 // bytes worked through, of which the rate is shown
 	Total int64 // of how many; 0 where that is not known
 	// Text is what a person reads, JSON what a program does: one object,
 	// without a newline.
@@ -27,6 +27,9 @@ type Progress struct {
 	state func() State
 	json  bool
 	start time.Time
+
+	before int64 // done at the time since, of the line that was shown first
+	since  time.Time
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -86,11 +89,15 @@ func (p *Progress) show() {
 	}
 	line := st.Text
 	if st.Total > 0 && st.Done <= st.Total {
-		part := float64(st.Done) / float64(st.Total)
-		line = fmt.Sprintf("%3.0f%%  %s", 100*part, line)
-		if part > 0.01 {
-			left := time.Duration(float64(p.Elapsed()) * (1 - part) / part)
-			line += "  " + Duration(left.Round(time.Second)) + " left"
+		line = fmt.Sprintf("%3.0f%%  %s", 100*float64(st.Done)/float64(st.Total), line)
+	}
+	if p.before == 0 { // what verify --resume goes on from took no time now
+		p.before, p.since = st.Done, time.Now()
+	}
+	if rate := float64(st.Done-p.before) / time.Since(p.since).Seconds(); rate > 0 {
+		line += "  " + Bytes(int64(rate)) + "/s"
+		if left := float64(st.Total-st.Done) / rate; left > 0 && left < 1e9 {
+			line += "  " + Duration(time.Duration(left)*time.Second) + " left"
 		}
 	}
 	// A line that fills the last column could make the terminal begin another.

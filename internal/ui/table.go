@@ -159,7 +159,12 @@ func (g *Grid) row(cells []string) error {
 	var b strings.Builder
 	for i, cell := range cells {
 		if CellWidth(cell) > g.widths[i] {
-			cell = runewidth.Truncate(cell, g.widths[i], "…")
+			// How long a value is that was cut before stays.
+			tail := cell[max(0, strings.LastIndex(cell, "…(")):]
+			if CellWidth(tail) >= min(g.widths[i], 16) {
+				tail = "…"
+			}
+			cell = runewidth.Truncate(cell, g.widths[i], tail)
 		}
 		b.WriteString("| " + cell + strings.Repeat(" ", max(0, g.widths[i]-CellWidth(cell))) + " ")
 	}
