@@ -131,8 +131,8 @@ func (db *DB) checkpointer() {
 		case <-db.wake:
 		}
 		db.checkpointMu.Lock()
-		if v := db.version.Load(); len(v.frozen) == 0 && v.active.table.Bytes() >= db.opts.MemtableBytes {
-			db.freezeAll() // recovery left a full one
+		if v := db.version.Load(); len(v.frozen) == 0 && db.ripe(v) {
+			db.freezeAll()
 		}
 		_, err := db.checkpoint(ctx, false)
 		db.checkpointMu.Unlock()

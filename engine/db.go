@@ -341,9 +341,16 @@ func (db *DB) start() {
 		db.workers.Add(1)
 		go db.syncer()
 	}
-	if v := db.version.Load(); len(v.frozen) > 0 || v.active.table.Bytes() >= db.opts.MemtableBytes {
+	if v := db.version.Load(); len(v.frozen) > 0 || db.ripe(v) {
 		signal(db.wake)
 	}
+}
+
+// ripe reports whether recovery left what a checkpoint is to be made of though
+// nothing is frozen: a full memtable, or a log of more segments than one fills, of
+// which each kill leaves one.
+func (db *DB) ripe(v *version) bool {
+	return v.active.table.Bytes() >= db.opts.MemtableBytes || int64(db.log.Segments()-3)*db.opts.SegmentBytes > db.opts.MemtableBytes
 }
 
 // signal wakes the owner of a channel of capacity one, if it is not awake.
