@@ -258,6 +258,8 @@ func label(name, value string) string {
 var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
 // add adds a sample of the metric, with labels: a name, a value, a name, ...
+//
+//go:noinline // called in dozens of places, none of them hot
 func (s *samples) add(value float64, labels ...string) { s.sample("", value, labels...) }
 
 func (s *samples) sample(suffix string, value float64, labels ...string) {
