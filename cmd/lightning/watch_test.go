@@ -75,6 +75,7 @@ func TestStats_WatchBesideAWriter(t *testing.T) {
 		if seq != 100*round || checkpoints < round {
 			t.Errorf("seq %d and %d checkpoints after %d puts and %d checkpoints", seq, checkpoints, 100*round, round)
 		}
+		next() // of nothing that was committed
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
