@@ -72,6 +72,23 @@ func (c *counters) init(opened time.Time) {
 //go:noinline // called in many places, and where it is hot not often
 func (c *counters) now() time.Duration { return time.Since(c.opened) + 1 }
 
+// beginGet is when the get of this number begins, or 0 where it is not timed.
+func (c *counters) beginGet(tick uint64) time.Duration {
+	if tick%timedGets != 0 {
+		return 0
+	}
+	return c.now()
+}
+
+func (c *counters) endGet(began time.Duration) {
+	if began != 0 {
+		c.timeGet(began)
+	}
+}
+
+//go:noinline // one get in 1024
+func (c *counters) timeGet(began time.Duration) { c.getTime.Observe(int64(c.now() - began)) }
+
 // beginTimed is when a commit began, or 0 where it is not timed.
 func (db *DB) beginTimed() time.Duration {
 	if db.opts.Sync != SyncFull && db.counters.timing.Add(1)%timedCommits != 0 {

@@ -40,8 +40,8 @@ func (l *HealthLimits) setDefaults() {
 // Health is what is wrong with a database, if anything is.
 type Health struct {
 	Findings []HealthFinding // none: it is healthy
-	// Unknown are the checks that say nothing here: where the database is open
-	// read-only, those of which only the process that writes knows.
+	// Unknown are the checks that say nothing of the process that writes, for only
+	// that knows: where the database is open read-only.
 	Unknown []string
 }
 
@@ -59,7 +59,8 @@ type HealthFinding struct {
 const leastRead = 10_000
 
 // healthWindow is over how long errors and the cache are judged: this to twice
-// this, where somebody asks that often, else since they were asked for last.
+// this, where somebody asks that often, else since they were asked for the last
+// time but one.
 const healthWindow = time.Minute
 
 // healthMarks are the figures of two moments, the older of which rates count

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"sort"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -202,10 +201,8 @@ func (ks *Keyspace) Get(key []byte) ([]byte, error) { return owned(ks.AppendValu
 func (ks *Keyspace) AppendValue(dst, key []byte) ([]byte, error) {
 	hash := kv.Hash(key)
 	c := &ks.db.counters
-	tick, began := c.gets.Add(1), time.Duration(0)
-	if tick%timedGets == 0 {
-		began = c.now()
-	}
+	tick := c.gets.Add(1)
+	began := c.beginGet(tick)
 	for {
 		v, sp, err := ks.latest()
 		if err != nil {
@@ -218,9 +215,7 @@ func (ks *Keyspace) AppendValue(dst, key []byte) ([]byte, error) {
 			}
 			return dst, ks.db.readFailed(err)
 		}
-		if began != 0 {
-			c.getTime.Observe(int64(c.now() - began))
-		}
+		c.endGet(began)
 		if !found {
 			return dst, ErrNotFound
 		}

@@ -43,7 +43,7 @@ var metrics = [...]metric{
 		s.add(float64(r.Deletes), "op", "delete")
 		s.add(float64(r.RangeDeletes), "op", "delete_range")
 	}, ofProcess},
-	{"errors_total", counter, "Errors that calls returned and checkpoints met, by class and cause; not those that are answers.", func(s *samples, r *reading) {
+	{"errors_total", counter, "Errors of reads, commits and checkpoints, by class and cause; not those that are answers.", func(s *samples, r *reading) {
 		for i := range errorKinds {
 			s.add(float64(r.db.counters.errors[i].Load()), "class", errorKinds[i].class.String(), "error", errorKinds[i].name)
 		}
@@ -258,6 +258,8 @@ func label(name, value string) string {
 var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
 // add adds a sample of the metric, with labels: a name, a value, a name, ...
+//
+//go:noinline // called in dozens of places, none of them hot
 func (s *samples) add(value float64, labels ...string) { s.sample("", value, labels...) }
 
 func (s *samples) sample(suffix string, value float64, labels ...string) {

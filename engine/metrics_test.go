@@ -179,7 +179,7 @@ func (r *metricsRig) sees(what string, cause func(), want ...[]change) {
 		for _, suffix := range []string{"_sum", "_count", "_bucket"} {
 			name = strings.TrimSuffix(name, suffix)
 		}
-		r.moved[name] = true
+		r.moved[name] = r.moved[name] || c.by != 0 || c.dir != 0
 	}
 }
 
@@ -304,6 +304,16 @@ func playReads(r *metricsRig) {
 			return errors.Join(err, has)
 		}))
 	}, by(3, `operations_total{op="get"}`), by(1, `operations_total{op="has"}`, `operations_total{op="scan"}`))
+	r.sees("2048 gets of a transaction", func() {
+		r.do("view", db.View(func(tx *engine.Tx) error {
+			for range 2048 {
+				if _, err := tx.Get([]byte(keyOf("k", 7))); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}, by(2048, `operations_total{op="get"}`), up("get_duration_seconds_count"))
 }
 
 func playTrees(r *metricsRig) {
@@ -580,8 +590,9 @@ func TestReport(t *testing.T) {
 		o.Report = func(*engine.DB) { calls.Add(1); panic("a bug of the program") }
 		db = open(t, dbDir, o)
 		time.Sleep(time.Minute)
-		if n := db.Stats().Errors; calls.Load() != 1 || n != 1 {
-			t.Errorf("%d calls of one that panics, %d errors; want 1 and 1", calls.Load(), n)
+		n := metricsOf(t, writeMetrics(t, db))[`lightning_errors_total{class="unknown",error="callback"}`]
+		if calls.Load() != 1 || n != 1 || db.Stats().Errors != 1 {
+			t.Errorf("%d calls of one that panics, counted %v times of %d errors; want 1 of each", calls.Load(), n, db.Stats().Errors)
 		}
 		closeDB(t, db)
 	})

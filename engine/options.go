@@ -149,8 +149,9 @@ type Options struct {
 	// Close has returned. A listener that panics is called no more
 	// (Stats.EventsPanic). engine/eventlog has one that logs.
 	Events func(Event) `json:"-"`
-	// SlowOperation is how long a read or a commit must take for Events to be told
-	// of it. Default: nobody is told, and no clock is read.
+	// SlowOperation is how long a get, a Has, a commit or a Sync must take for Events
+	// to be told of it; a scan takes as long as its caller. Default: nobody is told,
+	// and no clock is read.
 	SlowOperation time.Duration
 	// Health says from when on DB.Health finds fault.
 	Health HealthLimits

@@ -56,8 +56,9 @@ type Stats struct {
 	Stalls            uint64 // commits that waited for a checkpoint
 	StallTime         time.Duration
 	Syncs             uint64 // of the log that commits waited for
-	// Errors that calls have returned, and checkpoints met: not those that are
-	// answers, as ErrNotFound and ErrConflict.
+	// Errors of reads, commits, checkpoints and Options.Report: not those that are
+	// answers, as ErrNotFound and ErrConflict, nor those of calls that do neither, as
+	// a Put into a batch or a transaction of a key that is too large.
 	Errors uint64
 
 	EventsLost  uint64 // that Options.Events was too slow for

@@ -163,10 +163,12 @@ func (w *view) get(ks kv.Keyspace, key, dst []byte) ([]byte, error) {
 			return append(dst, e.value...), nil
 		}
 	}
+	began := w.db.counters.beginGet(tick)
 	value, found, err := w.v.get(tick, sp, key, hash, w.seq, dst)
 	if err != nil {
 		return dst, w.failed(err)
 	}
+	w.db.counters.endGet(began)
 	if !found {
 		return dst, ErrNotFound
 	}

@@ -54,7 +54,8 @@ type stopRun struct {
 	asked, killed, late int // how many ended by being asked, and killed, and by themselves before
 }
 
-// The files of the directory: my.db and other.db, which differ, my.backup, and
+// The files of the directory: my.db and other.db, which differ, my.backup, chain.db
+// with a full backup of its first commit and an incremental one of the others, and
 // what to import and to run.
 func newStopRun(t *testing.T, entries int) *stopRun {
 	s := &stopRun{t: t, dir: t.TempDir(), entries: entries, rng: rand.New(rand.NewPCG(*stopSeed, 0))}
@@ -75,6 +76,8 @@ func newStopRun(t *testing.T, entries int) *stopRun {
 	}
 	for _, args := range []string{
 		"import my.db rows.jsonl --key {id} -q", "copy my.db other.db -q", "put other.db 000777 other", "backup my.db my.backup -q",
+		"put chain.db 000000 first -q", "backup chain.db chain.full --keep-log -q",
+		"import chain.db rows.jsonl --key {id} -q", "backup chain.db chain.inc --since chain.full -q",
 	} {
 		if status, text := s.run(args, nil); status != 0 {
 			t.Fatalf("%s: status %d: %s", args, status, text)
@@ -205,7 +208,7 @@ func (s *stopRun) whole(name string) {
 			s.t.Fatal(err)
 		}
 		defer f.Close()
-		if info, err := engine.VerifyBackup(context.Background(), bufio.NewReader(f)); err != nil || info.Entries != uint64(s.entries) {
+		if info, err := engine.VerifyBackup(context.Background(), bufio.NewReader(f)); err != nil || !info.Incremental && info.Entries != uint64(s.entries) || info.Incremental && info.Seq != uint64(s.entries)+1 {
 			s.t.Errorf("%s: %+v, %v", name, info, err)
 		}
 	default:
@@ -351,11 +354,14 @@ func TestF18_EveryLongCommand(t *testing.T) {
 		{args: "export my.db --to csv"},
 		{args: "backup my.db new.backup --verify", makes: "new.backup"},
 		{args: "backup my.db -"},
+		{args: "backup chain.db new.backup --since chain.full --verify", makes: "new.backup"},
 		{args: "restore new.db my.backup", makes: "new.db"},
+		{args: "restore new.db chain.full --apply chain.inc", makes: "new.db"},
 		{args: "repair my.db new.db --report report.json", makes: "new.db"},
 		{args: "verify my.db"},
 		{args: "verify my.db --resume my.scrub"},
 		{args: "verify my.backup"},
+		{args: "inspect tree my.db"},
 		{args: "hash my.db"},
 		{args: "diff my.db other.db"},
 		{args: "du my.db --sep 0"},
@@ -375,6 +381,7 @@ func TestF18_EveryLongCommand(t *testing.T) {
 		{args: "delete my.db --where .n<50 --yes", entries: []int{entries / 2, entries}},
 		{args: "batch my.db batch.txt", entries: []int{entries, entries + entries/2}},
 		{args: "shell my.db --write --sync off -f script.txt", entries: []int{entries, entries + 1, entries + entries/20}},
+		{args: "stats my.db --watch 10ms", lasts: true},
 		{args: "stress --duration 1h --threads 2 --dir scratch", lasts: true},
 		{args: "stress --dir scratch", lasts: true},
 		{args: "bench fillseq readrandom --num 20000 --ops 1000000000000 --duration 1h --dir scratch", lasts: true},

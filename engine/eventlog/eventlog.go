@@ -15,8 +15,8 @@ import (
 // New returns a listener, for Options.Events, that writes each event to l as one
 // record, with the time of the event. The level says who should read it:
 //
-//	Error  damage, a database that takes no more writes, what failed in the background
-//	Warn   a full disk, stalls, slow operations, a cache that is too small, a log with a torn end
+//	Error  damage, a database that takes no more writes, what failed in the background or in Close
+//	Warn   a full disk, stalls, slow operations, a cache that is too small, a log with a torn end, a checkpoint that failed
 //	Info   opened, closed, space again
 //	Debug  checkpoints, segments of the log
 //

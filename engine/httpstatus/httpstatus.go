@@ -16,8 +16,8 @@ import (
 //	/metrics  their metrics, in the text format of Prometheus
 //	/livez    503 when one has failed and takes no more writes, which ends with
 //	          a restart (closing and opening it), else 200
-//	/readyz   503 when one is closed, or does not take writes though it was
-//	          opened for that, else 200
+//	/readyz   503 when one is closed, has failed, or could not make its last
+//	          checkpoint, as on a full disk, else 200
 //
 // The body of /livez and /readyz is ok, or a line for each finding of DB.Health:
 // of those too that are no reason for a 503. Any other path is a 404, so it can

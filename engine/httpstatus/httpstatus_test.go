@@ -62,6 +62,22 @@ func TestHandler(t *testing.T) {
 	in.SetCapacity(64 << 20) // less than two checkpoints may need: known, but no reason to take no traffic
 	want("/readyz", 200, "bad: disk: ")
 
+	in.SetCapacity(-1)
+	if err := bad.Put([]byte("a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	in.FailNth(1, vfs.ErrNoSpace, true, faultfs.OpWrite)
+	if _, err := bad.Checkpoint(t.Context()); !errors.Is(err, engine.ErrNoSpace) {
+		t.Fatal(err)
+	}
+	in.FailNth(0, nil, false)
+	want("/livez", 200, "bad: checkpoint: ")
+	want("/readyz", 503, "bad: checkpoint: ")
+	if _, err := bad.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("/readyz", 200)
+
 	in.FailNth(1, syscall.EIO, false, faultfs.OpSync)
 	if err := bad.Put([]byte("a"), nil); !errors.Is(err, engine.ErrFailed) {
 		t.Fatal(err)

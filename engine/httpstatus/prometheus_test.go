@@ -12,10 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
 )
 
 // monitoring is the folder of what is given to Prometheus and Grafana.
@@ -77,11 +81,7 @@ func TestPrometheus(t *testing.T) {
 	metrics := startExample(t)
 
 	text := get(t, metrics)
-	check := exec.Command("promtool", "check", "metrics")
-	check.Stdin = strings.NewReader(text)
-	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
-	}
+	checkMetrics(t, text)
 
 	u, err := url.Parse(metrics)
 	if err != nil {
@@ -91,6 +91,12 @@ func TestPrometheus(t *testing.T) {
 	queries := dashboardQueries(t)
 	if len(queries) < 40 {
 		t.Errorf("%d queries in the dashboard", len(queries))
+	}
+	// What an alert is about can be looked at.
+	for _, name := range regexp.MustCompile(`lightning_[a-z_]+`).FindAllString(read(t, "alerts.yml"), -1) {
+		if !strings.Contains(strings.Join(queries, "\n"), name) {
+			t.Errorf("an alert asks for %s, and no query of the dashboard does", name)
+		}
 	}
 	for _, q := range queries {
 		if n := len(p.query(t, q)); n == 0 {
@@ -133,6 +139,36 @@ func TestPrometheus(t *testing.T) {
 	})
 	if firing := p.query(t, `ALERTS{alertstate="firing"}`); len(firing) > 0 {
 		t.Errorf("the example is well, but: %v", firing)
+	}
+}
+
+// checkMetrics holds a text of metrics against what promtool asks of one.
+func checkMetrics(t *testing.T, text string) {
+	t.Helper()
+	check := exec.Command("promtool", "check", "metrics")
+	check.Stdin = strings.NewReader(text)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+// TestFileMetrics: promtool has nothing to say either against what a reader knows,
+// which is what lightning stats -o prometheus prints, nor against odd names.
+func TestFileMetrics(t *testing.T) {
+	needs(t, "promtool")
+	disk := vfs.NewMem()
+	const dir = "a \"b\" \\c"
+	db := open(t, dir, engine.Options{FS: disk})
+	if _, err := db.CreateKeyspace("d {e}=\\", nil); err != nil {
+		t.Fatal(err)
+	}
+	reader := open(t, dir, engine.Options{FS: disk, ReadOnly: true})
+	for _, write := range []func(io.Writer) error{db.WriteMetrics, reader.WriteMetrics, reader.WriteFileMetrics} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil || b.Len() == 0 {
+			t.Fatalf("%d bytes, %v", b.Len(), err)
+		}
+		checkMetrics(t, b.String())
 	}
 }
 
