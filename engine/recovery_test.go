@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -136,5 +139,38 @@ func killedAfterItsCheckpoint(t *testing.T) {
 			closeDB(t, db)
 			disk = left
 		})
+	}
+}
+
+// Each kill leaves a segment of the log, which holds next to nothing: a
+// checkpoint gives them back before they are many.
+func TestRecovery_KillsLeaveNoLongLog(t *testing.T) {
+	const most = 8 // of which a checkpoint is made
+	fs := vfs.NewMem()
+	for round := range 40 {
+		db, err := engine.Open("db", &engine.Options{FS: fs, SegmentBytes: 64 << 10, MemtableBytes: 256 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Put(fmt.Append(nil, round), []byte("v")); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			names, err := fs.List("db/wal")
+			if err != nil {
+				t.Fatal(err)
+			}
+			segments := slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".log") })
+			if len(segments) <= most {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("after %d kills the log has %d segments", round, len(segments))
+			}
+		}
+		fs = fs.Clone()
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -102,7 +102,7 @@ func (s *salvage) build(dst string) error {
 
 // unmoved makes sure that nobody wrote to the source.
 func (s *salvage) unmoved() error {
-	if !s.db.Found() {
+	if !s.report.Meta {
 		return nil
 	}
 	moved, err := s.db.Moved()

@@ -322,6 +322,44 @@ func TestRun_WithoutMetas(t *testing.T) {
 	}
 }
 
+// A closed database whose newest meta is damaged has an older one, behind which
+// the log does not begin any more: the newest trees in the file are the better.
+func TestRun_NewestMetaDamaged(t *testing.T) {
+	for rounds := range 4 { // so that each slot is the newest
+		f := &fixture{fs: vfs.NewMem(), want: content{}}
+		for round := range rounds + 1 {
+			db, err := engine.Open(src, &engine.Options{FS: f.fs, SegmentBytes: 64 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 100 {
+				key := fmt.Sprintf("k%d-%d", round, i)
+				f.want["/"+key] = strings.Repeat(key, 500)
+				if err := db.Put([]byte(key), []byte(f.want["/"+key])); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := inspect.Open(f.fs, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, slot := f.tree(t), r.Meta.Generation%2*4096
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		clear(b[slot : slot+4096]) // and its copy
+		f.setTree(t, b)
+		report, got := f.repair(t)
+		if d := diff(f.want, got); d != "" || report.Lossless() {
+			t.Errorf("%d rounds: %s\n%+v", rounds, d, report)
+		}
+	}
+}
+
 // Without metas the log is read from its oldest record on: a keyspace in it may
 // have had the name of a later one, and was dropped.
 func TestRun_WithoutMetas_KeyspaceMadeAgain(t *testing.T) {

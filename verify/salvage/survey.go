@@ -2,6 +2,7 @@ package salvage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -127,7 +128,7 @@ func (s *salvage) progress() {
 // survey finds the trees and what is lost of them, and where something is,
 // what else the file holds.
 func (s *salvage) survey() error {
-	if s.report.Meta = s.db.Found(); !s.report.Meta {
+	if s.report.Meta = s.db.Found() && !s.behind(); !s.report.Meta {
 		if err := s.assume(); err != nil {
 			return err
 		}
@@ -150,6 +151,18 @@ func (s *salvage) survey() error {
 		s.leaves = nil
 	}
 	return nil
+}
+
+// behind reports whether the meta that was found is an older one: the other slot
+// is damaged, and the log does not begin where this one needs it, as once a newer
+// one was written. Nodes of its trees may have been written over.
+func (s *salvage) behind() bool {
+	other := s.db.Slots[2-s.db.Meta.Generation%2*2:]
+	if other[0].Valid() || other[1].Valid() {
+		return false
+	}
+	_, damages, _ := s.db.Segments()
+	return slices.ContainsFunc(damages, func(d *inspect.Damage) bool { return d.Kind == inspect.Missing })
 }
 
 // lost reports whether some of the trees cannot be read.
@@ -263,7 +276,7 @@ func (s *salvage) walkAll() error {
 	s.reached, s.trees, s.catalogLost = map[uint64]uint64{}, nil, false
 	s.report.Losses, s.report.Omitted, s.lostBytes = nil, 0, 0
 	if !s.report.Meta {
-		s.lose(lossOf(s.db.Slots[0].Damage))
+		s.lose(lossOf(cmp.Or(s.db.Slots[0].Damage, s.db.Slots[2].Damage)))
 	}
 	if err := s.readCatalog(); err != nil {
 		return err
