@@ -96,22 +96,15 @@ status 10 at the end, also of a pass that goes on.`,
 			}
 			return a.verifyBackup(cmd.Context(), path, format)
 		}
-		var state atomic.Pointer[verifyProgress]
-		state.Store(&verifyProgress{})
-		began := time.Now()
-		before := int64(-1) // read when this began, of a pass that goes on
-		bar, err := a.StartProgress(*mode, func() ui.State { return verifyState(state.Load(), time.Since(began)) })
+		var state atomic.Pointer[verify.Progress]
+		state.Store(&verify.Progress{})
+		bar, err := a.StartProgress(*mode, func() ui.State { return verifyState(state.Load()) })
 		if err != nil {
 			return usageError{err.Error()}
 		}
 		o := verify.Options{
 			Quick: *quick, Sample: part, Explain: *explain, Workers: *workers, BytesPerSecond: perSecond,
-			Progress: func(p verify.Progress) {
-				if before < 0 {
-					before = p.Bytes
-				}
-				state.Store(&verifyProgress{p, p.Bytes - before})
-			},
+			Progress: func(p verify.Progress) { state.Store(&p) },
 		}
 		if scrub {
 			o.Duration = *duration
@@ -282,17 +275,11 @@ func (a *app) verifyBackup(ctx context.Context, path, format string) error {
 	return a.printJSON(append(ui.Object{{Name: "ok", Value: true}}, backupJSON(info)...))
 }
 
-type verifyProgress struct {
-	verify.Progress
-	now int64 // bytes that this process read
-}
-
-func verifyState(p *verifyProgress, took time.Duration) ui.State {
-	rate := int64(float64(p.now) / (took.Seconds() + 1e-9))
+func verifyState(p *verify.Progress) ui.State {
 	return ui.State{
 		Done: p.Bytes, Total: p.Total,
-		Text: fmt.Sprintf("%s  %s  %s/s  %s", ui.Plural(p.Nodes, "node"), ui.Bytes(p.Bytes), ui.Bytes(rate), ui.Plural(int64(p.Findings), "finding")),
-		JSON: fmt.Sprintf(`{"message_type":"status","nodes":%d,"bytes":%d,"bytes_total":%d,"bytes_per_second":%d,"findings":%d}`, p.Nodes, p.Bytes, p.Total, rate, p.Findings),
+		Text: fmt.Sprintf("%s  %s  %s", ui.Plural(p.Nodes, "node"), ui.Bytes(p.Bytes), ui.Plural(int64(p.Findings), "finding")),
+		JSON: fmt.Sprintf(`{"message_type":"status","nodes":%d,"bytes":%d,"bytes_total":%d,"findings":%d}`, p.Nodes, p.Bytes, p.Total, p.Findings),
 	}
 }
 
