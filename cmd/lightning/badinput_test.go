@@ -174,3 +174,30 @@ func badInputs(t *testing.T) (all []badInput) {
 	}
 	return all
 }
+
+// The name of a directory does nothing to the terminal, where damage is told too.
+func TestDamage_PathIsShown(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "a\x1b[2Jb")
+	if out, err := exec.Command("lightning", "put", db, "key", "value").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	f, err := os.OpenFile(filepath.Join(db, "btree.db"), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("damage"), 9000) // a node, or what it leads to
+	}
+	if err == nil {
+		_, err = f.WriteAt([]byte("damage"), 20)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"verify", db}, {"verify", db, "--json"}, {"repair", db, db + ".new"}, {"inspect", "meta", db}, {"inspect", "tree", db}, {"get", db, "key"}} {
+		out, _ := exec.Command("lightning", args...).CombinedOutput()
+		if bytes.IndexByte(out, 0x1b) >= 0 || !bytes.Contains(out, []byte("damage")) && args[0] == "verify" {
+			t.Errorf("%q: %q", args, out)
+		}
+	}
+}

@@ -337,12 +337,19 @@ func (i *inspector) sources(visit func(k *inspect.Keyspace, name string, root in
 	})
 }
 
+// shared reports whether more was read than the file holds: then trees share some
+// of their nodes, and all the ways to them would take without end.
+func (i *inspector) shared() bool { return i.reader.Bytes > i.db.Size }
+
 // leaves visits the leaves of a tree that is small.
 func (i *inspector) leaves(ref inspect.Ref, keyspace uint32, visit func(*inspect.Node) error) error {
 	if ref.IsZero() {
 		return nil
 	}
 	n, err := i.reader.Node(ref, keyspace, inspect.AnyLevel)
+	if err == nil && i.shared() {
+		err = engine.ErrCorrupt
+	}
 	if err != nil {
 		return err
 	}
@@ -406,7 +413,7 @@ func (i *inspector) survey(ctx context.Context, ref inspect.Ref, keyspace uint32
 		return nil
 	}
 	n, err := i.reader.Node(ref, keyspace, at)
-	if err != nil {
+	if err != nil || i.shared() {
 		levels[max(at, 0)].damaged++
 		return nil
 	}

@@ -130,7 +130,7 @@ func repairState(p *salvage.Progress) ui.State {
 }
 
 func lossText(l *salvage.Loss) string {
-	text := fmt.Sprintf("%s at offset %d: %s: %s", l.Path, l.Offset, l.Kind, l.Reason)
+	text := fmt.Sprintf("%s at offset %d: %s: %s", shown(l.Path), l.Offset, l.Kind, l.Reason)
 	if l.Keys > 0 {
 		text += fmt.Sprintf("; keys %s … %s", boundText(l.Start, "first"), boundText(l.End, "last"))
 		if l.Keyspace != "" {

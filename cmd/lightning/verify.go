@@ -325,8 +325,11 @@ func (a *app) printReport(r *verify.Report) error {
 	return line("damaged: %s, %s; readable: %s", ui.Plural(n, "finding"), lost, what)
 }
 
+// shown is text as a terminal may have it.
+func shown(text string) string { return string(dump.Auto.Append(nil, []byte(text))) }
+
 func findingText(f *verify.Finding) string {
-	text := fmt.Sprintf("%s at offset %d: %s: %s", f.Path, f.Offset, f.Kind, f.Reason)
+	text := fmt.Sprintf("%s at offset %d: %s: %s", shown(f.Path), f.Offset, f.Kind, f.Reason)
 	if f.Start != nil || f.End != nil || f.Keys > 0 {
 		text += fmt.Sprintf("; keys %s … %s", boundText(f.Start, "first"), boundText(f.End, "last"))
 	}
