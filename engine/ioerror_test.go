@@ -108,13 +108,17 @@ func takesSpace(kind faultfs.Kind) bool {
 }
 
 // faultScenario plays a scenario once for each fault, and returns how often. Below
-// a larger scale each call meets every second fault, the next one the others.
+// a larger scale each call meets every second fault, or third where there are many
+// calls, the next one the others.
 func faultScenario(t *testing.T, sc *scenario) int {
 	disk, hist := sc.prepare(t)
 	kinds := (&faultRun{sc: sc, disk: disk, hist: hist.fork()}).play(t)
 	n := 0
 	for i, kind := range kinds {
 		faults, every := faultsAt(i+1, kind), 2
+		if len(kinds) > 200 {
+			every = 3
+		}
 		if figure.Scale() > 1 {
 			faults, every = append(faults, otherFaultsAt(i+1, kind)...), 1
 		}

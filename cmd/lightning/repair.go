@@ -124,7 +124,7 @@ func (a *app) report(src string, r *salvage.Report, format string) error {
 func repairState(p *salvage.Progress) ui.State {
 	return ui.State{
 		Done: p.Bytes, Total: p.Total,
-		Text: fmt.Sprintf("%s  %s", ui.Bytes(p.Bytes), ui.Plural(int64(p.Losses), "loss")),
+		Text: fmt.Sprintf("%s  %s", ui.Bytes(p.Bytes), ui.Plural(int64(p.Losses), "lost part")),
 		JSON: fmt.Sprintf(`{"message_type":"status","bytes":%d,"bytes_total":%d,"losses":%d}`, p.Bytes, p.Total, p.Losses),
 	}
 }
