@@ -194,10 +194,13 @@ func TestDamage_PathIsShown(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"verify", db}, {"verify", db, "--json"}, {"repair", db, db + ".new"}, {"inspect", "meta", db}, {"inspect", "tree", db}, {"get", db, "key"}} {
+	for _, args := range [][]string{{"verify", db}, {"verify", db, "--json"}, {"verify", db, "--quick"}, {"repair", db, db + ".new"}, {"inspect", "meta", db}, {"inspect", "tree", db}, {"get", db, "key"}} {
 		out, _ := exec.Command("lightning", args...).CombinedOutput()
 		if bytes.IndexByte(out, 0x1b) >= 0 || !bytes.Contains(out, []byte("damage")) && args[0] == "verify" {
 			t.Errorf("%q: %q", args, out)
+		}
+		if args[len(args)-1] == "--quick" && !bytes.Contains(out, []byte("how many keys are lost cannot be told")) {
+			t.Errorf("%q: %q", args, out) // it reads no tree
 		}
 	}
 }

@@ -316,7 +316,7 @@ func (a *app) printReport(r *verify.Report) error {
 	n := uint64(len(r.Findings)) + r.Omitted
 	lost := ui.Plural(r.Lost(), "key") + " lost"
 	switch {
-	case !r.LostUnknown():
+	case !r.LostUnknown() && !r.Quick:
 	case r.Lost() == 0:
 		lost = "how many keys are lost cannot be told"
 	default:
