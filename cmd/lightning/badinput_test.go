@@ -181,26 +181,13 @@ func TestDamage_PathIsShown(t *testing.T) {
 	if out, err := exec.Command("lightning", "put", db, "key", "value").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	f, err := os.OpenFile(filepath.Join(db, "btree.db"), os.O_WRONLY, 0)
-	if err == nil {
-		_, err = f.WriteAt([]byte("damage"), 9000) // a node, or what it leads to
-	}
-	if err == nil {
-		_, err = f.WriteAt([]byte("damage"), 20)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
+	if err := os.Truncate(filepath.Join(db, "btree.db"), 8192); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"verify", db}, {"verify", db, "--json"}, {"verify", db, "--quick"}, {"repair", db, db + ".new"}, {"inspect", "meta", db}, {"inspect", "tree", db}, {"get", db, "key"}} {
 		out, _ := exec.Command("lightning", args...).CombinedOutput()
 		if bytes.IndexByte(out, 0x1b) >= 0 || !bytes.Contains(out, []byte("damage")) && args[0] == "verify" {
 			t.Errorf("%q: %q", args, out)
-		}
-		if args[len(args)-1] == "--quick" && !bytes.Contains(out, []byte("how many keys are lost cannot be told")) {
-			t.Errorf("%q: %q", args, out) // it reads no tree
 		}
 	}
 }
