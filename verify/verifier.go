@@ -35,7 +35,7 @@ type verifier struct {
 	spaced      bool // the log is whole, and has operations on other keyspaces than the default one
 	catalogLost bool // a part of the catalog cannot be read
 
-	tokens  chan struct{} // one for each goroutine beside the first
+	tokens  chan struct{} // one for each goroutine that works
 	workers sync.WaitGroup
 	readers sync.Pool
 
@@ -45,7 +45,7 @@ type verifier struct {
 }
 
 func newVerifier(ctx context.Context, db *inspect.DB, o Options) *verifier {
-	v := &verifier{ctx: ctx, db: db, quick: o.Quick, sample: o.Sample, progress: o.Progress, tokens: make(chan struct{}, o.Workers-1)}
+	v := &verifier{ctx: ctx, db: db, quick: o.Quick, sample: o.Sample, progress: o.Progress, tokens: make(chan struct{}, o.Workers)}
 	v.used.chunks = make(map[uint64]*[chunkWords]uint64)
 	v.readers.New = func() any { return &reader{Reader: db.NewReader(), key: make([]byte, 0, 128)} }
 	v.total = int64(db.Meta.BytesUsed)
@@ -148,7 +148,9 @@ func (v *verifier) fork(r *reader, job func(r *reader)) {
 // run runs job and waits for all that it forked.
 func (v *verifier) run(job func(r *reader)) error {
 	r := v.readers.Get().(*reader)
+	v.tokens <- struct{}{}
 	job(r)
+	<-v.tokens // from here it only waits
 	v.account(r)
 	v.readers.Put(r)
 	v.workers.Wait()
