@@ -36,8 +36,11 @@ func TestCrash(t *testing.T) {
 	crashEach(t, "states", "crash states", leastCrashes, everyScenario, func(c *crashRun) {
 		for n := c.first; n <= c.sim.Ops(); n++ {
 			for i, d := range faultfs.Damages(damages, *faultSeed) {
-				if testing.Short() && i >= 3 {
-					break
+				switch {
+				case testing.Short() && i >= 3:
+					continue
+				case figure.Scale() <= 1 && i >= 2 && (n+i)%3 == 0: // the next operation has it
+					continue
 				}
 				c.moment, c.damage = n, d
 				c.reopen(c.sim.Image(n, d), (n+i)%2 == 0)
@@ -50,7 +53,10 @@ func TestCrash(t *testing.T) {
 // that. What the first recovery showed must be there for ever after.
 func TestCrash_InRecovery(t *testing.T) {
 	crashEach(t, "states", "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
-		step := max(1, (c.sim.Ops()-c.first)/3)
+		step := max(1, (c.sim.Ops()-c.first)/2)
+		if figure.Scale() > 1 {
+			step = max(1, (c.sim.Ops()-c.first)/3)
+		}
 		for n := c.first + 1; n <= c.sim.Ops(); n += step {
 			for _, d := range []faultfs.Damage{faultfs.None, faultfs.Random(*faultSeed + int64(n))} {
 				c.moment, c.damage = n, d
@@ -66,7 +72,11 @@ func TestCrash_InRecovery(t *testing.T) {
 // it acknowledges must be there, although the first had left it unsynced.
 func TestCrash_KillThenPowerCut(t *testing.T) {
 	crashEach(t, "kills", "kills before a power cut", leastKills, tellsOrder, func(c *crashRun) {
-		for n := c.first; n < c.sim.Ops(); n++ {
+		step := 2
+		if figure.Scale() > 1 {
+			step = 1
+		}
+		for n := c.first; n < c.sim.Ops(); n += step {
 			c.states++
 			c.killThenCut(n)
 		}

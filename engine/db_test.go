@@ -503,7 +503,7 @@ func TestCheckpoint_FailsAgainAndAgain(t *testing.T) {
 
 // Close beside everything else: each call works or says ErrClosed.
 func TestClose_BesideEverything(t *testing.T) {
-	for i := range 60 {
+	for i := range 30 {
 		db := open(t, "db", engine.Options{FS: vfs.NewMem(), MemtableBytes: 4 << 10, SegmentBytes: 16 << 10, Sync: engine.SyncMode(i % 3)})
 		ctx := context.Background()
 		var wg sync.WaitGroup

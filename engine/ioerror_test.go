@@ -108,16 +108,16 @@ func takesSpace(kind faultfs.Kind) bool {
 }
 
 // faultScenario plays a scenario once for each fault, and returns how often. Below
-// a larger scale each call meets every second fault, or third where there are many
-// calls, the next one the others.
+// a larger scale each call meets every second fault, or fourth where there are many
+// calls, and the next one others.
 func faultScenario(t *testing.T, sc *scenario) int {
 	disk, hist := sc.prepare(t)
 	kinds := (&faultRun{sc: sc, disk: disk, hist: hist.fork()}).play(t)
 	n := 0
 	for i, kind := range kinds {
 		faults, every := faultsAt(i+1, kind), 2
-		if len(kinds) > 200 {
-			every = 3
+		if len(kinds) > 180 {
+			every = 4
 		}
 		if figure.Scale() > 1 {
 			faults, every = append(faults, otherFaultsAt(i+1, kind)...), 1
@@ -372,7 +372,8 @@ func (r *faultRun) reopen(least, most int) {
 	}
 }
 
-// Let every sync of every scenario fail in each of the ways of Linux: the error
+// Let every sync of every scenario (below a larger scale, every second one) fail
+// in each of the ways of Linux: the error
 // is told once; what was unsynced never reaches the disk, and stays in the page
 // cache, marked clean, or is gone from there. What the next process shows must
 // be there even after a power cut. Where the error is only told by the sync after
@@ -382,8 +383,12 @@ func TestIOError_SyncFails(t *testing.T) {
 	eachScenario(t, "cases", "failed syncs", leastSyncs, tellsOrder, func(t *testing.T, sc *scenario) int {
 		disk, hist := sc.prepare(t)
 		cases := 0
-		for _, how := range []faultfs.SyncFailure{faultfs.SyncKeeps, faultfs.SyncDrops, faultfs.SyncLate} {
-			for n := 1; ; n++ {
+		step := 2
+		if figure.Scale() > 1 {
+			step = 1
+		}
+		for i, how := range []faultfs.SyncFailure{faultfs.SyncKeeps, faultfs.SyncDrops, faultfs.SyncLate} {
+			for n := 1 + i%step; ; n += step {
 				r := &faultRun{sc: sc, disk: disk, hist: hist.fork(), fault: fault{call: n, err: faultfs.ErrIO}, how: how}
 				if !r.failSync(t, n) || t.Failed() {
 					break

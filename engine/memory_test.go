@@ -55,7 +55,7 @@ func TestMemory_CollectionsDoNotReviveMemtables(t *testing.T) {
 		chain = &link{chain}
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	const rounds, merged, size = 10, 12, 512 << 10
+	const rounds, merged, size = 6, 12, 512 << 10
 	fill := func() { // a memtable, and merge it
 		if err := db.Put([]byte("k"), make([]byte, size)); err != nil {
 			t.Fatal(err)

@@ -27,7 +27,7 @@ var (
 
 // metaScripts × metaRandom and the standard ones are the runs of TestMetamorphic.
 const (
-	metaScripts = 3
+	metaScripts = 5
 	metaRandom  = 24 // settings drawn for each script, beside the standard ones
 	metaKept    = 30 // operations that a reduced script should have at most
 )

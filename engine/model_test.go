@@ -24,8 +24,8 @@ var (
 	modelOps  = flag.Int("model.ops", 6000, "operations of one run of TestModel")
 )
 
-// modelRuns × model.ops is at least 200,000 operations.
-const modelRuns = 36
+// modelRuns × model.ops, and what is in batches and transactions, is at least 200,000 operations.
+const modelRuns = 12
 
 // TestModel compares the database with sorted maps, over random operations and
 // random options. A failure names the seed that repeats it:

@@ -162,7 +162,7 @@ func TestSoak(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Dir, s.Threads, s.Seed = t.TempDir(), 4, 1
-			s.Duration, s.CheckEvery = 1500*time.Millisecond, 250*time.Millisecond
+			s.Duration, s.CheckEvery = 800*time.Millisecond, 150*time.Millisecond
 			if s.Workload == nil {
 				w, err := stress.NewKV(s.Dir, 1, 2000, 0, 500)
 				check(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/internal/figure"
 	"github.com/lightning-db/lightning/verify"
 )
 
@@ -277,7 +278,8 @@ func TestRun_CountsSortedRuns(t *testing.T) {
 	}
 }
 
-// Every byte of what a run of each keyspace is made of, and of what names it.
+// Every byte of what a run of each keyspace is made of, and of what names it; at
+// the usual scale every third.
 func TestRun_FindsEveryFlippedByteOfSortedRuns(t *testing.T) {
 	base, list := running.buildRuns(t, 5)
 	flips := 0
@@ -286,6 +288,9 @@ func TestRun_FindsEveryFlippedByteOfSortedRuns(t *testing.T) {
 			continue
 		}
 		for at := e.ref.Offset; at < e.ref.Offset+e.ref.Size(); at++ {
+			if at%3 > 0 && figure.Scale() <= 1 {
+				continue
+			}
 			m := base.clone(t)
 			m.b[at] ^= 1 << (at % 8)
 			r := m.verify(verify.Options{Workers: 1})

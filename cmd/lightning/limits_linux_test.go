@@ -282,7 +282,7 @@ func smallDisk(t *testing.T) (dir string, grow func()) {
 	}
 	dir = t.TempDir()
 	if err == nil {
-		err = syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=160m")
+		err = syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=120m")
 	}
 	if err != nil {
 		t.Skipf("a file system cannot be mounted here: %v", err)

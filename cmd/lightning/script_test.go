@@ -24,22 +24,25 @@ func TestMain(m *testing.M) {
 		os.Setenv("XDG_CONFIG_HOME", "/nowhere") // that of who runs the tests is not theirs
 		heedSignals()                            // a command would ignore what was ignored for them, too
 	}
-	testscript.Main(m, map[string]func(){
-		"lightning":      main,
-		"lightning-load": runLoad, // of TestMemoryLimit
-		// A bug of ours, and one that crashtest found.
-		"lightning-panics":  func() { os.Exit(run([]string{"version"}, &ui.Streams{Out: &panicker{}, Err: os.Stderr})) },
-		"lightning-crashed": func() { os.Exit(failedCrashtest(os.Stdout, os.Stderr, false)) },
-		// lightning, in the background of a script, for which sh has SIGINT ignored.
-		"lightning-heeds": func() {
-			heedSignals()
-			path, err := exec.LookPath("lightning")
-			if err == nil {
-				err = syscall.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())
-			}
-			panic(err)
-		},
-	})
+	testscript.Main(m, testCommands)
+}
+
+// testCommands are the programs that the tests start, all of them this one.
+var testCommands = map[string]func(){
+	"lightning":      main,
+	"lightning-load": runLoad, // of TestMemoryLimit
+	// A bug of ours, and one that crashtest found.
+	"lightning-panics":  func() { os.Exit(run([]string{"version"}, &ui.Streams{Out: &panicker{}, Err: os.Stderr})) },
+	"lightning-crashed": func() { os.Exit(failedCrashtest(os.Stdout, os.Stderr, false)) },
+	// lightning, in the background of a script, for which sh has SIGINT ignored.
+	"lightning-heeds": func() {
+		heedSignals()
+		path, err := exec.LookPath("lightning")
+		if err == nil {
+			err = syscall.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())
+		}
+		panic(err)
+	},
 }
 
 // heedSignals makes signals that are ignored here end what this process starts.

@@ -336,8 +336,11 @@ func (s *stopRun) stop(c *longCommand, sig syscall.Signal, takes time.Duration, 
 //     command does what it should have done.
 func TestF18_EveryLongCommand(t *testing.T) {
 	entries, times := 40_000, figure.Times(1)
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		entries, times = 10_000, 1
+	case figure.Scale() <= 1:
+		entries = 20_000
 	}
 	t.Logf("-stop.seed=%d", *stopSeed)
 	s := newStopRun(t, entries)

@@ -44,7 +44,7 @@ func TestSim(t *testing.T) {
 	for level := 1; level <= 3; level++ {
 		t.Run(fmt.Sprint("level ", level), func(t *testing.T) {
 			ticks := 0
-			o := Options{Seed: 1, Count: 3000, Jobs: 2, Level: level, Dir: t.TempDir(), Tick: func(Report) { ticks++ }}
+			o := Options{Seed: 1, Count: 1500, Jobs: 2, Level: level, Dir: t.TempDir(), Tick: func(Report) { ticks++ }}
 			report, err := Sim(context.Background(), o)
 			if err != nil {
 				t.Fatal(err)
@@ -60,7 +60,7 @@ func TestSim(t *testing.T) {
 // The same seed makes the same operations, whatever else the machine does, so
 // that a state can be met again by its number.
 func TestLife_SameSeed_SameOperations(t *testing.T) {
-	const seeds = 12
+	const seeds = 6
 	var traces [3][seeds]string
 	var wg sync.WaitGroup
 	for i := range traces {
@@ -105,7 +105,7 @@ func difference(want, have string) string {
 }
 
 func TestSelfTests_FindEveryFault(t *testing.T) {
-	for seed := uint64(1); seed <= 3; seed++ {
+	for seed := uint64(1); seed <= 2; seed++ {
 		n := 0
 		all, err := SelfTests(context.Background(), Options{Seed: seed * 1000, Jobs: 2, Level: 1}, func(s SelfTest) {
 			n++

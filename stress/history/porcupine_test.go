@@ -188,7 +188,7 @@ func TestEngine_Porcupine(t *testing.T) {
 			db, err := engine.Open(place(t, &o), &o)
 			check(t, err)
 			defer db.Close()
-			seeds := uint64(10)
+			seeds := uint64(figure.Times(5))
 			if testing.Short() {
 				seeds = 2
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/lightning-db/lightning/engine/inspect"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+	"github.com/lightning-db/lightning/internal/figure"
 	"github.com/lightning-db/lightning/verify"
 	"github.com/lightning-db/lightning/verify/salvage"
 )
@@ -504,7 +505,7 @@ func TestRun_EachExtentLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := build(t, shapes[name])
 			all := reachable(t, f.fs)
-			step := max(len(all)/60, 1)
+			step := max(len(all)/figure.Times(30), 1)
 			if testing.Short() {
 				step = max(len(all)/15, 1)
 			}
@@ -658,7 +659,7 @@ func TestRun_Truncated(t *testing.T) {
 // Whatever is damaged, no key gets a value that it never had, and what is lost
 // is told.
 func TestRun_RandomDamage(t *testing.T) {
-	rounds := 150
+	rounds := figure.Times(50)
 	if testing.Short() {
 		rounds = 20
 	}
