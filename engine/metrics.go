@@ -36,25 +36,26 @@ const (
 
 var metrics = [...]metric{
 	{"operations_total", counter, "Operations: reads that were asked for, and writes that were committed.", func(s *samples, r *reading) {
-		s.add(float64(r.Gets), "op", "get")
-		s.add(float64(r.Lookups), "op", "has")
-		s.add(float64(r.Scans), "op", "scan")
-		s.add(float64(r.Puts), "op", "put")
-		s.add(float64(r.Deletes), "op", "delete")
-		s.add(float64(r.RangeDeletes), "op", "delete_range")
+		s.count(r.Gets, "op", "get")
+		s.count(r.Lookups, "op", "has")
+		s.count(r.Scans, "op", "scan")
+		s.count(r.Puts, "op", "put")
+		s.count(r.Deletes, "op", "delete")
+		s.count(r.RangeDeletes, "op", "delete_range")
 	}, ofProcess},
 	{"errors_total", counter, "Errors of reads, commits and checkpoints, by class and cause; not those that are answers.", func(s *samples, r *reading) {
 		for i := range errorKinds {
-			s.add(float64(r.db.counters.errors[i].Load()), "class", errorKinds[i].class.String(), "error", errorKinds[i].name)
+			s.count(r.db.counters.errors[i].Load(), "class", errorKinds[i].class.String(), "error", errorKinds[i].name)
 		}
 	}, ofProcess},
+	{"events_lost_total", counter, "Events that Options.Events was too slow for.", func(s *samples, r *reading) { s.count(r.EventsLost) }, ofProcess},
 	{"get_duration_seconds", histogram, "Time that gets took, of one in 1024.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.getTime)
 	}, ofProcess},
 
-	{"commits_total", counter, "Commits.", func(s *samples, r *reading) { s.add(float64(r.Commits)) }, ofWriter},
+	{"commits_total", counter, "Commits.", func(s *samples, r *reading) { s.count(r.Commits) }, ofWriter},
 	{"conflicts_total", counter, "Commits that were refused since another had come between.", func(s *samples, r *reading) {
-		s.add(float64(r.Conflicts))
+		s.count(r.Conflicts)
 	}, ofWriter},
 	{"commit_duration_seconds", histogram, "Time that commits took with all waiting; where they do not wait for the disk, of one in 64.", func(s *samples, r *reading) {
 		s.times(&r.db.counters.commitTime)
@@ -72,7 +73,7 @@ var metrics = [...]metric{
 		s.times(&r.db.counters.checkpointTime)
 	}, ofWriter},
 	{"checkpoint_failures_total", counter, "Checkpoints that failed.", func(s *samples, r *reading) {
-		s.add(float64(r.FailedCheckpoints))
+		s.count(r.FailedCheckpoints)
 	}, ofWriter},
 	{"failed", gauge, "1 after a write or sync failed: the database takes no more writes until it is opened again.", func(s *samples, r *reading) {
 		failed := 0.0
@@ -82,79 +83,79 @@ var metrics = [...]metric{
 		s.add(failed)
 	}, ofWriter},
 
-	{"memtable_bytes", gauge, "Memory of the memtables.", func(s *samples, r *reading) { s.add(float64(r.MemtableBytes)) }, ofProcess},
-	{"memtables_frozen", gauge, "Memtables that wait for a checkpoint.", func(s *samples, r *reading) { s.add(float64(r.Frozen)) }, ofProcess},
-	{"log_bytes", gauge, "Log that a recovery would read.", func(s *samples, r *reading) { s.add(float64(r.LogBytes)) }, ofFiles},
+	{"memtable_bytes", gauge, "Memory of the memtables.", func(s *samples, r *reading) { s.count(r.MemtableBytes) }, ofProcess},
+	{"memtables_frozen", gauge, "Memtables that wait for a checkpoint.", func(s *samples, r *reading) { s.count(uint64(r.Frozen)) }, ofProcess},
+	{"log_bytes", gauge, "Log that a recovery would read.", func(s *samples, r *reading) { s.count(r.LogBytes) }, ofFiles},
 	{"log_limit_bytes", gauge, "Log that may gather before a checkpoint: Options.MaxWALBytes.", func(s *samples, r *reading) {
-		s.add(float64(r.LogLimit))
+		s.count(r.LogLimit)
 	}, ofWriter},
 	{"log_used_ratio", gauge, "Log that a recovery would read, as a part of the limit.", func(s *samples, r *reading) {
 		s.add(float64(r.LogBytes) / float64(r.LogLimit))
 	}, ofWriter},
 	{"log_segments", gauge, "Segments of the log, those that readers hold included.", func(s *samples, r *reading) {
-		s.add(float64(r.db.log.Segments()))
+		s.count(uint64(r.db.log.Segments()))
 	}, ofWriter},
 	{"log_end_bytes", gauge, "Position in the log of its end: what has ever been logged.", func(s *samples, r *reading) {
-		s.add(float64(r.db.log.End()))
+		s.count(uint64(r.db.log.End()))
 	}, ofWriter},
-	{"seq", gauge, "Sequence number of the newest operation that readers see.", func(s *samples, r *reading) { s.add(float64(r.Seq)) }, ofFiles},
+	{"seq", gauge, "Sequence number of the newest operation that readers see.", func(s *samples, r *reading) { s.count(r.Seq) }, ofFiles},
 	{"generation", gauge, "Generation of the trees: one more with each checkpoint.", func(s *samples, r *reading) {
-		s.add(float64(r.Generation))
+		s.count(r.Generation)
 	}, ofFiles},
 
 	{"cache_hits_total", counter, "Nodes and large values that were found in the cache.", func(s *samples, r *reading) {
-		s.add(float64(r.CacheHits))
+		s.count(r.CacheHits)
 	}, ofProcess},
 	{"cache_misses_total", counter, "Nodes and large values that were not, but for those of merges, backups and long scans.", func(s *samples, r *reading) {
-		s.add(float64(r.CacheMisses))
+		s.count(r.CacheMisses)
 	}, ofProcess},
-	{"cache_bytes", gauge, "Memory of the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheBytes)) }, ofProcess},
-	{"cache_limit_bytes", gauge, "Limit of the cache: Options.CacheBytes.", func(s *samples, r *reading) { s.add(float64(r.CacheLimit)) }, ofProcess},
-	{"cache_nodes", gauge, "Nodes and large values in the cache.", func(s *samples, r *reading) { s.add(float64(r.CacheNodes)) }, ofProcess},
-	{"filter_bytes", gauge, "Memory of the filters, beside the cache.", func(s *samples, r *reading) { s.add(float64(r.FilterBytes)) }, ofProcess},
+	{"cache_bytes", gauge, "Memory of the cache.", func(s *samples, r *reading) { s.count(r.CacheBytes) }, ofProcess},
+	{"cache_limit_bytes", gauge, "Limit of the cache: Options.CacheBytes.", func(s *samples, r *reading) { s.count(r.CacheLimit) }, ofProcess},
+	{"cache_nodes", gauge, "Nodes and large values in the cache.", func(s *samples, r *reading) { s.count(uint64(r.CacheNodes)) }, ofProcess},
+	{"filter_bytes", gauge, "Memory of the filters, beside the cache.", func(s *samples, r *reading) { s.count(r.FilterBytes) }, ofProcess},
 
-	{"tree_read_bytes_total", counter, "Bytes read from btree.db.", func(s *samples, r *reading) { s.add(float64(r.pager.ReadBytes)) }, ofProcess},
+	{"tree_read_bytes_total", counter, "Bytes read from btree.db.", func(s *samples, r *reading) { s.count(r.pager.ReadBytes) }, ofProcess},
 	{"tree_written_bytes_total", counter, "Bytes written to btree.db.", func(s *samples, r *reading) {
-		s.add(float64(r.pager.WrittenBytes))
+		s.count(r.pager.WrittenBytes)
 	}, ofWriter},
-	{"tree_file_bytes", gauge, "Length of btree.db.", func(s *samples, r *reading) { s.add(float64(r.FileBytes)) }, ofFiles},
+	{"tree_file_bytes", gauge, "Length of btree.db.", func(s *samples, r *reading) { s.count(r.FileBytes) }, ofFiles},
 	{"tree_used_bytes", gauge, "Part of btree.db that the newest generation reaches.", func(s *samples, r *reading) {
-		s.add(float64(r.UsedBytes))
+		s.count(r.UsedBytes)
 	}, ofFiles},
-	{"tree_free_bytes", gauge, "Part of btree.db that can be used again.", func(s *samples, r *reading) { s.add(float64(r.FreeBytes)) }, ofFiles},
+	{"tree_free_bytes", gauge, "Part of btree.db that can be used again.", func(s *samples, r *reading) { s.count(r.FreeBytes) }, ofFiles},
 	{"tree_pending_bytes", gauge, "Part of btree.db that can be used again when snapshots are closed.", func(s *samples, r *reading) {
-		s.add(float64(r.PendingBytes))
+		s.count(r.PendingBytes)
 	}, ofWriter},
 	{"disk_free_bytes", gauge, "Space that the file system has left.", func(s *samples, r *reading) {
 		if free, err := r.db.diskFree(); err == nil {
-			s.add(float64(free))
+			s.count(uint64(free))
 		}
 	}, ofFiles},
 
-	{"checkpoint_need_bytes", gauge, "Space of the disk that the next checkpoint may need.", func(s *samples, r *reading) { s.add(float64(r.need)) }, ofWriter},
+	{"checkpoint_need_bytes", gauge, "Space of the disk that the next checkpoint may need.", func(s *samples, r *reading) { s.count(r.need) }, ofWriter},
 
 	{"entries", gauge, "Entries in the tree and the runs of a keyspace as of the last checkpoint, about.", func(s *samples, r *reading) {
-		s.each(r, func(k *keyspaceReading) float64 { return float64(k.entries) })
+		s.each(r, func(k *keyspaceReading) uint64 { return k.entries })
 	}, ofFiles},
 	{"data_bytes", gauge, "Keys and values of these entries, about.", func(s *samples, r *reading) {
-		s.each(r, func(k *keyspaceReading) float64 { return float64(k.bytes) })
+		s.each(r, func(k *keyspaceReading) uint64 { return k.bytes })
 	}, ofFiles},
 	{"sorted_runs", gauge, "Sorted runs that wait to be merged into the tree of a keyspace.", func(s *samples, r *reading) {
-		s.each(r, func(k *keyspaceReading) float64 { return float64(k.runs) })
+		s.each(r, func(k *keyspaceReading) uint64 { return uint64(k.runs) })
 	}, ofFiles},
 	{"tree_depth", gauge, "Nodes of the tree of a keyspace from its root to a leaf.", func(s *samples, r *reading) {
-		s.each(r, func(k *keyspaceReading) float64 { return float64(k.depth) })
+		s.each(r, func(k *keyspaceReading) uint64 { return uint64(k.depth) })
 	}, ofFiles},
 	{"tree_nodes", gauge, "Nodes of the tree of a keyspace, estimated from those on one way through it.", func(s *samples, r *reading) {
-		s.each(r, func(k *keyspaceReading) float64 { return float64(k.nodes) })
+		s.each(r, func(k *keyspaceReading) uint64 { return k.nodes })
 	}, ofFiles},
 
-	{"snapshots", gauge, "Open snapshots, transactions and scans.", func(s *samples, r *reading) { s.add(float64(r.Views)) }, ofProcess},
+	{"snapshots", gauge, "Open snapshots, transactions and scans.", func(s *samples, r *reading) { s.count(uint64(r.Views)) }, ofProcess},
 	{"snapshot_age_seconds", gauge, "For how long the oldest of them has kept space from being used again: it is that old at least.", func(s *samples, r *reading) {
 		s.add(r.OldestView.Seconds())
 	}, ofProcess},
 	{"readers", gauge, "Other processes that have the database open for reading.", func(s *samples, r *reading) {
-		s.add(float64(len(r.db.readers())))
+		s.count(uint64(len(r.db.readers())))
 	}, ofWriter},
 }
 
@@ -277,10 +278,15 @@ func (s *samples) sample(suffix string, value float64, labels ...string) {
 	s.text = append(strconv.AppendFloat(s.text, value, 'f', -1, 64), '\n')
 }
 
+// count is add of what is counted.
+//
+//go:noinline // as add; and a conversion is as long as a call
+func (s *samples) count(n uint64, labels ...string) { s.add(float64(n), labels...) }
+
 // each adds a sample for each keyspace.
-func (s *samples) each(r *reading, value func(*keyspaceReading) float64) {
+func (s *samples) each(r *reading, value func(*keyspaceReading) uint64) {
 	for i := range r.spaces {
-		s.add(value(&r.spaces[i]), "keyspace", r.spaces[i].name)
+		s.count(value(&r.spaces[i]), "keyspace", r.spaces[i].name)
 	}
 }
 

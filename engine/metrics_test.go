@@ -198,7 +198,7 @@ func TestMetrics_EachForItsCause(t *testing.T) {
 	all := map[string]bool{}
 	for name, play := range map[string]func(*metricsRig){
 		"commits": playCommits, "reads": playReads, "trees": playTrees, "runs": playSortedRuns, "snapshots": playOldSnapshot,
-		"stall": playStall, "errors": playErrors, "damage": playDamage, "failure": playFailure, "limits": playLimits,
+		"stall": playStall, "errors": playErrors, "damage": playDamage, "failure": playFailure, "events": playEvents, "limits": playLimits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -509,6 +509,23 @@ func playFailure(r *metricsRig) {
 			r.t.Fatal(err)
 		}
 	}, by(1, "failed", `errors_total{class="reopen",error="failed"}`))
+}
+
+// playEvents sees what a listener misses that does not return.
+func playEvents(r *metricsRig) {
+	goOn := make(chan struct{})
+	defer close(goOn)
+	r.open(engine.Options{SegmentBytes: 4 << 20, Events: func(engine.Event) { <-goOn }}) // no LogRotated
+	synctest.Wait()                                                                      // it has got the first
+	checkpoints := func(n int) {
+		for range n { // two events each
+			mustPut(r.t, r.db, "k", "v")
+			_, err := r.db.Checkpoint(context.Background())
+			r.do("checkpoint", err)
+		}
+	}
+	r.sees("256 events that wait", func() { checkpoints(128) }, by(0, "events_lost_total"))
+	r.sees("ten more", func() { checkpoints(5) }, by(10, "events_lost_total"))
 }
 
 // playLimits sees what an option says in the metric of it.
