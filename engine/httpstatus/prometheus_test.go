@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,7 +77,7 @@ func read(t *testing.T, name string) string {
 
 // TestPrometheus: a Prometheus scrapes the example by the configuration in docs,
 // promtool has nothing to say against what it gets, every rule can be evaluated,
-// and every query of the dashboard has an answer.
+// and every query of the dashboard, and what alerts compare, is a number.
 func TestPrometheus(t *testing.T) {
 	needs(t, "prometheus", "promtool")
 	metrics := startExample(t)
@@ -98,10 +100,10 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("an alert asks for %s, and no query of the dashboard does", name)
 		}
 	}
-	for _, q := range queries {
-		if n := len(p.query(t, q)); n == 0 {
-			t.Errorf("no answer to %s", q)
-		}
+	// Each query, and what each alert compares, is a number, once there has been
+	// what it is about: an alert of what is none never fires.
+	for _, q := range append(queries, alertOperands(t)...) {
+		p.wait(t, "a number: "+q, func() bool { return isNumber(p.query(t, q)) })
 	}
 	// Every metric is there, and none but ours.
 	for line := range strings.Lines(text) {
@@ -288,14 +290,50 @@ func (p *prometheus) api(t *testing.T, question string, values url.Values, answe
 	}
 }
 
+// sample is a result of a query: its labels, and a time and a number as text.
+type sample struct {
+	Metric map[string]string
+	Value  [2]any
+}
+
 // query returns the results of an expression.
-func (p *prometheus) query(t *testing.T, expression string) []any {
+func (p *prometheus) query(t *testing.T, expression string) []sample {
 	t.Helper()
 	var answer struct {
-		Data struct{ Result []any }
+		Data struct{ Result []sample }
 	}
 	p.api(t, "query", url.Values{"query": {expression}}, &answer)
 	return answer.Data.Result
+}
+
+// isNumber reports whether there are results, all of them finite numbers.
+func isNumber(results []sample) bool {
+	for _, r := range results {
+		x, err := strconv.ParseFloat(fmt.Sprint(r.Value[1]), 64)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			return false
+		}
+	}
+	return len(results) > 0
+}
+
+// alertOperands are the expressions that the alerts compare with each other and
+// with numbers.
+func alertOperands(t *testing.T) (operands []string) {
+	t.Helper()
+	rules, n := read(t, "alerts.yml"), 0
+	for _, m := range regexp.MustCompile(`(?m)^        expr:( \|\n(?:          .*\n)+|.*\n)`).FindAllStringSubmatch(rules, -1) {
+		n++
+		for _, o := range regexp.MustCompile(` (?:==|[<>]) |\sand\s`).Split(strings.TrimPrefix(m[1], " |"), -1) {
+			if o = strings.TrimSpace(o); strings.Contains(o, "lightning_") {
+				operands = append(operands, o)
+			}
+		}
+	}
+	if want := strings.Count(rules, "- alert: "); n != want || len(operands) < n {
+		t.Errorf("%d expressions of %d alerts, with %d operands", n, want, len(operands))
+	}
+	return operands
 }
 
 // dashboardQueries are the expressions of all panels, as Grafana would ask them
