@@ -80,6 +80,7 @@ func (db *DB) commitOps(o *ops, check func(*version) error) error {
 	err := db.commitOnce(o, check, false)
 	if isFull(err) && o.onlyDeletes() {
 		err = db.commitOnFullDisk(o, check)
+		db.counters.noteRefused()
 	}
 	db.took(began, "commit", "", int(o.count), len(o.payload), err)
 	return db.endTimed(timed, err)
@@ -404,6 +405,7 @@ func (db *DB) preparer() {
 		// segment tries again, and reports it.
 		db.background("prepare the next log segment", err)
 		if err == nil {
+			db.counters.refused.Store(0)
 			db.noticeSpace()
 		}
 	}

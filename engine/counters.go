@@ -22,6 +22,7 @@ type counters struct {
 	commits                     atomic.Uint64
 	conflicts                   atomic.Uint64
 	errors                      [len(errorKinds)]atomic.Uint64
+	refused                     atomic.Uint64 // commits, and 1, when a full disk last kept one from being made; 0: there is room since
 	failedCheckpoints           atomic.Uint64
 
 	getTime, commitTime, syncTime tally.Histogram // nanoseconds
@@ -101,12 +102,19 @@ func (db *DB) beginTimed() time.Duration {
 func (db *DB) endTimed(began time.Duration, err error) error {
 	switch {
 	case err != nil:
+		if isFull(err) {
+			db.counters.noteRefused()
+		}
 		return db.counters.noteError(err)
 	case began != 0:
 		db.counters.commitTime.Observe(int64(db.counters.now() - began))
 	}
 	return nil
 }
+
+// noteRefused notes that a full disk refused a commit, or would have, but for what
+// is kept for those that delete.
+func (c *counters) noteRefused() { c.refused.Store(c.commits.Load() + 1) }
 
 // applied counts the operations of a commit.
 func (c *counters) applied(puts, deletes, rangeDeletes uint64) {

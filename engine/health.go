@@ -55,6 +55,9 @@ type HealthFinding struct {
 	Stops bool
 }
 
+// makeRoom is the remedy of a full disk.
+const makeRoom = "make room: the database goes on by itself where there is some"
+
 // leastRead is of how many nodes must have been read for the cache to be judged.
 const leastRead = 10_000
 
@@ -88,7 +91,9 @@ func (h *healthMarks) since(now healthMark) healthMark {
 
 // Health looks for what an operator should know of, by Options.Health. It costs
 // about as much as Stats, and a look at the file system. Errors and the cache
-// are judged by the last minutes.
+// are judged by the last minutes. Where a full disk kept the last commit or
+// checkpoint from being made, the database is told to try, in the background,
+// whether there is room: so a later Health knows, though nobody commits.
 //
 // Errors: ErrClosed.
 func (db *DB) Health() (Health, error) {
@@ -128,9 +133,13 @@ func (db *DB) Health() (Health, error) {
 			n, lately.operations, lately.at.Round(time.Second), percent(limits.Errors))
 	}
 	need := db.checkpointNeed(v, &s)
-	if free, err := db.diskFree(); err == nil && float64(free) < limits.DiskCheckpoints*float64(need) {
-		find("disk", false, "make room: the database goes on by itself where there is some",
-			"%s are free on the disk, and the next checkpoint may need %s; %g times that is wanted",
+	free, err := db.diskFree()
+	switch {
+	case db.counters.refused.Load() == s.Commits+1:
+		signal(db.prepare)
+		find("disk", true, makeRoom, "the disk is full: the last commit was refused")
+	case err == nil && float64(free) < limits.DiskCheckpoints*float64(need):
+		find("disk", false, makeRoom, "%s are free on the disk, and the next checkpoint may need %s; %g times that is wanted",
 			mebibytes(uint64(free)), mebibytes(need), limits.DiskCheckpoints)
 	}
 	if s.OldestView > limits.SnapshotAge {
@@ -151,7 +160,8 @@ func (db *DB) checkWriting(find func(check string, stops bool, remedy, reason st
 	if err := db.counters.checkpointErr.Load(); err != nil {
 		remedy := "see what the disk and lightning verify say"
 		if isFull(*err) {
-			remedy = "make room on the disk: it goes on by itself"
+			remedy = makeRoom
+			signal(db.wake)
 		}
 		find("checkpoint", true, remedy, "the last checkpoint failed: %v; once the memtables are full, commits fail", *err)
 		return

@@ -64,6 +64,7 @@ func TestHealth(t *testing.T) {
 	for name, play := range map[string]func(*healthRig){
 		"failed": healthFailed, "checkpoint that fails": healthFailedCheckpoint, "slow checkpoint": healthSlowCheckpoint, "log": healthLog,
 		"cache": healthCache, "errors": healthErrors, "disk": healthDisk, "snapshot": healthSnapshot, "limits": healthLimits,
+		"refused": healthRefused, "refused but for deletes": healthRefusedButDeletes, "refused, too large": healthRefusedLarge,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -137,11 +138,15 @@ func healthFailedCheckpoint(r *healthRig) {
 	if _, err := r.db.Checkpoint(context.Background()); !errors.Is(err, engine.ErrNoSpace) {
 		r.t.Fatal(err)
 	}
-	if f := r.wants("after a checkpoint met a full disk", "checkpoint", "errors"); !f.Stops || !strings.Contains(f.Remedy, "room") {
-		r.t.Errorf("%+v", f)
+	for range 3 { // it is tried again, in vain
+		if f := r.wants("after a checkpoint met a full disk", "checkpoint", "errors"); !f.Stops || !strings.Contains(f.Remedy, "room") {
+			r.t.Errorf("%+v", f)
+		}
+		synctest.Wait()
 	}
 	r.in.SetHook(nil)
-	r.checkpoint()
+	r.wants("with room again", "checkpoint", "errors")
+	synctest.Wait() // nobody commits, nor asks for a checkpoint: Health did
 	time.Sleep(2 * time.Minute)
 	r.wants("after one that succeeded", "errors")
 	time.Sleep(2 * time.Minute)
@@ -261,6 +266,103 @@ func healthDisk(r *healthRig) {
 	r.wants("with room for two checkpoints")
 	r.in.SetCapacity(used + 2*need - 200<<10)
 	if f := r.wants("with less", "disk"); !strings.Contains(f.Reason, "7.8 MiB are free") {
+		r.t.Errorf("%+v", f)
+	}
+}
+
+// anyErrors are limits by which errors are no finding.
+var anyErrors = engine.HealthLimits{Errors: 1}
+
+// refusedPuts puts until it was refused some times for want of space. It returns
+// how many were not.
+func (r *healthRig) refusedPuts(times int) (made int) {
+	r.t.Helper()
+	for i := 0; times > 0; i++ {
+		switch err := r.db.Put([]byte(keyOf("k", i)), make([]byte, 1000)); {
+		case errors.Is(err, engine.ErrNoSpace):
+			times--
+		case err != nil || i > 1000:
+			r.t.Fatalf("put %d: %v", i, err)
+		default:
+			made++
+		}
+	}
+	return made
+}
+
+// A disk that has no room for the log refuses commits, while checkpoints go on,
+// as they take what is free in btree.db: that stops writes, until one is made, or
+// there is seen to be room for one, for which asking is enough.
+func healthRefused(r *healthRig) {
+	for _, sync := range []engine.SyncMode{engine.SyncFull, engine.SyncNormal, engine.SyncOff} {
+		r.open(engine.Options{Sync: sync, SegmentBytes: 64 << 10, Health: anyErrors})
+		r.in.FailNth(1, vfs.ErrNoSpace, true, faultfs.OpAllocate)
+		if r.refusedPuts(1) == 0 {
+			r.t.Fatal("no put was made")
+		}
+		for _, when := range []string{"refused", "later", "after a checkpoint"} {
+			if f := r.wants(when, "disk"); !f.Stops || !strings.Contains(f.Reason, "refused") || !strings.Contains(f.Remedy, "room") {
+				r.t.Errorf("%s: %+v", when, f)
+			}
+			synctest.Wait()
+			if when == "later" {
+				_, err := r.db.Checkpoint(context.Background())
+				r.do("checkpoint", err)
+			}
+		}
+		r.in.FailNth(0, nil, false)
+		mustPut(r.t, r.db, "k", "v")
+		r.wants("one is made")
+
+		r.in.FailNth(1, vfs.ErrNoSpace, true, faultfs.OpAllocate)
+		r.refusedPuts(3)
+		r.wants("refused again", "disk")
+		synctest.Wait()
+		r.in.FailNth(0, nil, false)
+		time.Sleep(time.Hour)
+		r.wants("nobody has looked yet", "disk")
+		synctest.Wait()
+		r.wants("there is room")
+		closeDB(r.t, r.db)
+	}
+}
+
+// Deletes that are made with what is kept for a full disk do not say that there is
+// room for anything else.
+func healthRefusedButDeletes(r *healthRig) {
+	r.open(engine.Options{SegmentBytes: 1 << 20, Health: anyErrors})
+	fillDisk(r.t, r.in, r.db)
+	kept := func() bool { return fileSize(r.in, dbDir+"/ballast") == ballastBytes }
+	for i := 0; kept(); i++ {
+		if i == 1000 {
+			r.t.Fatal("what is kept was not needed")
+		}
+		r.do("delete", r.db.Delete([]byte(keyOf("k", i))))
+	}
+	for range 3 {
+		if f := r.wants("only a delete was made", "disk"); !f.Stops {
+			r.t.Errorf("%+v", f)
+		}
+		synctest.Wait()
+	}
+	r.in.SetCapacity(1 << 30)
+	mustPut(r.t, r.db, "k", "v")
+	r.wants("a put was made")
+}
+
+// A commit that is larger than the disk says nothing of others.
+func healthRefusedLarge(r *healthRig) {
+	r.open(engine.Options{SegmentBytes: 64 << 10, Health: anyErrors})
+	mustPut(r.t, r.db, "k", "v")
+	r.in.SetCapacity(1 << 20)
+	if err := r.db.Put([]byte("k"), make([]byte, 2<<20)); !errors.Is(err, engine.ErrNoSpace) {
+		r.t.Fatal(err)
+	}
+	if f := r.wants("refused", "disk"); !f.Stops {
+		r.t.Errorf("%+v", f)
+	}
+	synctest.Wait()
+	if f := r.wants("there is room for others", "disk"); f.Stops {
 		r.t.Errorf("%+v", f)
 	}
 }

@@ -16,11 +16,13 @@ import (
 //	/metrics  their metrics, in the text format of Prometheus
 //	/livez    503 when one has failed and takes no more writes, which ends with
 //	          a restart (closing and opening it), else 200
-//	/readyz   503 when one is closed, has failed, or could not make its last
-//	          checkpoint, as on a full disk, else 200
+//	/readyz   503 when one is closed, has failed, could not make its last
+//	          checkpoint, or has refused its last commit for want of space, else
+//	          200
 //
 // The body of /livez and /readyz is ok, or a line for each finding of DB.Health:
-// of those too that are no reason for a 503. Any other path is a 404, so it can
+// of those too that are no reason for a 503. What a full disk is the reason for
+// ends without traffic, too: see DB.Health. Any other path is a 404, so it can
 // be mounted in a mux; it asks nobody who they are.
 func Handler(dbs ...*engine.DB) http.Handler {
 	mux := http.NewServeMux()

@@ -78,6 +78,28 @@ func TestHandler(t *testing.T) {
 	}
 	want("/readyz", 200)
 
+	// The log finds no room, while checkpoints do: there is some in btree.db.
+	in.FailNth(1, vfs.ErrNoSpace, true, faultfs.OpAllocate)
+	for i := 0; ; i++ {
+		if err := bad.Put([]byte("a"), make([]byte, 60<<10)); errors.Is(err, engine.ErrNoSpace) {
+			break
+		} else if err != nil || i > 1000 {
+			t.Fatalf("put %d: %v", i, err)
+		}
+	}
+	for range 2 {
+		if _, err := bad.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want("/livez", 200, "bad: disk: ")
+		want("/readyz", 503, "bad: disk: the disk is full: the last commit was refused; make room")
+	}
+	in.FailNth(0, nil, false)
+	if err := bad.Put([]byte("a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	want("/readyz", 200)
+
 	in.FailNth(1, syscall.EIO, false, faultfs.OpSync)
 	if err := bad.Put([]byte("a"), nil); !errors.Is(err, engine.ErrFailed) {
 		t.Fatal(err)

@@ -166,6 +166,20 @@ func ofCommits() []canary {
 			new:  "",
 			test: "TestEvents_SpaceRegained_RoomForTheLogAlone",
 		},
+		canary{
+			name: "ready-while-refused", breaks: "a database that a full disk keeps from committing says that it is ready",
+			file: "counters.go",
+			old:  "\t\tif isFull(err) {\n\t\t\tdb.counters.noteRefused()\n\t\t}\n",
+			new:  "",
+			test: "TestHealth",
+		},
+		canary{
+			name: "never-ready-again", breaks: "a database that nobody commits to since the disk was full is not ready for good",
+			file: "health.go",
+			old:  "\t\tsignal(db.prepare)\n",
+			new:  "",
+			test: "TestHealth",
+		},
 	), in("engine/internal/hot",
 		canary{
 			name: "found-without-its-state", breaks: "a get shows a value of another moment",
