@@ -64,14 +64,13 @@ func (db *DB) Changes(from uint64) (*Changes, error) {
 	start, ok := db.logBefore(kv.Seq(from))
 	c.read = start.seq
 	if !ok {
-		return nil, errorf("changes from %d: %w", from, ErrGone)
+		return nil, errorf("changes from %d: %w", from, db.counters.noteError(ErrGone))
 	}
 	var err error
 	c.hold = db.log.Hold(start.lsn)
 	if c.reader, err = db.log.NewReader(start.lsn); err != nil {
 		c.hold.Close()
-		db.notice(err)
-		return nil, errorf("changes from %d: %w", from, public(err))
+		return nil, errorf("changes from %d: %w", from, db.readError(err))
 	}
 	return c, nil
 }
@@ -101,7 +100,7 @@ func (db *DB) logBefore(seq kv.Seq) (mark, bool) {
 func (c *Changes) Next() (Change, error) {
 	for {
 		if err := c.hold.Err(); err != nil {
-			return Change{}, errorf("changes: %w", ErrGone)
+			return Change{}, errorf("changes: %w", c.db.counters.noteError(ErrGone))
 		}
 		if c.read >= kv.Seq(c.db.visible.Load()) {
 			return Change{}, io.EOF
@@ -111,10 +110,9 @@ func (c *Changes) Next() (Change, error) {
 		case errors.Is(err, io.EOF):
 			return Change{}, io.EOF
 		case errors.Is(err, wal.ErrGone):
-			return Change{}, errorf("changes: %w", ErrGone)
+			return Change{}, errorf("changes: %w", c.db.counters.noteError(ErrGone))
 		case err != nil:
-			c.db.notice(err)
-			return Change{}, errorf("changes: %w", public(err))
+			return Change{}, errorf("changes: %w", c.db.readError(err))
 		}
 		c.hold.Advance(rec.End)
 		c.read = rec.Seq + kv.Seq(rec.Count) - 1

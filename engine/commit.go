@@ -422,10 +422,10 @@ func (db *DB) Apply(ctx context.Context, b *Batch) error {
 		return err
 	}
 	if b == nil {
-		return invalid("the batch is nil")
+		return db.counters.noteError(invalid("the batch is nil"))
 	}
 	if b.db != db && b.collected().named {
-		return errorf("a batch of another database: %w", ErrNoKeyspace)
+		return db.counters.noteError(errorf("a batch of another database: %w", ErrNoKeyspace))
 	}
 	return db.commitOps(b.collected(), nil)
 }

@@ -170,8 +170,7 @@ func (db *DB) Refresh() error {
 		err = db.reload()
 	}
 	if err != nil {
-		db.notice(err)
-		return errorf("refresh: %w", public(err))
+		return errorf("refresh: %w", db.readError(err))
 	}
 	return nil
 }

@@ -159,6 +159,9 @@ func TestRefresh_KeepsItsPlaceWhenItFails(t *testing.T) {
 	if err := r.Refresh(); err == nil {
 		t.Fatal("Refresh worked")
 	}
+	if n := r.Stats().Errors; n != 1 {
+		t.Errorf("it is counted %d times", n)
+	}
 	for i := range 5 {
 		write(2 + i)
 	}

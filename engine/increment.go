@@ -163,6 +163,9 @@ func (db *DB) backupSince(info *BackupInfo, out *streamWriter, since *BackupInfo
 	if errors.Is(err, wal.ErrGone) || err == nil && !linked {
 		return errorf("the commits behind sequence number %d: %w", since.Seq, ErrGone)
 	}
+	if errors.Is(public(err), ErrCorrupt) { // any other may be of out
+		err = db.readError(err)
+	}
 	return err
 }
 

@@ -84,15 +84,16 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 	if o != nil {
 		opts = *o
 	}
-	if err := opts.check(); err != nil {
-		return nil, err
+	err := opts.check()
+	if err == nil {
+		err = checkName(name)
 	}
-	if err := checkName(name); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, db.counters.noteError(err)
 	}
 	op := wal.Op{Kind: kv.CreateKeyspace, Name: name, Codec: byte(opts.Compression), PageSize: uint32(opts.PageSize)}
 	create := ops{payload: wal.AppendOp(nil, op), count: 1}
-	err := db.commitOps(&create, func(*version) error {
+	err = db.commitOps(&create, func(*version) error {
 		if db.spaces.byName[name] != nil {
 			return errorf("%w: %q", ErrKeyspaceExists, name)
 		}
@@ -114,7 +115,7 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 // when there is none of that name.
 func (db *DB) DropKeyspace(name string) error {
 	if name == "" {
-		return invalid("the default keyspace cannot be dropped")
+		return db.counters.noteError(invalid("the default keyspace cannot be dropped"))
 	}
 	op := wal.Op{Kind: kv.DropKeyspace}
 	drop := ops{payload: wal.AppendOp(nil, op), count: 1}
@@ -264,8 +265,7 @@ func (db *DB) readFailed(err error) error {
 	if db.version.Load() == nil {
 		return ErrClosed
 	}
-	db.notice(err)
-	return db.counters.noteError(public(err))
+	return db.readError(err)
 }
 
 // MultiGet returns the values of several keys as of one moment; nil where
@@ -307,7 +307,7 @@ func (ks *Keyspace) Delete(key []byte) error {
 func (ks *Keyspace) DeleteRange(start, end []byte) error {
 	b := ks.db.NewBatch().In(ks)
 	if err := b.DeleteRange(start, end); err != nil {
-		return err
+		return ks.db.counters.noteError(err)
 	}
 	return ks.db.commitOps(b.ops, nil)
 }

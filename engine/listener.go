@@ -199,6 +199,12 @@ func (db *DB) notice(err error) {
 	}
 }
 
+// readError tells and counts an error of reading, and returns what the caller gets.
+func (db *DB) readError(err error) error {
+	db.notice(err)
+	return db.counters.noteError(public(err))
+}
+
 // lookForSpace finds out whether the disk is still full, if it was: there is the
 // ballast again, and so there may be space for the next log segment.
 func (db *DB) lookForSpace() {

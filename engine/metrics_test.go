@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -198,7 +199,7 @@ func TestMetrics_EachForItsCause(t *testing.T) {
 	all := map[string]bool{}
 	for name, play := range map[string]func(*metricsRig){
 		"commits": playCommits, "reads": playReads, "trees": playTrees, "runs": playSortedRuns, "snapshots": playOldSnapshot,
-		"stall": playStall, "errors": playErrors, "damage": playDamage, "failure": playFailure, "events": playEvents, "limits": playLimits,
+		"stall": playStall, "errors": playErrors, "damage": playDamage, "failure": playFailure, "log": playLog, "events": playEvents, "limits": playLimits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -450,6 +451,31 @@ func playErrors(r *metricsRig) {
 		cancel()
 		wrong(db.Apply(ctx, db.NewBatch()), context.Canceled)
 	}, by(0, `errors_total{class="unknown",error="other"}`, `errors_total{class="input",error="other"}`))
+	other := open(r.t, "other.db", engine.Options{FS: vfs.NewMem()})
+	defer closeDB(r.t, other)
+	ks, err := other.CreateKeyspace("a", nil)
+	r.do("create", err)
+	batch := other.NewBatch()
+	r.do("batch", batch.In(ks).Put([]byte("a"), nil))
+	large := make([]byte, engine.MaxKeySize+2) // a bound may be a byte longer than a key
+	for what, tc := range map[string]struct {
+		call  func() error
+		class string
+		want  error
+	}{
+		"no batch":                    {func() error { return db.Apply(context.Background(), nil) }, "other", engine.ErrInvalid},
+		"a batch of another database": {func() error { return db.Apply(context.Background(), batch) }, "no_keyspace", engine.ErrNoKeyspace},
+		"a large bound":               {func() error { return db.DeleteRange(nil, large) }, "too_large", engine.ErrTooLarge},
+		"a name that cannot be":       {func() error { _, err := db.CreateKeyspace("\n", nil); return err }, "other", engine.ErrInvalid},
+		"an option that cannot be": {func() error {
+			_, err := db.CreateKeyspace("a", &engine.KeyspaceOptions{PageSize: 7})
+			return err
+		}, "other", engine.ErrInvalid},
+		"the default keyspace":         {func() error { return db.DropKeyspace("") }, "other", engine.ErrInvalid},
+		"a keyspace that is not there": {func() error { return db.DropKeyspace("none") }, "no_keyspace", engine.ErrNoKeyspace},
+	} {
+		r.sees(what, func() { wrong(tc.call(), tc.want) }, by(1, `errors_total{class="input",error="`+tc.class+`"}`))
+	}
 	reader := open(r.t, dbDir, engine.Options{FS: r.in, ReadOnly: true})
 	defer closeDB(r.t, reader)
 	wrong(reader.Put([]byte("a"), nil), engine.ErrReadOnly)
@@ -511,6 +537,74 @@ func playFailure(r *metricsRig) {
 	}, by(1, "failed", `errors_total{class="reopen",error="failed"}`))
 }
 
+// playLog sees what readers of the log meet: that it is gone, or damaged.
+func playLog(r *metricsRig) {
+	events := 0 // of damage
+	r.open(engine.Options{SegmentBytes: 8 << 10, MaxHeldBytes: 16 << 10, Events: func(e engine.Event) {
+		if _, ok := e.(*engine.Corruption); ok {
+			events++
+		}
+	}})
+	mustPut(r.t, r.db, "a", "1")
+	slow, err := r.db.Changes(1)
+	r.do("changes", err)
+	defer slow.Close()
+	for i := range 1000 {
+		mustPut(r.t, r.db, keyOf("k", i), valueOf("k", i, 50))
+	}
+	_, err = r.db.Checkpoint(context.Background())
+	r.do("checkpoint", err)
+	gone := func(err error) {
+		r.t.Helper()
+		if !errors.Is(err, engine.ErrGone) {
+			r.t.Fatal(err)
+		}
+	}
+	r.sees("changes that are gone", func() { _, err := r.db.Changes(1); gone(err) }, by(1, `errors_total{class="input",error="other"}`))
+	r.sees("changes that are gone meanwhile", func() { _, err := slow.Next(); gone(err) }, by(1, `errors_total{class="input",error="other"}`))
+
+	_, since := backup(r.t, r.db, nil)
+	mustPut(r.t, r.db, "b", strings.Repeat("v", 1000))
+	for i := range 100 { // so many that a backup of them is written before it is whole
+		mustPut(r.t, r.db, keyOf("k", i), valueOf("k", i, 4000))
+	}
+	changes, err := r.db.Changes(since.Seq + 1)
+	r.do("changes", err)
+	defer changes.Close()
+	damaged := func(err error) {
+		r.t.Helper()
+		if !errors.Is(err, engine.ErrCorrupt) {
+			r.t.Fatal(err)
+		}
+		synctest.Wait()
+	}
+	flip := func() {
+		for _, name := range filesOf(r.t, r.disk, dbDir) {
+			text, err := r.disk.ReadFile(name)
+			r.do("read", err)
+			if at := bytes.Index(text, []byte("vvvv")); at >= 0 {
+				r.in.FlipOnRead(name, int64(at)*8)
+			}
+		}
+	}
+	flip()
+	const corrupt = `errors_total{class="restore",error="corrupt"}`
+	r.sees("changes of a damaged log", func() { _, err := changes.Next(); damaged(err) }, by(1, corrupt))
+	r.sees("an incremental backup of it", func() {
+		_, err := r.db.Backup(context.Background(), io.Discard, &engine.BackupOptions{Since: &since})
+		damaged(err)
+	}, by(1, corrupt))
+	if events != 1 { // it is one place
+		r.t.Errorf("told of damage %d times", events)
+	}
+	flip()
+	r.sees("a backup that cannot be written", func() {
+		if _, err := r.db.Backup(context.Background(), &breakingPipe{}, &engine.BackupOptions{Since: &since}); !errors.Is(err, syscall.EPIPE) {
+			r.t.Fatal(err)
+		}
+	}, by(0, corrupt, `errors_total{class="environment",error="other"}`, `errors_total{class="unknown",error="other"}`))
+}
+
 // playEvents sees what a listener misses that does not return.
 func playEvents(r *metricsRig) {
 	goOn := make(chan struct{})
@@ -570,6 +664,17 @@ func TestMetrics_Errors(t *testing.T) {
 	if err := db.WriteMetrics(&b); !errors.Is(err, engine.ErrClosed) || b.Len() > 0 {
 		t.Errorf("of a closed database: %v, and %d bytes", err, b.Len())
 	}
+}
+
+// breakingPipe takes one write.
+type breakingPipe struct{ written bool }
+
+func (p *breakingPipe) Write(b []byte) (int, error) {
+	if p.written {
+		return 0, syscall.EPIPE
+	}
+	p.written = true
+	return len(b), nil
 }
 
 type brokenPipe struct{}

@@ -217,8 +217,7 @@ func (w *view) failed(err error) error {
 	if w.over() {
 		return ErrClosed
 	}
-	w.db.notice(err)
-	return w.db.counters.noteError(public(err))
+	return w.db.readError(err)
 }
 
 // scan makes an iterator over the entries in a range.
