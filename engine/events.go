@@ -107,7 +107,9 @@ type StallEnded struct {
 	Err      error         // what the last of them is refused with; nil: it goes on
 }
 
-// SlowOperation is a call that took Options.SlowOperation or longer.
+// SlowOperation is a call that took Options.SlowOperation or longer. Of scans and
+// backups nobody is told: they take as long as who asks for them takes what they
+// bring. Checkpoints have events of their own.
 type SlowOperation struct {
 	EventHead
 	// Operation is "get" or "has", of a key that had to be looked for in the
