@@ -7,7 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"runtime"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -179,6 +179,17 @@ func TestEvents_OpenedAndClosed(t *testing.T) {
 		if _, err := engine.Open("elsewhere", &o); err == nil {
 			t.Error("opened what is not there")
 		}
+
+		in := faultfs.Inject(sp.disk)
+		o.FS, o.ReadOnly = in, false
+		db := open(t, dbDir, o)
+		mustPut(t, db, "k", "v")
+		slow(in, faultfs.OpSync, "btree.db", time.Second)
+		closeDB(t, db)
+		in.SetHook(nil)
+		if e := told[*engine.Closed](w); len(e) != 3 || e[0].Duration >= time.Second || e[2].Duration < time.Second {
+			t.Errorf("closed, the last slowly: %+v", e)
+		}
 	})
 }
 
@@ -339,6 +350,39 @@ func TestEvents_Stall(t *testing.T) {
 	}
 }
 
+// A stall that ends because no checkpoint can be made is told with the error that
+// the commit is refused with.
+func TestEvents_Stall_Refused(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *watch) {
+		in := faultfs.Inject(vfs.NewMem())
+		db := open(t, dbDir, engine.Options{FS: in, Sync: engine.SyncOff, MemtableBytes: 32 << 10, Events: w.listen})
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpWrite && strings.HasSuffix(op.Name, "btree.db") {
+				time.Sleep(time.Second)
+				return vfs.ErrNoSpace
+			}
+			return nil
+		})
+		var err error
+		for i := 0; err == nil && i < 1000; i++ {
+			err = db.Put([]byte(keyOf("k", i)), []byte(valueOf("k", i, 1000)))
+		}
+		if !errors.Is(err, engine.ErrNoSpace) {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		ended := told[*engine.StallEnded](w)
+		if len(ended) == 0 {
+			t.Fatal("told of no stall")
+		}
+		if e := ended[len(ended)-1]; !errors.Is(e.Err, engine.ErrNoSpace) || e.Commits != 1 || e.Duration < time.Second {
+			t.Errorf("the last stall: %+v", e)
+		}
+		in.SetHook(nil)
+		closeDB(t, db)
+	})
+}
+
 func TestEvents_SlowOperation(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *watch) {
 		in := faultfs.Inject(vfs.NewMem())
@@ -380,6 +424,8 @@ func TestEvents_SlowOperation(t *testing.T) {
 				return db.Update(t.Context(), func(tx *engine.Tx) error { return tx.Put(key, nil) })
 			}},
 			{engine.SlowOperation{Operation: "commit", Operations: 1}, func() error { return db.DeleteRange(key, nil) }},
+			{engine.SlowOperation{Operation: "commit", Operations: 1}, func() error { return second(db.CreateKeyspace("more", nil)) }},
+			{engine.SlowOperation{Operation: "commit", Operations: 1}, func() error { return db.DropKeyspace("more") }},
 		} {
 			in.SetHook(nil)
 			db = open(t, dbDir, o) // nothing of the tree is in memory
@@ -417,10 +463,44 @@ func TestEvents_SlowOperation(t *testing.T) {
 			closeDB(t, db)
 		}
 
+		// One that fails is told with what it returned; scans and backups are not told.
+		db = open(t, dbDir, o)
+		before := len(told[*engine.SlowOperation](w))
+		slow(in, faultfs.OpRead, "btree.db", 2*time.Second)
+		if _, err := db.Backup(t.Context(), io.Discard, nil); err != nil {
+			t.Fatal(err)
+		}
+		closeDB(t, db)
+		db = open(t, dbDir, o)
+		if err := db.View(func(tx *engine.Tx) error {
+			for range tx.Scan(nil, nil) {
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		closeDB(t, db)
+		in.SetHook(nil)
+		db = open(t, dbDir, o)
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpRead {
+				time.Sleep(2 * time.Second)
+				return faultfs.ErrIO
+			}
+			return nil
+		})
+		_, err = db.Get([]byte("none"))
+		in.SetHook(nil)
+		synctest.Wait()
+		if list := told[*engine.SlowOperation](w)[before:]; len(list) != 1 || !errors.Is(err, faultfs.ErrIO) || !errors.Is(list[0].Err, faultfs.ErrIO) || list[0].Duration != 2*time.Second {
+			t.Errorf("of a get that fails, with %v: %+v", err, list)
+		}
+		closeDB(t, db)
+
 		o.Sync = engine.SyncNormal
 		db = open(t, dbDir, o)
 		mustPut(t, db, "k", "v")
-		before := len(told[*engine.SlowOperation](w))
+		before = len(told[*engine.SlowOperation](w))
 		slow(in, faultfs.OpSync, ".log", 2*time.Second)
 		if err := db.Sync(); err != nil {
 			t.Fatal(err)
@@ -736,152 +816,6 @@ func TestEvents_BackgroundError(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		closeDB(t, db)
-	})
-}
-
-// A listener that has not returned yet misses what does not fit, and is told how
-// much that was, in the place where it is missing.
-func TestEvents_Lost(t *testing.T) {
-	warmUp()
-	synctest.Test(t, func(t *testing.T) {
-		var events []engine.Event
-		goOn := make(chan struct{})
-		db := open(t, dbDir, engine.Options{FS: vfs.NewMem(), Events: func(e engine.Event) {
-			<-goOn
-			events = append(events, e)
-		}})
-		checkpoint := func() { // two events
-			mustPut(t, db, "k", "v")
-			if _, err := db.Checkpoint(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		const n = 200
-		synctest.Wait() // it has got the first
-		for range n {
-			checkpoint()
-		}
-		const waiting, lost = 256, 2*n - 256
-		if s := db.Stats(); s.EventsLost != lost {
-			t.Errorf("%d events are lost, want %d", s.EventsLost, lost)
-		}
-		close(goOn)
-		synctest.Wait()
-		checkpoint()
-		closeDB(t, db)
-		if len(events) != 1+waiting+2+3 { // the last checkpoint, and closing
-			t.Fatalf("told of %d events", len(events))
-		}
-		for i, e := range events {
-			want := uint64(0)
-			if i == 1+waiting {
-				want = lost
-			}
-			if h := e.Head(); h.Lost != want || i > 0 && h.Time.Before(events[i-1].Head().Time) {
-				t.Errorf("event %d, %T: %d lost, want %d; at %v", i, e, h.Lost, want, h.Time)
-			}
-		}
-	})
-}
-
-// A listener that panics, or ends its goroutine, is called no more, and nobody
-// else notices.
-func TestEvents_ListenerPanics(t *testing.T) {
-	for want, end := range map[string]func(){"oh": func() { panic("oh") }, "runtime.Goexit": runtime.Goexit} {
-		calls := 0
-		db := open(t, dbDir, engine.Options{FS: vfs.NewMem(), Events: func(engine.Event) {
-			if calls++; calls == 2 {
-				end()
-			}
-		}})
-		for range 5 {
-			mustPut(t, db, "k", "v")
-			if _, err := db.Checkpoint(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		closeDB(t, db)
-		if s := db.Stats(); s.EventsPanic != want || calls != 2 {
-			t.Errorf("called %d times; told %q, want %q", calls, s.EventsPanic, want)
-		}
-	}
-}
-
-// A listener that never returns keeps nobody from anything but Close, and that
-// for a second; and it is not called again.
-func TestEvents_ListenerNeverReturns(t *testing.T) {
-	warmUp()
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		never := make(chan struct{})
-		db := open(t, dbDir, engine.Options{FS: vfs.NewMem(), MemtableBytes: 16 << 10, Events: func(engine.Event) {
-			calls++
-			<-never
-		}})
-		for i := range 1000 {
-			mustPut(t, db, keyOf("k", i), valueOf("k", i, 100))
-		}
-		if _, err := db.Compact(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		began := time.Now()
-		closeDB(t, db)
-		if d := time.Since(began); d > time.Second {
-			t.Errorf("Close took %v", d)
-		}
-		close(never)
-		synctest.Wait()
-		if calls != 1 {
-			t.Errorf("called %d times", calls)
-		}
-	})
-}
-
-// A listener may call the database: it holds nothing that others wait for. Only
-// for Close it had better start a goroutine.
-func TestEvents_ListenerCallsBack(t *testing.T) {
-	warmUp()
-	synctest.Test(t, func(t *testing.T) {
-		var db *engine.DB
-		ready := make(chan struct{})
-		checkpoints := 0
-		var closed []error
-		listen := func(e engine.Event) {
-			<-ready
-			switch e.(type) {
-			case *engine.Opened:
-				mustPut(t, db, "from", "the listener")
-			case *engine.CheckpointEnded:
-				wantValue(t, db, []byte("from"), []byte("the listener"))
-				if checkpoints++; checkpoints < 5 {
-					mustPut(t, db, "checkpoint", fmt.Sprint(checkpoints))
-					if _, err := db.Checkpoint(t.Context()); err != nil {
-						t.Error(err)
-					}
-				} else {
-					closed = append(closed, db.Close())
-				}
-			case *engine.Closed:
-				t.Error("called after Close had returned")
-			}
-		}
-		db = open(t, dbDir, engine.Options{FS: vfs.NewMem(), MemtableBytes: 16 << 10, SlowOperation: 1, Events: listen})
-		close(ready)
-		for i := 0; ; i++ {
-			if err := db.Put([]byte(keyOf("k", i)), make([]byte, 1000)); errors.Is(err, engine.ErrClosed) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if checkpoints != 5 || len(closed) != 1 || closed[0] != nil {
-			t.Errorf("%d checkpoints, closed: %v", checkpoints, closed)
-		}
-		if err := db.Close(); !errors.Is(err, engine.ErrClosed) {
-			t.Errorf("closed again: %v", err)
-		}
 	})
 }
 
