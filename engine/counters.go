@@ -57,7 +57,7 @@ var errorKinds = [...]struct {
 	{ClassUnknown, "other", nil},
 }
 
-var errCallback = errors.New("Options.Report panicked")
+var errCallback = errors.New("Options.Report or Options.Events panicked")
 
 func (c *counters) init(opened time.Time) {
 	c.opened = opened

@@ -20,9 +20,10 @@ import (
 //
 // mu is locked after all other locks, and held for no longer than an append.
 type listener struct {
-	listen func(Event)
-	wake   chan struct{} // there is something in queue, or it is over
-	ended  chan struct{} // closed when nobody is called any more
+	listen   func(Event)
+	counters *counters
+	wake     chan struct{} // there is something in queue, or it is over
+	ended    chan struct{} // closed when nobody is called any more
 
 	mu       sync.Mutex      // guards all below
 	queue    []Event         // oldest first
@@ -52,10 +53,11 @@ func (db *DB) listen() {
 		return
 	}
 	db.listener = &listener{
-		listen:  db.opts.Events,
-		wake:    make(chan struct{}, 1),
-		ended:   make(chan struct{}),
-		damaged: map[damage]bool{},
+		listen:   db.opts.Events,
+		counters: &db.counters,
+		wake:     make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		damaged:  map[damage]bool{},
 	}
 	db.tell(&Opened{Path: db.dir, Report: db.report})
 	v := db.version.Load()
@@ -137,6 +139,7 @@ func (l *listener) call(e Event) {
 		if returned {
 			return
 		}
+		_ = l.counters.noteError(errCallback)
 		if p := recover(); p != nil {
 			l.stop(fmt.Sprint(p))
 		} else {

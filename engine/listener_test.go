@@ -76,6 +76,8 @@ func TestEvents_ListenerPanics(t *testing.T) {
 		closeDB(t, db)
 		if s := db.Stats(); s.EventsPanic != want || calls != 2 {
 			t.Errorf("called %d times; told %q, want %q", calls, s.EventsPanic, want)
+		} else if s.Errors != 1 {
+			t.Errorf("it is counted %d times", s.Errors)
 		}
 	}
 }

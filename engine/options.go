@@ -147,7 +147,7 @@ type Options struct {
 	// Stats.EventsLost). Close waits a second at most for it to take what waits,
 	// in vain where it is called by the listener itself, and no call begins once
 	// Close has returned. A listener that panics is called no more
-	// (Stats.EventsPanic). engine/eventlog has one that logs.
+	// (Stats.EventsPanic), and is counted (Stats.Errors). engine/eventlog has one that logs.
 	Events func(Event) `json:"-"`
 	// SlowOperation is how long a get, a Has, a commit or a Sync must take for Events
 	// to be told of it; a scan takes as long as its caller. Default: nobody is told,

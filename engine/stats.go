@@ -56,10 +56,10 @@ type Stats struct {
 	Stalls            uint64 // commits that waited for a checkpoint
 	StallTime         time.Duration
 	Syncs             uint64 // of the log that commits waited for
-	// Errors of reads, Changes and Refresh among them, of commits, checkpoints and
-	// Options.Report, and damage that an incremental backup meets: not those that are
-	// answers, as ErrNotFound and ErrConflict, nor those of other calls, as a Put into
-	// a batch or a transaction of a key that is too large.
+	// Errors of reads, Changes and Refresh among them, of commits and checkpoints,
+	// damage that an incremental backup meets, and panics of Options.Report and
+	// Options.Events: not those that are answers, as ErrNotFound and ErrConflict, nor
+	// those of other calls, as a Put into a batch of a key that is too large.
 	Errors uint64
 
 	EventsLost  uint64 // that Options.Events was too slow for
