@@ -58,7 +58,7 @@ func TestTests(t *testing.T) {
 			if testing.Short() && (test.Name == "memory" || test.Name == "bulk" || test.Name == "checkpoints") {
 				t.Skip("it takes seconds: without -short")
 			}
-			r := test.Run(context.Background(), &stress.Env{Dir: t.TempDir(), Seed: 1, Start: start})
+			r := test.Run(context.Background(), &stress.Env{Dir: t.TempDir(), Seed: 1, Threads: 2, Start: start})
 			if r.Err != nil {
 				t.Fatal(r.Err)
 			}
