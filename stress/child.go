@@ -119,7 +119,7 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 	}
 	rng := e.rng(0)
 	c := Child{
-		DB: e.db(), Expected: filepath.Join(e.Dir, "expected"), Seed: e.Seed, Keys: 20_000, Threads: e.threads(4),
+		DB: e.path(), Expected: filepath.Join(e.Dir, "expected"), Seed: e.Seed, Keys: 20_000, Threads: e.threads(4),
 		Options: engine.Options{Sync: engine.SyncNormal, Holder: "lightning stress"},
 	}
 	const kills = 5

@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lightning-db/lightning/engine"
@@ -33,13 +34,18 @@ type Env struct {
 	// Start starts this program as a writer that goes on until it is killed
 	// (RunChild); nil where it cannot.
 	Start func(c Child, stderr *os.File) (*os.Process, error)
+
+	db *engine.DB // that the test has open
 }
 
 // Test is a test of the standard suite.
 type Test struct {
 	Name string
 	Does string // in one line
-	run  func(context.Context, *Env) (figure string, err error)
+	// run does it with the open database of e, which is closed and verified after
+	// it; where there is no cache, with none.
+	run             func(ctx context.Context, e *Env) (figure string, err error)
+	cache, memtable int64 // MB, of the database
 }
 
 // Result is how a test ended.
@@ -52,33 +58,43 @@ type Result struct {
 
 // Run runs the test.
 func (t *Test) Run(ctx context.Context, e *Env) Result {
-	began := time.Now()
-	figure, err := t.run(ctx, e)
+	began, figure := time.Now(), ""
+	var err error
+	if t.cache > 0 {
+		err = e.open(engine.Options{CacheBytes: t.cache << 20, MemtableBytes: t.memtable << 20})
+	}
+	if err == nil {
+		figure, err = t.run(ctx, e)
+	}
+	if e.db != nil {
+		err = e.finish(ctx, err)
+	}
 	return Result{t.Name, figure, err, time.Since(began)}
 }
 
 // Tests is the standard suite, in its order.
 var Tests = []Test{
-	{"concurrent-writes", "8 threads put 10,000 keys each, and all are read back", concurrentWrites},
-	{"mixed", "4 threads do 50,000 operations each, 70 % reads, 20 % writes, 10 % deletions", mixed},
-	{"large-values", "values of 1 KB to 1 MB are put, read and read again after a reopen", largeValues},
-	{"transactions", "4 threads commit 1,000 transactions of ten puts each, of which none is half there", transactions},
-	{"recovery", "a writing process is killed, and all that it was told is there", recovery},
-	{"edge-cases", "the least, the longest and the oddest keys and values, and those refused", edgeCases},
-	{"hot-key", "8 threads update one key 10,000 times, and none is lost", hotKey},
-	{"conflicts", "8 threads move money between a few accounts, and none is made or lost", conflicts},
-	{"bulk", "range deletions beside bulk writes and scans of snapshots that must not change", bulk},
-	{"memory", "a load of a quarter GB with 16 MB of cache stays below its limit", memoryLimit},
-	{"checkpoints", "checkpoints and compactions one after the other under load", checkpoints},
+	{"concurrent-writes", "8 threads put 10,000 keys each, and all are read back", concurrentWrites, 64, 0},
+	{"mixed", "4 threads do 50,000 operations each, 70 % reads, 20 % writes, 10 % deletions", mixed, 64, 0},
+	{"large-values", "values of 1 KB to 1 MB are put, read and read again after a reopen", largeValues, 64, 0},
+	{"transactions", "4 threads commit 1,000 transactions of ten puts each, of which none is half there", transactions, 64, 0},
+	{"recovery", "a writing process is killed, and all that it was told is there", recovery, 0, 0},
+	{"edge-cases", "the least, the longest and the oddest keys and values, and those refused", edgeCases, 64, 0},
+	{"hot-key", "8 threads update one key 10,000 times, and none is lost", hotKey, 64, 0},
+	{"conflicts", "8 threads move money between a few accounts, and none is made or lost", conflicts, 64, 0},
+	{"bulk", "range deletions beside bulk writes and scans of snapshots that must not change", bulk, 32, 0},
+	{"memory", "a load of a quarter GB with 16 MB of cache stays below its limit", memoryLimit, 16, 0},
+	{"checkpoints", "checkpoints and compactions one after the other under load", checkpoints, 64, 1},
 }
 
 // open opens the database of a test.
-func (e *Env) open(o engine.Options) (*engine.DB, error) {
-	o.Holder = "lightning stress"
-	return engine.Open(e.db(), &o)
+func (e *Env) open(o engine.Options) (err error) {
+	o.Sync, o.Holder = engine.SyncNormal, "lightning stress"
+	e.db, err = engine.Open(e.path(), &o)
+	return err
 }
 
-func (e *Env) db() string { return filepath.Join(e.Dir, "db") }
+func (e *Env) path() string { return filepath.Join(e.Dir, "db") }
 
 func (e *Env) threads(n int) int {
 	if e.Threads > 0 {
@@ -87,15 +103,15 @@ func (e *Env) threads(n int) int {
 	return n
 }
 
-// finish closes db and verifies it.
-func (e *Env) finish(ctx context.Context, db *engine.DB, err error) error {
-	if closeErr := db.Close(); err == nil && closeErr != nil {
+// finish closes the database and, where nothing is wrong, verifies it.
+func (e *Env) finish(ctx context.Context, err error) error {
+	if closeErr := e.db.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("close: %w", closeErr)
 	}
 	if err != nil {
 		return err
 	}
-	return Verify(ctx, e.db())
+	return Verify(ctx, e.path())
 }
 
 // Verify verifies every byte of the database in dir.
@@ -131,17 +147,13 @@ func rate(n int, d time.Duration, what string) string {
 func concurrentWrites(ctx context.Context, e *Env) (string, error) {
 	const each = 10_000
 	threads := e.threads(8)
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
 	seed, began := expect.Seed(e.Seed), time.Now()
-	err = parallel(threads, func(thread int) error {
+	err := parallel(threads, func(thread int) error {
 		var value []byte
 		for i := range each {
 			key := thread*each + i
 			value = seed.AppendValue(value[:0], key, 1, 100)
-			if err := db.Put(appendKey(nil, key), value); err != nil {
+			if err := e.db.Put(appendKey(nil, key), value); err != nil {
 				return err
 			}
 		}
@@ -149,9 +161,9 @@ func concurrentWrites(ctx context.Context, e *Env) (string, error) {
 	})
 	took := time.Since(began)
 	for key := 0; key < threads*each && err == nil; key++ {
-		err = readBack(db, seed, key)
+		err = readBack(e.db, seed, key)
 	}
-	return rate(threads*each, took, "puts"), e.finish(ctx, db, err)
+	return rate(threads*each, took, "puts"), err
 }
 
 // readBack makes sure that key has the value of generation 1.
@@ -171,17 +183,19 @@ func readBack(r interface{ Get([]byte) ([]byte, error) }, seed expect.Seed, key 
 }
 
 // newKV returns a workload in memory.
-func (e *Env) newKV(db *engine.DB, keys int, mix Mix, most int) *KV {
+func (e *Env) newKV(keys int, mix Mix, most int) *KV {
 	states, _ := expect.Open("", keys)
 	w := &KV{Seed: expect.Seed(e.Seed), States: states, Sizes: [2]int{expect.MinValue, most}, Mix: mix}
-	w.Use(db)
+	w.Use(e.db)
 	return w
 }
 
 func (e *Env) rng(thread int) *rand.Rand { return rand.New(rand.NewPCG(e.Seed, uint64(thread))) }
 
-func (w *KV) steps(ctx context.Context, e *Env, threads, each int) error {
-	return parallel(threads, func(thread int) error {
+// steps lets threads do so many operations each.
+func (w *KV) steps(ctx context.Context, e *Env, each int) (figure string, err error) {
+	threads, began := e.threads(4), time.Now()
+	err = parallel(threads, func(thread int) error {
 		rng := e.rng(thread)
 		for range each {
 			if err := w.Step(ctx, rng); err != nil {
@@ -190,73 +204,55 @@ func (w *KV) steps(ctx context.Context, e *Env, threads, each int) error {
 		}
 		return ctx.Err()
 	})
+	return rate(threads*each, time.Since(began), "operations"), err
 }
 
 func mixed(ctx context.Context, e *Env) (string, error) {
 	const each = 50_000
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
-	w := e.newKV(db, 20_000, Mix{Read: 70, Write: 20, Delete: 10}, 200)
-	threads, began := e.threads(4), time.Now()
-	err = w.steps(ctx, e, threads, each)
-	took := time.Since(began)
+	w := e.newKV(20_000, Mix{Read: 70, Write: 20, Delete: 10}, 200)
+	figure, err := w.steps(ctx, e, each)
 	if err == nil {
-		err = w.VerifyAll(db)
+		err = w.VerifyAll(e.db)
 	}
-	return rate(threads*each, took, "operations"), e.finish(ctx, db, err)
+	return figure, err
 }
 
 func largeValues(ctx context.Context, e *Env) (string, error) {
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
 	seed := expect.Seed(e.Seed)
 	sizes := []int{1 << 10, 4 << 10, 10 << 10, 64 << 10, 100 << 10, 256 << 10, 1 << 20}
 	const rounds = 10
 	began, total := time.Now(), 0
+	var err error
 	for key := 0; key < rounds*len(sizes) && err == nil; key++ {
 		size := sizes[key%len(sizes)]
 		total += size
-		err = db.Put(appendKey(nil, key), seed.AppendValue(nil, key, 1, size))
+		err = e.db.Put(appendKey(nil, key), seed.AppendValue(nil, key, 1, size))
 	}
 	took := time.Since(began)
-	read := func() error {
-		for key := range rounds * len(sizes) {
-			if err := readBack(db, seed, key); err != nil {
-				return err
+	for again := range 2 {
+		for key := 0; key < rounds*len(sizes) && err == nil; key++ {
+			if err = readBack(e.db, seed, key); err == nil {
+				err = ctx.Err()
 			}
 		}
-		return ctx.Err()
+		if again == 0 {
+			if err = e.finish(ctx, err); err == nil {
+				err = e.open(engine.Options{MustExist: true})
+			}
+		}
 	}
-	if err == nil {
-		err = read()
-	}
-	figure := fmt.Sprintf("%.0f MB, %.0f MB/s", float64(total)/1e6, float64(total)/1e6/took.Seconds())
-	if err = e.finish(ctx, db, err); err != nil {
-		return figure, err
-	}
-	if db, err = e.open(engine.Options{MustExist: true}); err != nil {
-		return figure, err
-	}
-	return figure, e.finish(ctx, db, read())
+	return fmt.Sprintf("%.0f MB, %.0f MB/s", float64(total)/1e6, float64(total)/1e6/took.Seconds()), err
 }
 
 func transactions(ctx context.Context, e *Env) (string, error) {
 	const each, puts = 1000, 10
 	threads := e.threads(4)
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
 	// Each transaction writes one number under ten keys of its own.
 	key := func(thread, i, j int) []byte { return fmt.Appendf(nil, "%d/%d/%d", thread, i, j) }
 	began := time.Now()
-	err = parallel(threads, func(thread int) error {
+	err := parallel(threads, func(thread int) error {
 		for i := range each {
-			err := db.Update(ctx, func(tx *engine.Tx) error {
+			err := e.db.Update(ctx, func(tx *engine.Tx) error {
 				for j := range puts {
 					if err := tx.Put(key(thread, i, j), fmt.Appendf(nil, "%d", i)); err != nil {
 						return err
@@ -269,7 +265,7 @@ func transactions(ctx context.Context, e *Env) (string, error) {
 			}
 			// Another's is there whole, or not at all.
 			other, n := (thread+1)%threads, i
-			err = db.View(func(tx *engine.Tx) error {
+			err = e.db.View(func(tx *engine.Tx) error {
 				found := 0
 				for j := range puts {
 					switch value, err := tx.Get(key(other, n, j)); {
@@ -294,9 +290,9 @@ func transactions(ctx context.Context, e *Env) (string, error) {
 	})
 	took := time.Since(began)
 	if err == nil {
-		err = count(db, threads*each*puts)
+		err = count(e.db, threads*each*puts)
 	}
-	return rate(threads*each, took, "transactions"), e.finish(ctx, db, err)
+	return rate(threads*each, took, "transactions"), err
 }
 
 // count makes sure how many keys there are.
@@ -318,10 +314,6 @@ func count(db *engine.DB, want int) error {
 
 // edgeCases puts what is unusual and reads it in order, and what is too much.
 func edgeCases(ctx context.Context, e *Env) (string, error) {
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
 	keys := [][]byte{
 		{},
 		{0},
@@ -335,7 +327,7 @@ func edgeCases(ctx context.Context, e *Env) (string, error) {
 	}
 	values := [][]byte{{}, {0}, bytes.Repeat([]byte{0}, 4096), bytes.Repeat([]byte("v"), 100_000)}
 	fail := func(format string, args ...any) error { return wrong(fmt.Errorf(format, args...)) }
-	checks := 0
+	checks, db := 0, e.db
 	run := func() error {
 		for round, value := range values {
 			for _, key := range keys {
@@ -392,22 +384,18 @@ func edgeCases(ctx context.Context, e *Env) (string, error) {
 		}
 		return s.Err()
 	}
-	err = run()
-	return fmt.Sprintf("%d checks", checks), e.finish(ctx, db, err)
+	err := run()
+	return fmt.Sprintf("%d checks", checks), err
 }
 
 func hotKey(ctx context.Context, e *Env) (string, error) {
 	const updates = 10_000
 	threads := e.threads(8)
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
 	key, began := []byte("n"), time.Now()
 	each := updates / threads
-	err = parallel(threads, func(int) error {
+	err := parallel(threads, func(int) error {
 		for range each {
-			err := db.Update(ctx, func(tx *engine.Tx) error {
+			err := e.db.Update(ctx, func(tx *engine.Tx) error {
 				n, err := number(tx, key)
 				if err != nil {
 					return err
@@ -423,12 +411,12 @@ func hotKey(ctx context.Context, e *Env) (string, error) {
 	took := time.Since(began)
 	if err == nil {
 		var n uint64
-		if n, err = number(db, key); err == nil && n != uint64(each*threads) {
+		if n, err = number(e.db, key); err == nil && n != uint64(each*threads) {
 			err = wrong(fmt.Errorf("%d updates were acknowledged, the key tells %d", each*threads, n))
 		}
 	}
-	figure := fmt.Sprintf("%s, %d conflicts", rate(each*threads, took, "updates"), db.Stats().Conflicts)
-	return figure, e.finish(ctx, db, err)
+	figure := fmt.Sprintf("%s, %d conflicts", rate(each*threads, took, "updates"), e.db.Stats().Conflicts)
+	return figure, err
 }
 
 // number is the number under key, 0 where there is none.
@@ -446,13 +434,10 @@ func number(r interface{ Get([]byte) ([]byte, error) }, key []byte) (uint64, err
 }
 
 func conflicts(ctx context.Context, e *Env) (string, error) {
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal})
-	if err != nil {
-		return "", err
-	}
 	b := &Bank{Accounts: 10, Each: 1000}
-	b.Use(db)
-	if err = b.Fill(ctx); err == nil {
+	b.Use(e.db)
+	err := b.Fill(ctx)
+	if err == nil {
 		err = parallel(e.threads(8), func(thread int) error {
 			rng := e.rng(thread)
 			for range 2000 {
@@ -464,48 +449,40 @@ func conflicts(ctx context.Context, e *Env) (string, error) {
 		})
 	}
 	if err == nil {
-		err = b.Check(db)
+		err = b.Check(e.db)
 	}
-	return fmt.Sprintf("%d transfers, %d sums, %d conflicts", b.Transfers.Load(), b.Sums.Load(), db.Stats().Conflicts), e.finish(ctx, db, err)
+	return fmt.Sprintf("%d transfers, %d sums, %d conflicts", b.Transfers.Load(), b.Sums.Load(), e.db.Stats().Conflicts), err
 }
 
 // bulk writes and deletes ranges beside snapshots, each of which must show to
 // its end what it showed at first.
 func bulk(ctx context.Context, e *Env) (string, error) {
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal, CacheBytes: 32 << 20})
-	if err != nil {
-		return "", err
-	}
-	w := e.newKV(db, 50_000, Mix{Read: 10, Scan: 10, Write: 30, Delete: 10, DeleteRange: 20, Tx: 20}, 300)
-	var scanned int
-	done := make(chan struct{})
-	scanErr := make(chan error, 1)
-	go func() {
-		scanErr <- func() error {
-			for {
-				select {
-				case <-done:
-					return nil
-				default:
-				}
-				if err := w.scan(0, w.States.Keys(), scanned%2 == 1); err != nil {
-					return err
-				}
-				scanned++
-			}
-		}()
-	}()
-	began, threads := time.Now(), e.threads(4)
-	err = w.steps(ctx, e, threads, 20_000)
-	took := time.Since(began)
-	close(done)
-	if e := <-scanErr; err == nil {
-		err = e
+	w := e.newKV(50_000, Mix{Read: 10, Scan: 10, Write: 30, Delete: 10, DeleteRange: 20, Tx: 20}, 300)
+	return w.beside(ctx, e, "scans of all", func(n int) error { return w.scan(0, w.States.Keys(), n%2 == 1) })
+}
+
+// beside lets threads do operations, does something else meanwhile again and
+// again, and holds all against what is expected.
+func (w *KV) beside(ctx context.Context, e *Env, what string, do func(n int) error) (string, error) {
+	var wg sync.WaitGroup
+	var ended atomic.Bool
+	var failed error
+	n := 0
+	wg.Go(func() {
+		for ; !ended.Load() && failed == nil; n++ {
+			failed = do(n)
+		}
+	})
+	figure, err := w.steps(ctx, e, 20_000)
+	ended.Store(true)
+	wg.Wait()
+	if err == nil {
+		err = failed
 	}
 	if err == nil {
-		err = w.VerifyAll(db)
+		err = w.VerifyAll(e.db)
 	}
-	return fmt.Sprintf("%s, %d scans of all", rate(threads*20_000, took, "operations"), scanned), e.finish(ctx, db, err)
+	return fmt.Sprintf("%s, %d %s", figure, n, what), err
 }
 
 // memoryLimit loads much more than the cache holds, and watches what of the
@@ -514,18 +491,15 @@ func memoryLimit(ctx context.Context, e *Env) (string, error) {
 	const keys, limit = 2_000_000, 192 << 20
 	debug.FreeOSMemory()
 	before := residentBytes()
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal, CacheBytes: 16 << 20})
-	if err != nil {
-		return "", err
-	}
 	seed, rng := expect.Seed(e.Seed), e.rng(0)
 	peak := before
 	look := func() { peak = max(peak, residentBytes()) }
-	b := db.NewBatch()
+	var err error
+	b := e.db.NewBatch()
 	for i := 0; i < keys && err == nil; i++ {
 		key := rng.IntN(keys)
 		if err = b.Put(appendKey(nil, key), seed.AppendValue(nil, key, 1, 100)); err == nil && b.Len() == 1000 {
-			err = db.Apply(ctx, b)
+			err = e.db.Apply(ctx, b)
 			b.Reset()
 		}
 		if i%50_000 == 0 {
@@ -533,7 +507,7 @@ func memoryLimit(ctx context.Context, e *Env) (string, error) {
 		}
 	}
 	for i := 0; i < keys/10 && err == nil; i++ {
-		if err = readBack(db, seed, rng.IntN(keys)); errors.Is(err, ErrWrong) && strings.HasSuffix(err.Error(), "is not there") {
+		if err = readBack(e.db, seed, rng.IntN(keys)); errors.Is(err, ErrWrong) && strings.HasSuffix(err.Error(), "is not there") {
 			err = nil // by chance it was not drawn
 		}
 	}
@@ -542,46 +516,16 @@ func memoryLimit(ctx context.Context, e *Env) (string, error) {
 	if err == nil && used > limit {
 		err = fmt.Errorf("%d MB of memory were taken, the limit is %d", used>>20, limit>>20)
 	}
-	return fmt.Sprintf("%d MB of memory at most", used>>20), e.finish(ctx, db, err)
+	return fmt.Sprintf("%d MB of memory at most", used>>20), err
 }
 
 func checkpoints(ctx context.Context, e *Env) (string, error) {
-	db, err := e.open(engine.Options{Sync: engine.SyncNormal, MemtableBytes: 1 << 20})
-	if err != nil {
-		return "", err
-	}
-	w := e.newKV(db, 20_000, StandardMix, 400)
-	done := make(chan struct{})
-	checkErr := make(chan error, 1)
-	n := 0
-	go func() {
-		checkErr <- func() error {
-			for ; ; n++ {
-				select {
-				case <-done:
-					return nil
-				default:
-				}
-				if _, err := db.Checkpoint(ctx); err != nil {
-					return err
-				}
-				if n%8 == 7 {
-					if _, err := db.Compact(ctx); err != nil {
-						return err
-					}
-				}
-			}
-		}()
-	}()
-	began, threads := time.Now(), e.threads(4)
-	err = w.steps(ctx, e, threads, 20_000)
-	took := time.Since(began)
-	close(done)
-	if e := <-checkErr; err == nil {
-		err = e
-	}
-	if err == nil {
-		err = w.VerifyAll(db)
-	}
-	return fmt.Sprintf("%s, %d checkpoints", rate(threads*20_000, took, "operations"), n), e.finish(ctx, db, err)
+	w := e.newKV(20_000, StandardMix, 400)
+	return w.beside(ctx, e, "checkpoints", func(n int) error {
+		_, err := e.db.Checkpoint(ctx)
+		if err == nil && n%8 == 7 {
+			_, err = e.db.Compact(ctx)
+		}
+		return err
+	})
 }

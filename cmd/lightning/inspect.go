@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +89,7 @@ func (i *inspector) thing(kind string, fields ui.Object) error {
 			switch v := f.Value.(type) {
 			case nil:
 			case []byte:
-				o = appendBytes(o, f.Name, v)
+				o = appendKey(o, f.Name, v)
 			case uint8:
 				o = append(o, ui.Member{Name: f.Name, Value: int(v)})
 			case uint16:
@@ -120,13 +119,6 @@ func (i *inspector) thing(kind string, fields ui.Object) error {
 	}
 	_, err := i.out.Write(append(line, '\n'))
 	return err
-}
-
-func appendBytes(o ui.Object, name string, b []byte) ui.Object {
-	if utf8.Valid(b) {
-		return append(o, ui.Member{Name: name, Value: string(b)})
-	}
-	return append(o, ui.Member{Name: name + "_base64", Value: string(dump.Base64.Append(nil, b))})
 }
 
 func (i *inspector) damage(err error) error {

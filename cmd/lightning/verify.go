@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -408,11 +407,8 @@ func findingJSON(f *verify.Finding) ui.Object {
 
 // appendBound adds the bound of a range of keys, if there is one.
 func appendBound(o ui.Object, name string, key []byte) ui.Object {
-	switch {
-	case key == nil:
+	if key == nil {
 		return o
-	case utf8.Valid(key):
-		return append(o, ui.Member{Name: name, Value: string(key)})
 	}
-	return append(o, ui.Member{Name: name + "_base64", Value: string(dump.Base64.Append(nil, key))})
+	return appendKey(o, name, key)
 }

@@ -10,15 +10,15 @@ type line struct {
 	// large value; or an import of the rows into space, batch of them in a commit;
 	// or a copy of all that db holds.
 	edits []edit
-	batch int
 	space string
+	batch uint8
 	copy  bool
 	to    target
-	done  int // its exit status where it has been done before
+	done  uint8 // its exit status where it has been done before
 }
 
 // target is what a command line changes.
-type target int
+type target uint8
 
 const (
 	toDB     target = iota
@@ -75,7 +75,7 @@ func (s *victim) steps(before contents) []contents {
 	}
 	edits, batch := s.edits, len(s.edits)
 	if s.batch > 0 {
-		edits, batch = s.rows, s.batch
+		edits, batch = s.rows, int(s.batch)
 	}
 	if batch == 1 && edits[0].value == "@" {
 		edits = []edit{{key: edits[0].key, value: s.large}}

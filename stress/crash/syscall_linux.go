@@ -272,7 +272,7 @@ func (s *victim) start(args, dir string, n, status int) (ended, error) {
 // status is what the line exits with, also where it has been done before.
 func (l *line) status(before bool) int {
 	if before {
-		return l.done
+		return int(l.done)
 	}
 	return 0
 }
