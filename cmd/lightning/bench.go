@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -143,7 +142,7 @@ func (b *bench) run(ctx context.Context, args []string) (err error) {
 	dir := b.db
 	if dir != "" {
 		dir, err = b.vacant()
-	} else if dir, err = scratch(b.parent); err == nil {
+	} else if dir, err = scratch("bench", b.parent); err == nil {
 		defer func() {
 			if removeErr := workload.Remove(dir); err == nil {
 				err = removeErr
@@ -235,16 +234,6 @@ func (b *bench) options() (*workload.Options, error) {
 	}, nil
 }
 
-// scratch makes a new directory in parent.
-func scratch(parent string) (string, error) {
-	if parent == "" {
-		parent = os.TempDir()
-	}
-	name := strconv.FormatInt(time.Now().UnixNano(), 36)
-	dir := filepath.Join(parent, "lightning-bench-"+name)
-	return dir, os.Mkdir(dir, 0o700)
-}
-
 // vacant returns the directory that --db names, where there is nothing in it.
 func (b *bench) vacant() (string, error) {
 	dir, err := b.app.path(b.db)
@@ -257,6 +246,9 @@ func (b *bench) vacant() (string, error) {
 	}
 	if len(names) > 0 {
 		err = hinted(fmt.Errorf("%s is not empty: %w", dir, fs.ErrExist), "bench writes only where nothing is")
+	}
+	if err == nil {
+		err = outside(dir)
 	}
 	return dir, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
@@ -144,11 +143,7 @@ func (c *crashRun) run(ctx context.Context) error {
 	if c.selfTest {
 		return c.testSelf(ctx)
 	}
-	if c.dir == "" {
-		c.dir = os.TempDir()
-	}
-	c.Dir = filepath.Join(c.dir, "lightning-crashtest-"+strconv.FormatInt(time.Now().UnixNano(), 36))
-	if err := os.Mkdir(c.Dir, 0o700); err != nil {
+	if c.Dir, err = scratch("crashtest", c.dir); err != nil {
 		return err
 	}
 	report, err := test(ctx, c.Options)

@@ -125,12 +125,8 @@ func (s *stressRun) run(ctx context.Context) error {
 	if s.seed == 0 {
 		s.seed = uint64(time.Now().UnixNano())
 	}
-	parent := s.dir
-	if parent == "" {
-		parent = os.TempDir()
-	}
-	dir := filepath.Join(parent, "lightning-stress-"+strconv.FormatInt(time.Now().UnixNano(), 36))
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir, err := scratch("stress", s.dir)
+	if err != nil {
 		return err
 	}
 	failed := false
@@ -148,6 +144,20 @@ func (s *stressRun) run(ctx context.Context) error {
 		err = errors.Join(err, stress.RemoveTree(dir))
 	}
 	return err
+}
+
+// scratch makes a new directory for a command that makes databases of its own, in
+// parent, which is by default the system's for temporary files.
+func scratch(command, parent string) (string, error) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	dir := filepath.Join(parent, "lightning-"+command+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+	err := outside(dir)
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	return dir, err
 }
 
 // oneOrSuite refuses flags of a run of one workload without one, and the other
