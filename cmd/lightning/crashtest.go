@@ -159,7 +159,7 @@ func (c *crashRun) verdict(report *crash.Report, err error) error {
 	} else {
 		f = new(crash.Failure)
 		if err = errors.Join(err, stress.RemoveTree(c.Dir)); err != nil {
-			return err
+			return stopped(err, "%s, seed %d", c.text(report), c.Options.Seed)
 		}
 	}
 	object := ui.Object{{Name: "mode", Value: c.mode}, {Name: "ok", Value: !failed}}
@@ -235,7 +235,7 @@ func (c *crashRun) testSelf(ctx context.Context) error {
 		}, "%-9s %s: %s states, then: %s", verdict, t.Broken, ui.Count(int64(t.States)), what))
 	})
 	if err = errors.Join(err, sayErr); err != nil {
-		return err
+		return stopped(err, "seed %d", c.Options.Seed)
 	}
 	if !all {
 		return fmt.Errorf("%w: crashtest does not find what it must, seed %d", errTest, c.Options.Seed)

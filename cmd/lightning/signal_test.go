@@ -291,29 +291,38 @@ func TestBench_Interrupted(t *testing.T) {
 	}
 }
 
-// A run that was ended early found nothing wrong, and says that it was ended.
-func TestF18_InterruptedStress(t *testing.T) {
-	dir := t.TempDir()
-	cmd := exec.Command("lightning", "stress", "--duration", "1m", "--threads", "2", "--dir", dir)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for { // until it is at work
-		if made, _ := filepath.Glob(filepath.Join(dir, "*", "db", "btree.db")); len(made) > 0 {
-			break
+// A run that was ended early found nothing wrong, and says that it was ended, and
+// the seed that repeats it.
+func TestF18_InterruptedTests(t *testing.T) {
+	for _, c := range []struct{ args, begun, says string }{
+		{"stress --duration 1m --threads 2", "*/db/btree.db", "(?s)^kv ok: .*lightning: interrupted; seed 17\n$"},
+		{"stress --threads 2", "*/*/db/btree.db", "lightning: interrupted; seed 17\n$"},
+		{"crashtest", "lightning-crashtest-*", `^lightning: interrupted; .*, [\d,]+ crashes .*, seed 17\n$`},
+		{"crashtest --mode kill --jobs 1", "*/*/db/btree.db", `^lightning: interrupted; .*, [\d,]+ crashes of .* databases, .*, seed 17\n$`},
+		{"crashtest --mode kill --jobs 1 --json", "*/*/db/btree.db", `^{.*"code":130,"message":"interrupted; .*, seed 17"}\n$`},
+	} {
+		dir := t.TempDir()
+		cmd := exec.Command("lightning", strings.Fields(c.args+" --seed 17 --dir "+dir)...)
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond)
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != 130 || !strings.Contains(said.String(), "kv ok: ") {
-		t.Errorf("status %d, want 130; it said:\n%s", status, &said)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
+		for { // until it is at work
+			if made, _ := filepath.Glob(filepath.Join(dir, c.begun)); len(made) > 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if status := cmd.ProcessState.ExitCode(); status != 130 || !regexp.MustCompile(c.says).MatchString(said.String()) {
+			t.Errorf("%s: status %d, want 130; it said:\n%s", c.args, status, &said)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind: %v %v", c.args, left, err)
+		}
 	}
 }

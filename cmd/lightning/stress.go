@@ -135,6 +135,7 @@ func (s *stressRun) run(ctx context.Context) error {
 	} else {
 		failed, err = s.suite(ctx, dir)
 	}
+	err = stopped(err, "seed %d", s.seed)
 	switch {
 	case failed:
 		err = fmt.Errorf("%w; kept: %s", errTest, dir)
