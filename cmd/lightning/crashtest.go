@@ -158,6 +158,9 @@ func (c *crashRun) verdict(report *crash.Report, err error) error {
 		verdict, wrong, lost = "FAIL", f.Error(), ""
 	} else {
 		f = new(crash.Failure)
+		if errors.Is(err, crash.ErrNoChoice) {
+			err = usageError{err.Error()}
+		}
 		if err = errors.Join(err, stress.RemoveTree(c.Dir)); err != nil {
 			return stopped(err, "%s, seed %d", c.text(report), c.Options.Seed)
 		}

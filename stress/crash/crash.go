@@ -32,6 +32,9 @@ import (
 // says why. It is no failure.
 var ErrUnavailable = errors.New("not available here")
 
+// ErrNoChoice is wrapped by the error of Options of which nothing is left to do.
+var ErrNoChoice = errors.New("nothing to do")
+
 // Options say what is done and for how long: until the first of the limits that
 // are set is reached, or for a minute if none is.
 type Options struct {
@@ -189,7 +192,7 @@ func do(ctx context.Context, o Options, work func(ctx context.Context, r *run, i
 	if r.failure == nil && r.report.States == 0 {
 		r.failure = errors.New("no crash was tried: give it more time")
 		if r.State > 0 {
-			r.failure = fmt.Errorf("the scenario of seed %d has fewer than %d states", r.Seed, r.State)
+			r.failure = fmt.Errorf("%w: the scenario of seed %d has fewer than %d states", ErrNoChoice, r.Seed, r.State)
 		}
 	}
 	return r.report, r.failure

@@ -44,7 +44,7 @@ func Syscall(ctx context.Context, o Options) (Report, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return Report{}, fmt.Errorf("no command line matches %q of%s", o.Run, names)
+		return Report{}, fmt.Errorf("%w: no command line matches %q of%s", ErrNoChoice, o.Run, names)
 	}
 	return do(ctx, o, func(ctx context.Context, r *run, i uint64) error {
 		dir, err := r.newDir("syscall", i)
