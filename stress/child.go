@@ -101,7 +101,11 @@ func (c *Child) Judge(ctx context.Context) (known int, checked int64, report eng
 	}
 	db, err := engine.Open(c.DB, &c.Options)
 	if err != nil {
-		return 0, 0, report, wrong(fmt.Errorf("it does not open: %w", err))
+		err = fmt.Errorf("it does not open: %w", err)
+		if !DiskFull(err) {
+			err = wrong(err)
+		}
+		return 0, 0, report, err
 	}
 	w := c.workload(states)
 	err = w.VerifyAll(db)
@@ -133,7 +137,7 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 			return "", err
 		}
 		time.Sleep(300*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond)
-		if err := Kill(p); err != nil {
+		if err := c.Kill(p); err != nil {
 			return "", err
 		}
 		_, n, report, err := c.Judge(ctx)
@@ -147,14 +151,39 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 	return fmt.Sprintf("killed %d times, %d commits recovered, %d MB compared, longest recovery %d ms", kills, commits, checked>>20, longest.Milliseconds()), nil
 }
 
-// Kill kills a child that must still be running.
-func Kill(p *os.Process) error {
+// DiskFull reports whether an error says nothing of the database: the disk of the
+// test is full.
+func DiskFull(err error) bool {
+	return (errors.Is(err, engine.ErrNoSpace) || vfs.IsNoSpace(err)) && !errors.Is(err, ErrWrong)
+}
+
+// NoRoom returns engine.ErrNoSpace where lightning ended with the status of an I/O
+// error, and the disk of dir has less room than a segment of the log may want. What
+// it said cannot tell: there may have been no room for it.
+func NoRoom(status int, dir string) error {
+	const ioError, wanted = 7, 64 << 20
+	disk, _ := vfs.OS().(vfs.FreeSpacer)
+	if disk == nil || status != ioError {
+		return nil
+	}
+	free, err := disk.FreeSpace(dir)
+	if err == nil && free < wanted {
+		err = fmt.Errorf("%w: %d bytes are free in %s", engine.ErrNoSpace, free, dir)
+	}
+	return err
+}
+
+// Kill kills a child, p, that must still be running.
+func (c *Child) Kill(p *os.Process) error {
 	if err := p.Kill(); err != nil {
 		return fmt.Errorf("the writer ended by itself: %w", err)
 	}
 	state, err := p.Wait()
 	if err == nil && state.Exited() && runtime.GOOS != "windows" { // where who is killed exits
 		err = fmt.Errorf("the writer ended by itself: %s", state)
+		if full := NoRoom(state.ExitCode(), filepath.Dir(c.Expected)); full != nil {
+			err = full
+		}
 	}
 	return err
 }

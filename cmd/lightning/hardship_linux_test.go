@@ -55,19 +55,7 @@ var hardships = []hardship{
 //  2. What it says that it did is there afterwards, and so is all that was there
 //     before; the database keeps every promise of its format.
 func TestHardships(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("it mounts file systems, for which it needs root")
-	}
-	// The mounts are in a name space of this thread, which nobody else gets: they
-	// are gone with it, however the test ends.
-	runtime.LockOSThread()
-	err := syscall.Unshare(syscall.CLONE_NEWNS)
-	if err == nil {
-		err = syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
-	}
-	if err != nil {
-		t.Skipf("it cannot have mounts of its own here: %v", err)
-	}
+	ownMounts(t)
 	every, ran := 5, 0
 	switch {
 	case figure.Scale() > 1:
@@ -96,6 +84,55 @@ func TestHardships(t *testing.T) {
 		}
 	}
 	figure.Log(t, "cases", ran)
+}
+
+// ownMounts gives this thread mounts that nobody else has: they are gone with it,
+// however the test ends.
+func ownMounts(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("it mounts file systems, for which it needs root")
+	}
+	runtime.LockOSThread()
+	err := syscall.Unshare(syscall.CLONE_NEWNS)
+	if err == nil {
+		err = syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	}
+	if err != nil {
+		t.Skipf("it cannot have mounts of its own here: %v", err)
+	}
+}
+
+// A disk that has no room for a test says nothing of the database: it is told as
+// what it is, and nothing is left on it.
+func TestFullDisk_Tests(t *testing.T) {
+	ownMounts(t)
+	dir := t.TempDir()
+	for _, size := range []string{"256k", "1m"} {
+		for _, command := range []string{
+			"crashtest --mode kill --cycles 1000 --jobs 2", "crashtest --mode syscall --cycles 1000", "crashtest --cycles 10", "stress --run recovery", "stress --run large",
+		} {
+			if err := bash("mount -t tmpfs -o size=%s tmpfs %s", size, dir); err != nil {
+				t.Fatal(err)
+			}
+			d := &hardDisk{root: dir}
+			want := exitIO
+			if command == "crashtest --cycles 10" { // in memory
+				want = exitDone
+			}
+			status, text := d.run(&hardship{}, command+" --seed 3 --dir .")
+			if status != want || strings.Contains(text, "FAIL") || want == exitIO && !strings.Contains(text, "no space left") {
+				t.Errorf("%s on %s: status %d: %s", command, size, status, text)
+			}
+			left, err := os.ReadDir(dir)
+			if err != nil || len(left) > 0 {
+				t.Errorf("%s on %s: left behind: %v, %v", command, size, left, err)
+			}
+			if err := bash("umount %s", dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // hardDisk is ext4 on a loop device, in a file on a file system in memory.

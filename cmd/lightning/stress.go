@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
-	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/stress"
 	"github.com/lightning-db/lightning/stress/history"
@@ -179,10 +178,6 @@ func (s *stressRun) oneOrSuite() error {
 	return nil
 }
 
-// cannotRun reports whether an error says nothing of the database: the disk of
-// the test is full.
-func cannotRun(err error) bool { return vfs.IsNoSpace(err) && !errors.Is(err, stress.ErrWrong) }
-
 // say prints one result: as an object, or as text.
 func (s *stressRun) say(o ui.Object, format string, args ...any) error {
 	if s.asJSON {
@@ -223,7 +218,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 		switch {
 		case ctx.Err() != nil:
 			return failed, ctx.Err()
-		case cannotRun(r.Err):
+		case stress.DiskFull(r.Err):
 			return failed, fmt.Errorf("%s: %w", r.Name, r.Err)
 		}
 		verdict, wrong := "ok", ""
@@ -323,7 +318,7 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		}
 	}
 	t, err := run.Run(ctx)
-	if cannotRun(err) {
+	if stress.DiskFull(err) {
 		return false, fmt.Errorf("%s: %w", s.workload, err)
 	}
 	verdict, wrong := "ok", ""

@@ -204,11 +204,11 @@ func (r *run) newDir(mode string, i uint64) (string, error) {
 	return dir, os.Mkdir(dir, 0o700)
 }
 
-// keep returns what is wrong, and keeps it; or nothing, where the run was
-// interrupted and that may be why.
+// keep returns what is wrong, and keeps it; or only what is wrong, where that is
+// not the database; or nothing, where the run was interrupted and that may be why.
 func (r *run) keep(ctx context.Context, f *Failure, more string) error {
 	switch {
-	case errors.Is(f.Err, ErrUnavailable):
+	case errors.Is(f.Err, ErrUnavailable) || stress.DiskFull(f.Err):
 		return errors.Join(f.Err, stress.RemoveTree(f.Dir))
 	case ctx.Err() != nil && !errors.Is(f.Err, stress.ErrWrong):
 		return stress.RemoveTree(f.Dir)

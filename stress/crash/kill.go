@@ -75,7 +75,7 @@ func (r *run) killAfter(c *stress.Child, wait time.Duration) error {
 		return err
 	}
 	time.Sleep(wait)
-	return stress.Kill(p)
+	return c.Kill(p)
 }
 
 // judgeWriter opens the database that a writer left, of which the directory crashed

@@ -260,7 +260,9 @@ func (s *victim) start(args, dir string, n, status int) (ended, error) {
 	defer out.Close()
 	e, err := s.counter.run(s.Program, strings.Fields(args), dir, out, n)
 	if err == nil && !e.killed && e.status != status {
-		err = fmt.Errorf("status %d, want %d", e.status, status)
+		if err = stress.NoRoom(e.status, dir); err == nil {
+			err = fmt.Errorf("status %d, want %d", e.status, status)
+		}
 	}
 	if err != nil {
 		text, readErr := os.ReadFile(out.Name())
