@@ -127,7 +127,7 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 		Options: engine.Options{Sync: engine.SyncNormal, Holder: "lightning stress"},
 	}
 	const kills = 5
-	var checked int64
+	known, checked := 0, int64(0)
 	var commits uint64
 	var longest time.Duration
 	for range kills {
@@ -140,13 +140,17 @@ func recovery(ctx context.Context, e *Env) (string, error) {
 		if err := c.Kill(p); err != nil {
 			return "", err
 		}
-		_, n, report, err := c.Judge(ctx)
-		if err != nil {
+		var n int64
+		var report engine.OpenReport
+		if known, n, report, err = c.Judge(ctx); err != nil {
 			return "", err
 		}
 		checked += n
 		commits += report.Commits
 		longest = max(longest, report.Duration)
+	}
+	if known == 0 {
+		e.missed = "no write was acknowledged before a kill"
 	}
 	return fmt.Sprintf("killed %d times, %d commits recovered, %d MB compared, longest recovery %d ms", kills, commits, checked>>20, longest.Milliseconds()), nil
 }

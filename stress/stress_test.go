@@ -18,10 +18,16 @@ import (
 	"github.com/lightning-db/lightning/stress/expect"
 )
 
-const childEnv = "LIGHTNING_STRESS_TEST_CHILD"
+const (
+	childEnv  = "LIGHTNING_STRESS_TEST_CHILD"
+	idleChild = "idle" // one that writes nothing
+)
 
 func TestMain(m *testing.M) {
-	if text := os.Getenv(childEnv); text != "" {
+	if text := os.Getenv(childEnv); text == idleChild {
+		stress.EndWithParent()
+		select {}
+	} else if text != "" {
 		var c stress.Child
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
 			panic(err)
@@ -38,6 +44,10 @@ func start(c stress.Child, stderr *os.File) (*os.Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startWith(string(text), stderr)
+}
+
+func startWith(text string, stderr *os.File) (*os.Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -47,7 +57,7 @@ func start(c stress.Child, stderr *os.File) (*os.Process, error) {
 		return nil, err
 	}
 	return os.StartProcess(self, []string{self}, &os.ProcAttr{
-		Env: append(os.Environ(), childEnv+"="+string(text)), Files: []*os.File{leash, nil, stderr},
+		Env: append(os.Environ(), childEnv+"="+text), Files: []*os.File{leash, nil, stderr},
 	})
 }
 
@@ -67,6 +77,24 @@ func TestTests(t *testing.T) {
 			}
 			t.Log(r.Figure)
 		})
+	}
+}
+
+// A test that met nothing of what it is there for has not passed.
+func TestTests_MetNothing(t *testing.T) {
+	for _, test := range stress.Tests {
+		switch test.Name {
+		case "hot-key", "conflicts", "recovery":
+		default:
+			continue
+		}
+		r := test.Run(context.Background(), &stress.Env{
+			Dir: t.TempDir(), Seed: 1, Threads: 1,
+			Start: func(_ stress.Child, stderr *os.File) (*os.Process, error) { return startWith(idleChild, stderr) },
+		})
+		if !errors.Is(r.Err, stress.ErrNothing) || r.Figure == "" {
+			t.Errorf("%s: %q, %v", r.Name, r.Figure, r.Err)
+		}
 	}
 }
 

@@ -135,6 +135,27 @@ func TestFullDisk_Tests(t *testing.T) {
 	}
 }
 
+// A system that does not tell what a test wants to know has it left out, and said.
+func TestStress_WithoutProc(t *testing.T) {
+	ownMounts(t)
+	if err := bash("mount -t tmpfs none /proc"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Unmount("/proc", 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	d := &hardDisk{root: t.TempDir()}
+	for command, want := range map[string]int{"--run memory": exitDatabase, "--run 'memory|edge' ": exitDone} {
+		status, text := d.run(&hardship{}, "stress --dir . "+command)
+		if status != want || !strings.Contains(text, "memory             none ") || !strings.Contains(text, "does not tell how much memory") ||
+			want == exitDone && !strings.Contains(text, "stress: 1 tests passed") {
+			t.Errorf("%s: status %d: %s", command, status, text)
+		}
+	}
+}
+
 // hardDisk is ext4 on a loop device, in a file on a file system in memory.
 type hardDisk struct{ base, root string }
 

@@ -61,7 +61,9 @@ names what no order explains, from G0 to G2-item; porcupine asks of each list
 whether it is linearizable, which is less.
 
 The exit status is 0 where all is well and 11 where a test failed: what was
-wrong, the seed, the line that repeats it, and the directory that is kept.`,
+wrong, the seed, the line that repeats it, and the directory that is kept. A test
+that met nothing of what it is there for, as no conflict, is told as none: the
+status is 8.`,
 		Example: `  lightning stress
   lightning stress --run 'recovery|bulk'
   lightning stress --duration 1h --workload kv --sync full --dir /mnt/disk
@@ -203,7 +205,7 @@ func (s *stressRun) again(flags string) string {
 
 // suite runs the tests one after the other, also behind one that failed.
 func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err error) {
-	began, ran := time.Now(), 0
+	began, ran, passed, idle := time.Now(), 0, 0, 0
 	for i := range stress.Tests {
 		t := &stress.Tests[i]
 		if !stress.Match(s.pattern, t.Name) {
@@ -222,8 +224,20 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 			return failed, fmt.Errorf("%s: %w", r.Name, r.Err)
 		}
 		verdict, wrong := "ok", ""
+		nothing := errors.Is(r.Err, stress.ErrNothing)
+		switch {
+		case r.Err == nil:
+			passed++
+		case nothing || errors.Is(r.Err, errors.ErrUnsupported):
+			verdict = "none"
+		default:
+			failed, verdict = true, "FAIL"
+		}
+		if nothing {
+			idle++
+		}
 		if r.Err != nil {
-			failed, verdict, wrong = true, "FAIL", r.Err.Error()
+			wrong = r.Err.Error()
 		}
 		err := s.say(ui.Object{
 			{Name: "test", Value: r.Name},
@@ -239,6 +253,8 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 		if r.Err != nil {
 			s.Note("%s: %v", s.Red(t.Name), r.Err)
 			s.Note("repeat: %s", s.again("--run ^"+t.Name+"$"))
+		}
+		if verdict == "FAIL" {
 			continue
 		}
 		if !s.keep {
@@ -250,8 +266,12 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 	if ran == 0 {
 		return false, usagef("no test matches %q; see: lightning stress --list", s.pattern)
 	}
-	if !failed {
-		s.Note("stress: %d tests passed in %s, seed %d", ran, ui.Duration(time.Since(began)), s.seed)
+	switch {
+	case failed:
+	case idle > 0 || passed == 0:
+		return false, fmt.Errorf("%d of %d tests show that all is well, the others nothing; seed %d", passed, ran, s.seed)
+	default:
+		s.Note("stress: %d tests passed in %s, seed %d", passed, ui.Duration(time.Since(began)), s.seed)
 	}
 	return failed, nil
 }
