@@ -298,14 +298,18 @@ func (a *app) printReport(r *verify.Report) error {
 			return err
 		}
 	}
-	what := fmt.Sprintf("%s, %s, log %s with %s", ui.Plural(r.Keys, "key"), ui.Plural(r.Nodes, "node"),
-		ui.Plural(int64(r.Segments), "segment"), ui.Plural(r.LogOps, "operation"))
+	readable := "readable: "
+	what := fmt.Sprintf("%s, %s, log %s", ui.Plural(r.Keys, "key"), ui.Plural(r.Nodes, "node"), ui.Plural(int64(r.Segments), "segment"))
+	if !r.Quick {
+		what += " with " + ui.Plural(r.LogOps, "operation")
+	}
 	if r.TornBytes > 0 {
 		what += fmt.Sprintf(" and an unfinished end of %s", ui.Bytes(r.TornBytes))
 	}
 	switch {
 	case r.Quick:
-		what += "; no tree was read"
+		readable = "told by the catalog: "
+		what += "; no tree and no record of the log was read"
 	case r.Sample > 0:
 		what += fmt.Sprintf("; only %.4g%% of the leaves were read", r.Sample*100)
 	}
@@ -321,7 +325,7 @@ func (a *app) printReport(r *verify.Report) error {
 	default:
 		lost = "at least " + lost
 	}
-	return line("damaged: %s, %s; readable: %s", ui.Plural(n, "finding"), lost, what)
+	return line("damaged: %s, %s; %s%s", ui.Plural(n, "finding"), lost, readable, what)
 }
 
 // shown is text as a terminal may have it.
