@@ -47,6 +47,7 @@ lines.`,
 // inspector prints things, each with its fields.
 type inspector struct {
 	*app
+	dir    string // of the database
 	db     *inspect.DB
 	reader *inspect.Reader
 	asJSON bool
@@ -63,6 +64,7 @@ func (i *inspector) open(path string, damaged bool, run func() error) error {
 	if path, err = i.path(path); err != nil {
 		return err
 	}
+	i.dir = path
 	open := inspect.Open
 	if damaged {
 		open = inspect.OpenDamaged
@@ -74,8 +76,11 @@ func (i *inspector) open(path string, damaged bool, run func() error) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer i.db.Close()
-	i.reader = i.db.NewReader()
-	return run()
+	i.reader, i.harm = i.db.NewReader(), false
+	if err = run(); err == nil && i.harm {
+		err = fmt.Errorf("%s: %w", path, errDamage)
+	}
+	return err
 }
 
 // thing prints one thing. A field is left out when it is nil.
@@ -272,13 +277,10 @@ func (i *inspector) entry(n *inspect.Node, at int) error {
 	case n.Keyspace == inspect.CatalogKeyspace:
 		return i.catalogEntry(n.AppendKey(nil, at), e.Value)
 	default:
-		o = append(o, ui.Member{Name: "value", Value: e.Value[:min(len(e.Value), maxShown)]})
+		o = append(o, ui.Member{Name: "value", Value: e.Value})
 	}
 	return i.thing("entry", o)
 }
-
-// maxShown is how much of a value is shown.
-const maxShown = 64
 
 func (i *inspector) catalogEntry(key, value []byte) error {
 	k, err := inspect.DecodeKeyspace(key, value)
@@ -302,7 +304,7 @@ func (i *inspector) treeCommand() *cobra.Command {
 		Example: `  lightning inspect tree my.db`,
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return i.open(args[0], false, func() error { return i.trees(cmd.Context()) })
+			return i.settled(args[0], func() error { return i.trees(cmd.Context()) })
 		},
 	}
 }
@@ -407,6 +409,7 @@ func (i *inspector) survey(ctx context.Context, ref inspect.Ref, keyspace uint32
 	n, err := i.reader.Node(ref, keyspace, at)
 	if err != nil || i.shared() {
 		levels[max(at, 0)].damaged++
+		i.harm = true
 		return nil
 	}
 	if n.Kind == inspect.Leaf {
@@ -488,6 +491,11 @@ func (i *inspector) wal(operations bool) error {
 	if err != nil {
 		return err
 	}
+	for looks := 1; looks < maxLooks && harmful(damages); looks++ {
+		if damages, err = i.lookAgain(); err != nil {
+			return err
+		}
+	}
 	for _, d := range damages {
 		if err := i.damage(d); err != nil {
 			return err
@@ -502,12 +510,34 @@ func (i *inspector) wal(operations bool) error {
 	})
 }
 
+// lookAgain returns the damages of the log as it is now: what a writer was at work
+// on can look damaged.
+func (i *inspector) lookAgain() ([]*inspect.Damage, error) {
+	db, err := inspect.Open(vfs.OS(), i.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	_, damages, err := db.Log(func(inspect.Record) error { return i.ctx.Err() })
+	return damages, err
+}
+
+// harmful reports whether one of them is more than an end that was cut off.
+func harmful(damages []*inspect.Damage) bool {
+	for _, d := range damages {
+		if d.Kind != inspect.Cut {
+			return true
+		}
+	}
+	return false
+}
+
 func (i *inspector) operation(seq uint64, op *inspect.Operation) error {
 	o := ui.Object{{Name: "operation", Value: op.Kind}, {Name: "seq", Value: seq}, {Name: "keyspace", Value: op.Keyspace}}
 	switch op.Kind {
 	case "set":
 		o = append(o, ui.Object{
-			{Name: "key", Value: op.Key}, {Name: "value_length", Value: len(op.Value)}, {Name: "value", Value: op.Value[:min(len(op.Value), maxShown)]},
+			{Name: "key", Value: op.Key}, {Name: "value_length", Value: len(op.Value)}, {Name: "value", Value: op.Value},
 		}...)
 	case "delete":
 		o = append(o, ui.Member{Name: "key", Value: op.Key})
@@ -535,9 +565,7 @@ the log says of it. The exit status is 1 where it is not there.`,
 			if err != nil {
 				return usagef("KEY: %v", err)
 			}
-			return i.settled(func() error {
-				return i.open(args[0], false, func() error { return i.key(key) })
-			})
+			return i.settled(args[0], func() error { return i.key(key) })
 		},
 	}
 }
@@ -545,16 +573,16 @@ the log says of it. The exit status is 1 where it is not there.`,
 // maxLooks is how often is looked at what seems to be damaged.
 const maxLooks = 4
 
-// settled shows what look finds, once it meets no damage or the last time: what
-// a writer was at work on can look damaged.
-func (i *inspector) settled(look func() error) (err error) {
+// settled opens the files at path for look, and shows what it finds, once it meets
+// no damage or the last time: what a writer was at work on can look damaged.
+func (i *inspector) settled(path string, look func() error) (err error) {
 	var shown bytes.Buffer
 	out := i.out
 	defer func() { i.out = out }()
 	for range maxLooks {
 		shown.Reset()
-		i.out, i.harm = bufio.NewWriter(&shown), false
-		err = look()
+		i.out = bufio.NewWriter(&shown)
+		err = i.open(path, false, look)
 		_ = i.out.Flush() // to memory
 		if !i.harm && inspect.AsDamage(err) == nil {
 			break
@@ -612,14 +640,12 @@ func (i *inspector) key(key []byte) error {
 		}
 		return nil
 	})
-	harm := false
 	for _, d := range damages {
-		harm = harm || d.Kind != inspect.Cut
 		if err := i.damage(d); err != nil {
 			return err
 		}
 	}
-	if err == nil && !harm && (state == unseen || state == deleted) {
+	if err == nil && !i.harm && (state == unseen || state == deleted) {
 		return noError{fmt.Sprintf("key %s is not there", dump.Printable(key))}
 	}
 	return err
