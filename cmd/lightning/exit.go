@@ -269,9 +269,15 @@ func (a *app) message(err error) string {
 // hintFor is no method, or each of the types that embed app would have it, too.
 func hintFor(a *app, err error) string {
 	hint, given := errors.AsType[hintError](err)
+	around := ""
+	if errors.Is(err, engine.ErrNotExist) || errors.Is(err, engine.ErrFormat) {
+		around = databaseAround(a.named)
+	}
 	switch {
 	case given:
 		return hint.hint
+	case around != "":
+		return "name the directory of the database: " + filepath.Clean(around)
 	case errors.Is(err, engine.ErrLocked):
 		return "wait for it with --timeout 10s"
 	case errors.Is(err, engine.ErrNotExist):

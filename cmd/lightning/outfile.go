@@ -79,15 +79,24 @@ func outPath(path string) (string, error) {
 
 // outside refuses a path inside the directory of a database.
 func outside(path string) error {
+	if databaseAround(path) != "" {
+		return usagef("%s is inside the directory of a database: name another place", path)
+	}
+	return nil
+}
+
+// databaseAround returns the directory of the database that path is inside of, or
+// nothing.
+func databaseAround(path string) string {
 	// The second is for a path inside wal. They are not cleaned: what .. is
 	// behind a symbolic link is for the system to say.
 	dir, _ := filepath.Split(path)
-	for _, tree := range []string{"btree.db", "../btree.db"} {
-		if _, err := os.Lstat(dir + tree); err == nil {
-			return usagef("%s is inside the directory of a database: name another place", path)
+	for _, up := range []string{"./", "../"} {
+		if _, err := os.Lstat(dir + up + "btree.db"); err == nil {
+			return dir + up
 		}
 	}
-	return nil
+	return ""
 }
 
 // outsideNew is outside for a database that is to be made, for which there must
