@@ -75,9 +75,9 @@ type stable struct{ key, value bool }
 func (b *builder) add(k int, it item, s stable) error {
 	l := b.level(k)
 	p := &l.pages[0]
-	if full := !l.pages[1].empty(); full || !p.fits(it, b.limit()) {
+	if full := !l.pages[1].empty(); full || !p.fits(&it, b.limit()) {
 		p = &l.pages[1]
-		if full && !p.fits(it, b.limit()) {
+		if full && !p.fits(&it, b.limit()) {
 			if err := b.write(k, l.pages[0].lower, l.pages[0].items); err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func (b *builder) add(k int, it item, s stable) error {
 	if !s.value {
 		it.value = p.keep(it.value)
 	}
-	p.add(it)
+	p.add(&it)
 	return nil
 }
 

@@ -55,7 +55,7 @@ func (p *page) empty() bool { return len(p.items) == 0 }
 func (p *page) size() int { return layoutSize(p.branch, len(p.items), p.prefix, p.cells) }
 
 // fits reports whether p has room for it below limit bytes.
-func (p *page) fits(it item, limit int) bool {
+func (p *page) fits(it *item, limit int) bool {
 	if len(p.items) < minItems(p.branch) {
 		return true
 	}
@@ -64,12 +64,12 @@ func (p *page) fits(it item, limit int) bool {
 
 // add appends an item, whose key and value stay as they are for as long as p
 // needs them: see keep.
-func (p *page) add(it item) {
+func (p *page) add(it *item) {
 	p.prefix = p.prefixWith(it.key)
 	if !p.branch || len(p.items) > 0 {
 		p.cells += cellSize(p.branch, it)
 	}
-	p.items = append(p.items, it)
+	p.items = append(p.items, *it)
 }
 
 // keep copies b to where it stays until p is reset.
@@ -113,8 +113,8 @@ func measure(branch bool, items []item) (size, prefix, cells int) {
 	if branch && len(items) > 0 {
 		keyed = items[1:]
 	}
-	for _, it := range keyed {
-		cells += cellSize(branch, it)
+	for i := range keyed {
+		cells += cellSize(branch, &keyed[i])
 	}
 	if len(keyed) > 1 {
 		prefix = node.CommonPrefix(keyed[0].key, keyed[len(keyed)-1].key)
@@ -132,15 +132,15 @@ func halve(branch bool, items []item, at, limit int) int {
 		return len(items)
 	}
 	total := 0
-	for _, it := range items {
-		total += cellSize(branch, it) + itemSize(branch)
+	for i := range items {
+		total += cellSize(branch, &items[i]) + itemSize(branch)
 	}
 	cut, left := 0, 0
 	for cut < len(items) && 2*left < total {
-		left += cellSize(branch, items[cut]) + itemSize(branch)
+		left += cellSize(branch, &items[cut]) + itemSize(branch)
 		cut++
 	}
-	if w := cellSize(branch, items[cut-1]) + itemSize(branch); cut > 1 && 2*left-total > total-2*(left-w) {
+	if w := cellSize(branch, &items[cut-1]) + itemSize(branch); cut > 1 && 2*left-total > total-2*(left-w) {
 		cut--
 	}
 	lowest, highest := least, len(items)-least
@@ -175,7 +175,7 @@ func itemSize(branch bool) int {
 	return 1 + 2
 }
 
-func cellSize(branch bool, it item) int {
+func cellSize(branch bool, it *item) int {
 	if branch {
 		return node.BranchCellSize(len(it.key))
 	}

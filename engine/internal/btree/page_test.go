@@ -42,7 +42,7 @@ func TestPage_KnowsItsSize(t *testing.T) {
 			}
 		}
 		for _, it := range items {
-			p.add(it)
+			p.add(&it)
 			check()
 		}
 		for !p.empty() {
@@ -62,10 +62,10 @@ func TestHalve(t *testing.T) {
 		items := randomItems(r, branch)
 		p := page{branch: branch}
 		for _, it := range items {
-			if !p.fits(it, limit) {
+			if !p.fits(&it, limit) {
 				break
 			}
-			p.add(it)
+			p.add(&it)
 		}
 		at := len(p.items)
 		if rest, _, _ := measure(branch, items[at:]); at == len(items) || rest > limit/2 {
