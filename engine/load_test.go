@@ -69,6 +69,58 @@ func TestLoad_MakesADatabase(t *testing.T) {
 	}
 }
 
+// A node may hold entries of more than a block of what is handed over: keys that
+// begin alike, or whose values are stored elsewhere. An edit that did not copy
+// them, and used the memory of a block again when two more were taken, made
+// damaged databases, and no other test saw it.
+func TestLoad_NodeOfMoreThanABlock(t *testing.T) {
+	for name, entry := range map[string]func(i int) (key, value []byte){
+		"keys": func(i int) ([]byte, []byte) {
+			return fmt.Appendf(nil, "%s%04x", strings.Repeat("k", 2000), i), nil
+		},
+		"values": func(i int) ([]byte, []byte) {
+			return fmt.Appendf(nil, "%06d", i), fmt.Appendf(nil, "%012000d", i)
+		},
+		"both, now and then": func(i int) ([]byte, []byte) {
+			return fmt.Appendf(nil, "%06d", i), fmt.Appendf(nil, "%0*d", 1+i/300%3*6000, i)
+		},
+	} {
+		const n = 4000
+		fsys := vfs.NewMem()
+		i := -1
+		err := engine.Load(t.Context(), "db", &engine.RestoreOptions{FS: fsys}, func() (key, value []byte, err error) {
+			if i++; i == n {
+				return nil, nil, io.EOF
+			}
+			key, value = entry(i)
+			return key, value, nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		db, err := engine.Open("db", &engine.Options{FS: fsys, MustExist: true})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		have := 0
+		err = db.View(func(tx *engine.Tx) error {
+			for key, value := range tx.Scan(nil, nil) {
+				if wantKey, wantValue := entry(have); string(key) != string(wantKey) || string(value) != string(wantValue) {
+					t.Fatalf("%s: entry %d: have another one", name, have)
+				}
+				have++
+			}
+			return nil
+		})
+		if err != nil || have != n {
+			t.Errorf("%s: have %d entries, %v, want %d", name, have, err, n)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Whatever ends a load, no database is there, and the next load may begin.
 func TestLoad_Fails_LeavesNothing(t *testing.T) {
 	fsys := vfs.NewMem()
