@@ -78,7 +78,7 @@ func (t *Template) Append(dst []byte, r *dump.Record) ([]byte, error) {
 		if err != nil {
 			return dst, err
 		}
-		if r.IsNull(p.text) {
+		if string(text) == "null" && r.IsNull(p.text) {
 			return dst, fmt.Errorf("field %q of the key is null", p.text)
 		}
 		dst = append(dst, text...)

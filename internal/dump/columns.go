@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"slices"
+	"strings"
+	"unicode/utf8"
 )
 
 // columns is what CSV and TSV share: a header that names the fields of each
@@ -17,6 +19,7 @@ type columns struct {
 
 	head   []byte // bytes of the header
 	record Record
+	valid  bool // the names of the columns are UTF-8
 }
 
 // maxColumns bounds what a row takes beyond its bytes.
@@ -53,6 +56,7 @@ func (c *columns) start(names []string) error {
 		return inputError("columns: %w", errColumns)
 	}
 	c.record.fields = fieldsNamed(names...)
+	c.valid = utf8.ValidString(strings.Join(names, ","))
 	return nil
 }
 

@@ -42,8 +42,10 @@ func (c *csvReader) next() error {
 		return err
 	}
 	c.line, c.source = c.lines.line, line
-	if bytes.IndexByte(line, '"') < 0 {
-		c.cut(chomp(line))
+	row := chomp(line)
+	c.record.plain = c.valid && asciiEnd(row, 0) == len(row)
+	if c.record.plain || bytes.IndexByte(line, '"') < 0 {
+		c.cut(row)
 		return nil
 	}
 	c.text, c.ends = c.text[:0], c.ends[:0]

@@ -393,6 +393,49 @@ func TestRecord_Object_KeepsOrderAndNumbers(t *testing.T) {
 	}
 }
 
+// A row whose bytes stand in a JSON string as they are is not looked at field by
+// field. It must make no difference, nor the row before it.
+func TestRecord_Object_OfColumns(t *testing.T) {
+	field := map[string]string{
+		"x": `"x"`, "": `""`, "long enough for eight at a time": `"long enough for eight at a time"`, "12345678": `"12345678"`,
+		`a\b`: `"a\\b"`, `"a,b"`: `"a,b"`, `"q""t"`: `"q\"t"`, `in"side`: `"in\"side"`, "é": `"é"`, "\x01": `"\u0001"`,
+		"\t": `"\t"`, "\x7f": `"\u007f"`, "\u0085": `"\u0085"`, `"two` + "\n" + `lines"`: `"two\nlines"`,
+	}
+	input, want := "é,\"n\"\"m\"\n", []string(nil)
+	for text := range field {
+		for _, row := range [][2]string{{text, "x"}, {"x", text}, {"x", "x"}} {
+			input += row[0] + "," + row[1] + "\n"
+			want = append(want, `{"é":`+field[row[0]]+`,"n\"m":`+field[row[1]]+`}`)
+		}
+	}
+	r, err := NewReader(strings.NewReader(input), CSV, ReaderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf []byte
+	for i := range want {
+		record, err := r.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, err := record.Object(&buf); err != nil || string(have) != want[i] {
+			t.Errorf("row %d, %q: have %s, %v, want %s", i, record.Source, have, err, want[i])
+		}
+	}
+	for _, input := range []string{"\xe9,b\nx,y\n", "a,b\nx,\xe9\n"} {
+		if r, err = NewReader(strings.NewReader(input), CSV, ReaderOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		record, err := r.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, err := record.Object(&buf); err == nil || !strings.Contains(err.Error(), "is not UTF-8 text") {
+			t.Errorf("%q: have %s, %v", input, have, err)
+		}
+	}
+}
+
 func TestCompress_RoundTrips(t *testing.T) {
 	for _, c := range []Compression{Plain, Gzip, Zstd} {
 		var buf bytes.Buffer

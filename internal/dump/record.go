@@ -73,6 +73,7 @@ type Record struct {
 	Space  string // the keyspace that the file says; empty where it does not
 
 	fields  []field
+	plain   bool   // names are UTF-8, and values what stands in a JSON string as it is
 	object  []byte // JSON: the whole record without insignificant space
 	exact   []byte // JSON: the whole record as it stands
 	compact []byte // holds object where that is not exact
@@ -81,7 +82,7 @@ type Record struct {
 // A field's value is text in CSV and TSV, and JSON in an object.
 type field struct {
 	name  []byte
-	label []byte // but of an object: name as JSON, and a colon
+	label []byte // but of an object: name as JSON, between a comma, if it is not the first, and a colon
 	value []byte
 }
 
@@ -89,7 +90,10 @@ func fieldsNamed(names ...string) []field {
 	fields := make([]field, len(names))
 	for i, name := range names {
 		fields[i].name = []byte(name)
-		fields[i].label = append(AppendJSONString(nil, fields[i].name), ':')
+		if i > 0 {
+			fields[i].label = append(fields[i].label, ',')
+		}
+		fields[i].label = append(AppendJSONString(fields[i].label, fields[i].name), ':')
 	}
 	return fields
 }
@@ -166,25 +170,24 @@ func (r *Record) Object(buf *[]byte) ([]byte, error) {
 	dst := append((*buf)[:0], '{')
 	for i := range r.fields {
 		f := &r.fields[i]
-		if i > 0 {
-			dst = append(dst, ',')
+		from := len(f.value)
+		if !r.plain {
+			from = asciiEnd(f.value, 0)
 		}
-		dst = AppendJSONString(append(dst, f.label...), f.value)
+		dst = appendJSONString(append(dst, f.label...), f.value, from)
 	}
 	dst = append(dst, '}')
 	*buf = dst
-	if utf8.Valid(dst) { // which is faster than to ask of each field
+	if r.plain || utf8.Valid(dst) { // which is faster than to ask of each field
 		return dst, nil
 	}
 	i := slices.IndexFunc(r.fields, func(f field) bool { return !utf8.Valid(f.name) || !utf8.Valid(f.value) })
 	return nil, errorf("column %s is not UTF-8 text: convert the file first, for example with iconv", Printable(r.fields[i].name))
 }
 
-// suffixes of the names key and value, and what they say of the text.
-var suffixes = [...]struct {
-	suffix string
-	enc    Encoding
-}{{"", Raw}, {"_base64", Base64}, {"_hex", Hex}, {"_quoted", Quoted}, {"_u64", U64}}
+// encodings are those of a field key or value, whose name says which: Raw is
+// just that, others are key_base64 and so on.
+var encodings = [...]Encoding{Raw, Base64, Hex, Quoted, U64}
 
 // errNoKey is what a record without a key of its own meets.
 var errNoKey = errors.New(`no field "key": name one, as in --key '{id}' or --key 'city:{country}:{id}'`)
@@ -203,24 +206,28 @@ func (r *Record) Key() ([]byte, error) {
 func (r *Record) Value() (value []byte, ok bool, err error) { return r.encoded("value") }
 
 func (r *Record) encoded(name string) ([]byte, bool, error) {
-	for _, s := range suffixes {
-		text, ok := r.Find(name + s.suffix)
+	for _, enc := range encodings {
+		full := name
+		if enc != Raw {
+			full += "_" + string(enc)
+		}
+		text, ok := r.Find(full)
 		if !ok {
 			continue
 		}
 		var err error
 		switch {
 		case r.object == nil:
-		case s.enc != Raw && s.enc != U64 && text[0] != '"', s.enc == Raw && name == "key" && string(text) == "null":
+		case enc != Raw && enc != U64 && text[0] != '"', enc == Raw && name == "key" && string(text) == "null":
 			err = errorf("%s is no string", Printable(text))
 		default:
 			text, err = jsonText(text)
 		}
 		if err == nil {
-			text, err = s.enc.Decode(text)
+			text, err = enc.Decode(text)
 		}
 		if err != nil {
-			return nil, true, errorf("field %q: %w", name+s.suffix, err)
+			return nil, true, errorf("field %q: %w", full, err)
 		}
 		return text, true, nil
 	}
