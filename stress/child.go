@@ -161,13 +161,16 @@ func DiskFull(err error) bool {
 	return (errors.Is(err, engine.ErrNoSpace) || vfs.IsNoSpace(err)) && !errors.Is(err, ErrWrong)
 }
 
-// NoRoom returns engine.ErrNoSpace where lightning ended with the status of an I/O
-// error, and the disk of dir has less room than a segment of the log may want. What
-// it said cannot tell: there may have been no room for it.
+// IOError is the exit status of lightning where the disk is full, too.
+const IOError = 7
+
+// NoRoom returns engine.ErrNoSpace where lightning ended with status IOError, and
+// the disk of dir has less room than a segment of the log may want. What it said
+// cannot tell: there may have been no room for it.
 func NoRoom(status int, dir string) error {
-	const ioError, wanted = 7, 64 << 20
+	const wanted = 64 << 20
 	disk, _ := vfs.OS().(vfs.FreeSpacer)
-	if disk == nil || status != ioError {
+	if disk == nil || status != IOError {
 		return nil
 	}
 	free, err := disk.FreeSpace(dir)

@@ -175,7 +175,7 @@ func someKey(t *testing.T, db *engine.DB) []byte {
 func TestSoak(t *testing.T) {
 	for name, s := range map[string]*stress.Soak{
 		"kv":            {Options: engine.Options{Sync: engine.SyncNormal}},
-		"kv with fault": {Options: engine.Options{Sync: engine.SyncFull}, Faults: stress.Faults{Read: 0.001, Write: 0.002, Sync: 0.005}},
+		"kv with fault": {Options: engine.Options{Sync: engine.SyncFull}, Faults: stress.Faults{Read: 0.01, Write: 0.01, Sync: 0.02}},
 		"kv with read faults": {
 			Options: engine.Options{Sync: engine.SyncNormal, MemtableBytes: 64 << 10, CacheBytes: 64 << 10},
 			Faults:  stress.Faults{Read: 0.02},
@@ -185,7 +185,7 @@ func TestSoak(t *testing.T) {
 		"list-append with fault": {
 			Workload: &stress.ListAppend{Lists: 8, Length: 32, MostOps: 100_000},
 			Options:  engine.Options{Sync: engine.SyncFull, MemtableBytes: 256 << 10, CacheBytes: 1 << 20},
-			Faults:   stress.Faults{Read: 0.01, Write: 0.002, Sync: 0.005},
+			Faults:   stress.Faults{Read: 0.01, Write: 0.01, Sync: 0.02},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,12 +51,12 @@ const exitTopic = `Exit statuses:
          follow each other
       6  permission denied, or opened read-only
       7  I/O error: disk full, a file to read that is not there
-      8  other database error
+      8  other database error, or a test of stress met nothing
       9  transaction conflict
      10  damage found
      11  a test of stress or crashtest failed
      12  locked by another process
-     13  finished, but some records were rejected
+     13  finished, but some records were rejected, or not all could be repaired
      14  file format too new or too old
      99  internal error
     129  ended by SIGHUP

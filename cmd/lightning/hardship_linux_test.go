@@ -110,7 +110,7 @@ func TestFullDisk_Tests(t *testing.T) {
 	dir := t.TempDir()
 	for _, size := range []string{"256k", "1m"} {
 		for _, command := range []string{
-			"crashtest --mode kill --cycles 1000 --jobs 2", "crashtest --mode syscall --cycles 1000", "crashtest --cycles 10", "stress --run recovery", "stress --run large",
+			"crashtest --mode kill --cycles 1000 --jobs 2", "crashtest --mode syscall --cycles 1000", "crashtest --cycles 10", "crashtest --mode power --cycles 1000 --fs ext4", "stress --run recovery", "stress --run large",
 		} {
 			if err := bash("mount -t tmpfs -o size=%s tmpfs %s", size, dir); err != nil {
 				t.Fatal(err)

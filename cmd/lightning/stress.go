@@ -236,8 +236,9 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 		if nothing {
 			idle++
 		}
+		repeat := ""
 		if r.Err != nil {
-			wrong = r.Err.Error()
+			wrong, repeat = r.Err.Error(), s.again("--run ^"+t.Name+"$")
 		}
 		err := s.say(ui.Object{
 			{Name: "test", Value: r.Name},
@@ -246,13 +247,13 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 			{Name: "seconds", Value: r.Duration.Seconds()},
 			{Name: "error", Value: wrong},
 			{Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
+			{Name: "repeat", Value: repeat},
 		}, "%-18s %-4s %8s  %s", r.Name, verdict, ui.Duration(r.Duration), r.Figure)
 		if err != nil {
 			return failed, err
 		}
-		if r.Err != nil {
-			s.Note("%s: %v", s.Red(t.Name), r.Err)
-			s.Note("repeat: %s", s.again("--run ^"+t.Name+"$"))
+		if r.Err != nil && !s.asJSON {
+			s.Note("%s: %v\nrepeat: %s", s.Red(t.Name), r.Err, repeat)
 		}
 		if verdict == "FAIL" {
 			continue
@@ -341,9 +342,11 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 	if stress.DiskFull(err) {
 		return false, fmt.Errorf("%s: %w", s.workload, err)
 	}
-	verdict, wrong := "ok", ""
+	verdict, wrong, repeat := "ok", "", ""
 	if err != nil {
 		verdict, wrong = "FAIL", err.Error()
+		repeat = s.again(fmt.Sprintf("--duration %s --workload %s --check %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
+			s.duration, s.workload, s.check, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync))
 	}
 	sayErr := s.say(ui.Object{
 		{Name: "workload", Value: s.workload},
@@ -358,11 +361,10 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		{Name: "seconds", Value: t.Elapsed.Seconds()},
 		{Name: "error", Value: wrong},
 		{Name: "seed", Value: strconv.FormatUint(s.seed, 10)},
-	}, "%s %s: %s", s.workload, verdict, tickText(&t))
-	if err != nil {
-		s.Note("%s", err)
-		s.Note("repeat: %s", s.again(fmt.Sprintf("--duration %s --workload %s --check %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
-			s.duration, s.workload, s.check, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync)))
+		{Name: "repeat", Value: repeat},
+	}, "%s %s: %s, seed %d", s.workload, verdict, tickText(&t), s.seed)
+	if err != nil && !s.asJSON {
+		s.Note("%s\nrepeat: %s", err, repeat)
 	}
 	if err == nil && sayErr == nil {
 		sayErr = ctx.Err() // of an interrupted run, the part that was run was well

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func Power(ctx context.Context, o Options) (Report, error) {
 		kind := kinds[i%uint64(len(kinds))]
 		d, err := newDisk(filepath.Join(dir, kind), kind)
 		if err != nil {
-			return errors.Join(err, stress.RemoveTree(dir))
+			return errors.Join(full(err, dir), stress.RemoveTree(dir))
 		}
 		p := &power{run: r, disk: d, dir: dir, rng: rand.New(rand.NewPCG(o.Seed, i))}
 		p.writer = newWriter(dir, p.rng)
@@ -62,7 +63,7 @@ func Power(ctx context.Context, o Options) (Report, error) {
 			}
 			if err != nil {
 				return r.keep(ctx, &Failure{
-					Err:    fmt.Errorf("cut %d, %s %s: %w", p.cuts, kind, options, err),
+					Err:    fmt.Errorf("cut %d, %s %s: %w", p.cuts, kind, options, full(err, dir)),
 					Repeat: fmt.Sprintf("lightning crashtest --mode power --fs %s --seed %d%s", kind, o.Seed, o.Limits),
 					Dir:    dir,
 				}, fmt.Sprintf("writer: %+v\n", p.writer))
@@ -70,6 +71,12 @@ func Power(ctx context.Context, o Options) (Report, error) {
 		}
 		return stress.RemoveTree(dir)
 	})
+}
+
+// full returns err, or, where the disk below the file system is full, that: the
+// kernel tells those who write to the file system of an I/O error.
+func full(err error, dir string) error {
+	return cmp.Or(stress.NoRoom(stress.IOError, dir), err)
 }
 
 type power struct {

@@ -217,8 +217,10 @@ func (s *salvage) writeLog(w *writer) error {
 		l := lossOf(d)
 		l.mended = report.Mended
 		if d.Kind == inspect.Cut {
-			l.Reason += ", so what was saved of it may be incomplete"
 			s.report.TornBytes = 0
+		}
+		if !l.mended {
+			l.Reason += "; what was saved of the log may be incomplete"
 		}
 		s.lose(l)
 	}
