@@ -26,7 +26,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Short:   "Look for damage",
 		Long: `Read every node of the tree and every record of the log, and check all that
 docs/FORMAT.md promises. Nothing is changed, and the database may be in use. A
-file is read as a backup, to its end.
+file is read as a backup, to its end, and so is what - is, standard input.
 
 Keys are those of the trees and sorted runs. What was written since the last
 checkpoint is in the log, and is counted as operations.
@@ -46,6 +46,7 @@ status 10 at the end, also of a pass that goes on.`,
   lightning verify my.db --rate 20MB/s
   lightning verify my.db --rate 20MB/s --resume my.scrub --duration 4h
   lightning verify my.backup.zst
+  age -d my.backup.age | lightning verify -
   lightning verify my.db --json | jq '.findings[].reason'`,
 		Args: arguments(1, 1),
 	}
@@ -66,7 +67,10 @@ status 10 at the end, also of a pass that goes on.`,
 		if *workers < 0 {
 			return usagef("--jobs %d: use 0 or more", *workers)
 		}
-		path, err := a.path(args[0])
+		path := args[0]
+		if path != "-" {
+			path, err = a.path(path)
+		}
 		if err != nil {
 			return err
 		}
@@ -89,9 +93,9 @@ status 10 at the end, also of a pass that goes on.`,
 		case *duration > 0 && !scrub:
 			return usagef("--duration goes only with --resume")
 		}
-		if isFile(path) {
+		if info, err := os.Stat(path); path == "-" || err == nil && !info.IsDir() {
 			if *quick || part > 0 || perSecond > 0 || scrub {
-				return usagef("%s is a backup, which is read to its end: leave out --quick, --sample, --rate and --resume", path)
+				return usagef("%s is a backup, which is read to its end: leave out --quick, --sample, --rate and --resume", inputName(path))
 			}
 			return a.verifyBackup(cmd.Context(), path, format)
 		}
@@ -249,14 +253,14 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// verifyBackup reads a backup to its end.
+// verifyBackup reads a backup, on standard input for -, to its end.
 func (a *app) verifyBackup(ctx context.Context, path, format string) error {
-	f, err := os.Open(path)
+	r, f, err := a.input(ctx, path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := verifyBackup(ctx, f, path)
+	info, err := verifyBackup(ctx, r, inputName(path))
 	if damage, ok := errors.AsType[*engine.CorruptError](err); ok && format != formatText {
 		found := verify.Finding{Kind: damage.Kind, Path: path, Offset: damage.Offset, Reason: damage.Reason}
 		printErr := a.printJSON(append(ui.Object{
