@@ -54,8 +54,9 @@ type inspector struct {
 	harm   bool // damage has been shown
 }
 
-// open opens the files of the database at path for run, with or without a meta.
-func (i *inspector) open(path string, damaged bool, run func() error) error {
+// open opens the files of the database at path for run, by one of inspect.Open,
+// inspect.OpenDamaged and anyway.
+func (i *inspector) open(path string, by func(vfs.FS, string) (*inspect.DB, error), run func() error) error {
 	format, err := textOrJSON(i.app)
 	if err != nil {
 		return err
@@ -64,23 +65,36 @@ func (i *inspector) open(path string, damaged bool, run func() error) error {
 	if path, err = i.path(path); err != nil {
 		return err
 	}
-	i.dir = path
-	open := inspect.Open
-	if damaged {
-		open = inspect.OpenDamaged
-	}
-	if i.db, err = open(vfs.OS(), path); err != nil {
+	i.dir, i.harm = path, false
+	if i.db, err = by(vfs.OS(), path); err != nil {
 		if inspect.AsDamage(err) != nil {
 			return fmt.Errorf("%w: %w", err, errDamage)
 		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer i.db.Close()
-	i.reader, i.harm = i.db.NewReader(), false
+	i.reader = i.db.NewReader()
 	if err = run(); err == nil && i.harm {
 		err = fmt.Errorf("%s: %w", path, errDamage)
 	}
 	return err
+}
+
+// anyway opens a database also where no meta leads to anything, which it shows.
+func (i *inspector) anyway(fsys vfs.FS, path string) (*inspect.DB, error) {
+	db, err := inspect.Open(fsys, path)
+	if inspect.AsDamage(err) == nil {
+		return db, err
+	}
+	if err = i.damage(err); err == nil {
+		db, err = inspect.OpenDamaged(fsys, path)
+	}
+	if err == nil && !db.Found() {
+		var id inspect.Identity
+		id, err = db.Identify(i.ctx)
+		db.Assume(id, inspect.Ref{})
+	}
+	return db, err
 }
 
 // thing prints one thing. A field is left out when it is nil.
@@ -148,7 +162,7 @@ func (i *inspector) metaCommand() *cobra.Command {
 		Example: `  lightning inspect meta my.db`,
 		Args:    arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return i.open(args[0], true, func() error {
+			return i.open(args[0], inspect.OpenDamaged, func() error {
 				for n := range i.db.Slots {
 					if err := i.slot(&i.db.Slots[n]); err != nil {
 						return err
@@ -204,7 +218,7 @@ func (i *inspector) nodeCommand() *cobra.Command {
 		Use:   "node DB OFFSET",
 		Short: "Show the extent at an offset of btree.db: its header, and what is in it",
 		Long: `Show the extent at an offset of btree.db: its header, and what is in it. The exit
-status is 1 where none begins there.`,
+status is 1 where none begins there. No meta need lead to it.`,
 		Example: `  lightning inspect node my.db 8192
   lightning inspect node my.db 0x2000 --json`,
 		Args: arguments(2, 2),
@@ -213,7 +227,7 @@ status is 1 where none begins there.`,
 			if err != nil {
 				return usagef("OFFSET %s: want a number of bytes", dump.Printable([]byte(args[1])))
 			}
-			return i.open(args[0], false, func() error { return i.node(off) })
+			return i.open(args[0], i.anyway, func() error { return i.node(off) })
 		},
 	}
 }
@@ -440,7 +454,7 @@ behind its end, which an open would cut off, are marked with cut=true.`,
 	}
 	operations := cmd.Flags().Bool("operations", false, "show the operations of each record")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return i.open(args[0], false, func() error { return i.wal(*operations) })
+		return i.open(args[0], i.anyway, func() error { return i.wal(*operations) })
 	}
 	return cmd
 }
@@ -491,7 +505,7 @@ func (i *inspector) wal(operations bool) error {
 	if err != nil {
 		return err
 	}
-	for looks := 1; looks < maxLooks && harmful(damages); looks++ {
+	for looks := 1; looks < maxLooks && i.db.Found() && harmful(damages); looks++ {
 		if damages, err = i.lookAgain(); err != nil {
 			return err
 		}
@@ -582,7 +596,7 @@ func (i *inspector) settled(path string, look func() error) (err error) {
 	for range maxLooks {
 		shown.Reset()
 		i.out = bufio.NewWriter(&shown)
-		err = i.open(path, false, look)
+		err = i.open(path, inspect.Open, look)
 		_ = i.out.Flush() // to memory
 		if !i.harm && inspect.AsDamage(err) == nil {
 			break
