@@ -103,8 +103,13 @@ func (a *app) report(src string, r *salvage.Report, format string) error {
 	if format != formatText {
 		return a.printJSON(repairJSON(r))
 	}
+	lost := r.Omitted
 	for i := range r.Losses {
-		if _, err := fmt.Fprintln(a.out, lossText(&r.Losses[i])); err != nil {
+		l := &r.Losses[i]
+		if !l.Good() {
+			lost++
+		}
+		if _, err := fmt.Fprintln(a.out, lossText(l)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +120,7 @@ func (a *app) report(src string, r *salvage.Report, format string) error {
 	}
 	verdict := "all was saved"
 	if !r.Lossless() {
-		verdict = fmt.Sprintf("some is lost, in %s", ui.Plural(uint64(len(r.Losses))+r.Omitted, "place"))
+		verdict = fmt.Sprintf("some is lost, in %s", ui.Plural(lost, "place"))
 	}
 	a.Note("repair: %s; %s, %s", verdict, what, ui.Duration(r.Duration))
 	return nil
