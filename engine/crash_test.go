@@ -17,7 +17,7 @@ const (
 	moreDamages  = 12     // at a larger scale
 	leastCrashes = 20_000 // states in one run of TestCrash
 	leastSecond  = 2_000  // in one run of TestCrash_InRecovery
-	leastKills   = 1_500  // in one run of TestCrash_KillThenPowerCut
+	leastKills   = 750    // in one run of TestCrash_KillThenPowerCut
 	crashLevels  = 2      // recoveries of recoveries that are crashed, at a larger scale
 )
 
@@ -53,7 +53,7 @@ func TestCrash(t *testing.T) {
 // that. What the first recovery showed must be there for ever after.
 func TestCrash_InRecovery(t *testing.T) {
 	crashEach(t, "states", "crashes in a recovery", leastSecond, everyScenario, func(c *crashRun) {
-		step := max(1, (c.sim.Ops()-c.first)/2)
+		step := max(1, c.sim.Ops()-c.first)
 		if figure.Scale() > 1 {
 			step = max(1, (c.sim.Ops()-c.first)/3)
 		}
@@ -72,7 +72,7 @@ func TestCrash_InRecovery(t *testing.T) {
 // it acknowledges must be there, although the first had left it unsynced.
 func TestCrash_KillThenPowerCut(t *testing.T) {
 	crashEach(t, "kills", "kills before a power cut", leastKills, tellsOrder, func(c *crashRun) {
-		step := 2
+		step := 4
 		if figure.Scale() > 1 {
 			step = 1
 		}

@@ -25,7 +25,7 @@ var (
 )
 
 // modelRuns × model.ops, and what is in batches and transactions, is at least 200,000 operations.
-const modelRuns = 12
+const modelRuns = 10
 
 // TestModel compares the database with sorted maps, over random operations and
 // random options. A failure names the seed that repeats it:

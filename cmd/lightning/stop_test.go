@@ -335,12 +335,9 @@ func (s *stopRun) stop(c *longCommand, sig syscall.Signal, takes time.Duration, 
 //  4. After SIGKILL the databases are whole, nobody has them locked, and the same
 //     command does what it should have done.
 func TestF18_EveryLongCommand(t *testing.T) {
-	entries, times := 40_000, figure.Times(1)
-	switch {
-	case testing.Short():
-		entries, times = 10_000, 1
-	case figure.Scale() <= 1:
-		entries = 20_000
+	entries, times := 10_000, 1
+	if figure.Scale() > 1 {
+		entries, times = 40_000, figure.Times(1)
 	}
 	t.Logf("-stop.seed=%d", *stopSeed)
 	s := newStopRun(t, entries)

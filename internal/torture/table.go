@@ -40,7 +40,7 @@ var programme = []step{
 	},
 	{
 		name: "T7", does: "random operations beside sorted maps",
-		lines: goTest("./engine", "^TestModel$"), scale: 40, env: fewCollections, cores: 2, limit: 30 * time.Minute,
+		lines: goTest("./engine", "^TestModel$"), scale: 48, env: fewCollections, cores: 2, limit: 30 * time.Minute,
 		want: []want{{figure: "operations", least: 10_000_000}},
 	},
 	{

@@ -505,7 +505,7 @@ func TestRun_EachExtentLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := build(t, shapes[name])
 			all := reachable(t, f.fs)
-			step := max(len(all)/figure.Times(30), 1)
+			step := max(len(all)/figure.Times(20), 1)
 			if testing.Short() {
 				step = max(len(all)/15, 1)
 			}
@@ -659,7 +659,7 @@ func TestRun_Truncated(t *testing.T) {
 // Whatever is damaged, no key gets a value that it never had, and what is lost
 // is told.
 func TestRun_RandomDamage(t *testing.T) {
-	rounds := figure.Times(50)
+	rounds := figure.Times(30)
 	if testing.Short() {
 		rounds = 20
 	}
