@@ -133,6 +133,7 @@ func run(ctx context.Context) error {
 	defer results.Close()
 	err = session.Run(ctx, session.Options{
 		Program:   []string{program, "-cell"},
+		Bench:     ".",
 		Lightning: "../cmd/lightning",
 		Dir:       *dir, Peers: available, Workloads: chosen, Rounds: *rounds, Keys: *keys, Cache: *cache,
 		Seconds: *seconds, Warm: *warm, Cap: *capSeconds,

@@ -109,9 +109,7 @@ type Notes struct {
 }
 
 // All lists the drivers, those that are missing from this program too.
-func All() []*Driver {
-	return []*Driver{&lightning, &lmdb, &rocksdb, &pebble, &badger, &goleveldb, &bbolt, &sqlite}
-}
+func All() []*Driver { return append([]*Driver{&lightning}, peers...) }
 
 // Available lists the drivers in this program.
 func Available() []*Driver {

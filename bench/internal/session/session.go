@@ -25,7 +25,8 @@ import (
 // Options are the settings of a session.
 type Options struct {
 	Program   []string // that runs a cell: its path and arguments, before the spec
-	Lightning string   // directory of the main package of `lightning`
+	Bench     string   // directory of the main package of Program
+	Lightning string   // that of `lightning`
 	Dir       string   // where databases are made
 	Peers     []*driver.Driver
 	Workloads []*workload.Workload
@@ -54,7 +55,8 @@ type Session struct {
 	root    string          // its own directory
 	sets    map[string]bool // directories of databases that are loaded
 	command string          // the lightning program, once it is built
-	start   time.Time
+	alone   string          // Program without the peers, once it is built
+	began   time.Time
 	done    int
 	total   int
 }
@@ -69,7 +71,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &Session{Options: o, root: root, sets: map[string]bool{}, start: time.Now()}
+	s := &Session{Options: o, root: root, sets: map[string]bool{}, began: time.Now()}
 	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	cells := s.cells()
 	s.total = len(cells)
@@ -127,7 +129,7 @@ func (s *Session) report(c job, r cell.Result) {
 	if r.Error != "" {
 		figure = "failed: " + r.Error
 	}
-	elapsed := time.Since(s.start)
+	elapsed := time.Since(s.began)
 	left := elapsed / time.Duration(s.done) * time.Duration(s.total-s.done)
 	fmt.Fprintf(s.Progress, "%4d/%d  round %d  %-14s %-10s %s  (about %s left)\n",
 		s.done, s.total, c.round, c.w.Name, c.d.Name, figure, left.Round(time.Second))
@@ -199,8 +201,36 @@ func (s *Session) measure(ctx context.Context, c job) (cell.Result, error) {
 			return cell.Result{}, err
 		}
 		spec.Phase = cell.Measure
+	case workload.Memory:
+		if c.d.Name == "lightning" {
+			return s.measureAlone(ctx, spec)
+		}
 	}
 	return s.child(ctx, spec)
+}
+
+// measureAlone runs a cell of Lightning in a Program without the peers, whose code
+// takes memory.
+func (s *Session) measureAlone(ctx context.Context, spec cell.Spec) (r cell.Result, err error) {
+	if s.alone == "" {
+		if s.alone, err = s.build(ctx, s.Bench, "alone", "-tags", "alone"); err != nil {
+			return r, err
+		}
+	}
+	return s.start(ctx, append([]string{s.alone}, s.Program[1:]...), spec)
+}
+
+// build makes a program without C in the session's directory.
+func (s *Session) build(ctx context.Context, dir, name string, flags ...string) (string, error) {
+	program := filepath.Join(s.root, name)
+	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", program}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", name, err, out)
+	}
+	return program, nil
 }
 
 func (s *Session) spec(c job, phase cell.Phase, dir string) cell.Spec {
@@ -271,7 +301,11 @@ func readSizes(dir string) (size sizes, err error) {
 var errKilled = errors.New("killed")
 
 // child runs a part of a cell in a process of its own.
-func (s *Session) child(ctx context.Context, spec cell.Spec) (r cell.Result, err error) {
+func (s *Session) child(ctx context.Context, spec cell.Spec) (cell.Result, error) {
+	return s.start(ctx, s.Program, spec)
+}
+
+func (s *Session) start(ctx context.Context, program []string, spec cell.Spec) (r cell.Result, err error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return r, err
@@ -283,8 +317,8 @@ func (s *Session) child(ctx context.Context, spec cell.Spec) (r cell.Result, err
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	args := append(slices.Clone(s.Program[1:]), string(text))
-	cmd := exec.CommandContext(limited, s.Program[0], args...)
+	args := append(slices.Clone(program[1:]), string(text))
+	cmd := exec.CommandContext(limited, program[0], args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -310,14 +344,9 @@ const commandRuns = 21
 // timeCommand times `lightning get` of one key.
 func (s *Session) timeCommand(ctx context.Context, c job, dir string) (r cell.Result, err error) {
 	if s.command == "" {
-		program := filepath.Join(s.root, "lightning")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
-		build.Dir = s.Lightning
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return r, fmt.Errorf("build lightning: %w: %s", err, out)
+		if s.command, err = s.build(ctx, s.Lightning, "lightning"); err != nil {
+			return r, err
 		}
-		s.command = program
 	}
 	var h workload.Histogram
 	key := make([]byte, workload.KeySize)

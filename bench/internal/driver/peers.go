@@ -1,0 +1,5 @@
+//go:build !alone
+
+package driver
+
+var peers = []*Driver{&lmdb, &rocksdb, &pebble, &badger, &goleveldb, &bbolt, &sqlite}
