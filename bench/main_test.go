@@ -35,7 +35,7 @@ func small(t *testing.T) session.Options {
 		t.Fatal(err)
 	}
 	return session.Options{
-		Program: []string{program}, Lightning: "../cmd/lightning", Dir: t.TempDir(), Peers: driver.Available(),
+		Program: []string{program, "-cell"}, Bench: ".", Lightning: "../cmd/lightning", Dir: t.TempDir(), Peers: driver.Available(),
 		Rounds: 1, Keys: 1000, Cache: 8 << 20, Seconds: 0.01, Warm: 0.005, Cap: 0.05, Progress: io.Discard,
 	}
 }
