@@ -186,7 +186,7 @@ func List(n int) []*Workload {
 
 	add(Workload{Group: "space", Name: "disk", Kind: Settled, Title: fmt.Sprintf("disk: %s random keys, settled", count(n)), Limit: 1.1 * float64(base.Bytes()), Set: base})
 	add(Workload{Group: "space", Name: "diskcompact", Kind: Compacted, Title: "disk: the same, compacted by its own means", Set: base})
-	add(Workload{Group: "space", Name: "memory", Kind: Memory, Title: fmt.Sprintf("peak memory, a quarter of the cache: load and read %s keys", count(ten.Keys)), Limit: 256 << 20, Count: ten.Keys, CacheShare: 4, Long: true, step: gets(ten.Keys)})
+	add(Workload{Group: "space", Name: "memory", Kind: Memory, Title: fmt.Sprintf("peak memory, a quarter of the cache: load and read %s keys", count(ten.Keys)), Limit: 256e6, Count: ten.Keys, CacheShare: 4, Long: true, step: gets(ten.Keys)})
 
 	own := []string{"lightning"}
 	add(Workload{Group: "headline", Name: "hotkey", Title: "gets of one hot key, one goroutine", Limit: 14.4e6, Peers: own, Set: base, step: gets(1)})
