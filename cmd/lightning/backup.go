@@ -19,7 +19,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) backupCommand() *cobra.Command {
+func backupCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "backup DB FILE",
 		GroupID: groupSafe,

@@ -42,7 +42,7 @@ Everything is read before anything is done: a line that is not understood is
 named, and nothing is written. A get of a key that is not there makes the exit
 status 1; what the others did is committed.`
 
-func (a *app) batchCommand() *cobra.Command {
+func batchCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "batch DB [FILE | -]",
 		GroupID: groupData,

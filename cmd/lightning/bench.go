@@ -71,7 +71,7 @@ CPU time is that of the whole process. Keys are random hexadecimal digits.
 
 The figures of a write have the durability of --sync: normal, unless you say.`
 
-func (a *app) benchCommand() *cobra.Command {
+func benchCommand(a *app) *cobra.Command {
 	b := &bench{app: a}
 	long := "Measure a database of its own under the workloads named, one after the other.\nTheir names are those of LevelDB's and RocksDB's db_bench:\n\n"
 	names := make([]string, len(workload.All))

@@ -7,7 +7,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) checkpointCommand() *cobra.Command {
+func checkpointCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "checkpoint DB",
 		GroupID: groupSafe,

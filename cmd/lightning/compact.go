@@ -7,7 +7,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) compactCommand() *cobra.Command {
+func compactCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "compact DB",
 		GroupID: groupSafe,

@@ -13,7 +13,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) copyCommand() *cobra.Command {
+func copyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "copy SRC DEST",
 		GroupID: groupMove,

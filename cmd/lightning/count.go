@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) countCommand() *cobra.Command {
+func countCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "count DB",
 		GroupID: groupData,

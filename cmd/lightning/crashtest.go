@@ -23,7 +23,7 @@ type crashRun struct {
 	selfTest bool
 }
 
-func (a *app) crashtestCommand() *cobra.Command {
+func crashtestCommand(a *app) *cobra.Command {
 	c := &crashRun{stressRun: stressRun{app: a}}
 	cmd := &cobra.Command{
 		Use:     "crashtest",

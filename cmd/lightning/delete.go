@@ -12,7 +12,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) deleteCommand() *cobra.Command {
+func deleteCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "delete DB [KEY...]",
 		Aliases: []string{"del", "rm"},

@@ -12,7 +12,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) diffCommand() *cobra.Command {
+func diffCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "diff A B",
 		GroupID: groupSafe,

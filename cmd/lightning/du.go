@@ -13,7 +13,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) duCommand() *cobra.Command {
+func duCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "du DB",
 		GroupID: groupInspect,

@@ -15,7 +15,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) exportCommand() *cobra.Command {
+func exportCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "export DB [FILE]",
 		GroupID: groupMove,

@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/internal/dump"
 )
 
-func (a *app) getCommand() *cobra.Command {
+func getCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "get DB KEY...",
 		GroupID: groupData,

@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) hashCommand() *cobra.Command {
+func hashCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "hash DB",
 		GroupID: groupSafe,

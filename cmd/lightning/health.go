@@ -11,7 +11,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) healthCommand() *cobra.Command {
+func healthCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "health DB",
 		GroupID: groupInspect,

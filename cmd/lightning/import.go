@@ -20,7 +20,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) importCommand() *cobra.Command {
+func importCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "import DB [FILE...]",
 		GroupID: groupMove,

@@ -16,7 +16,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) inspectCommand() *cobra.Command {
+func inspectCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "inspect",
 		GroupID: groupInspect,

@@ -14,7 +14,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) keyspaceCommand() *cobra.Command {
+func keyspaceCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "keyspace",
 		GroupID: groupInspect,

@@ -12,7 +12,7 @@ import (
 	"github.com/lightning-db/lightning/internal/dump"
 )
 
-func (a *app) putCommand() *cobra.Command {
+func putCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "put DB KEY [VALUE | - | @FILE]",
 		Aliases: []string{"set"},

@@ -12,7 +12,7 @@ import (
 	"github.com/lightning-db/lightning/verify/salvage"
 )
 
-func (a *app) repairCommand() *cobra.Command {
+func repairCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "repair SRC DEST",
 		Aliases: []string{"recover"},

@@ -13,7 +13,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) restoreCommand() *cobra.Command {
+func restoreCommand(a *app) *cobra.Command {
 	r := &restore{app: a}
 	cmd := &cobra.Command{
 		Use:     "restore DB FILE [INC...]",

@@ -16,7 +16,7 @@ import (
 // told otherwise.
 const terminalLimit = 100
 
-func (a *app) scanCommand() *cobra.Command {
+func scanCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "scan DB",
 		Aliases: []string{"ls"},

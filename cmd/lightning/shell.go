@@ -14,7 +14,7 @@ import (
 	"github.com/lightning-db/lightning/shell"
 )
 
-func (a *app) shellCommand() *cobra.Command {
+func shellCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "shell DB",
 		GroupID: groupShell,

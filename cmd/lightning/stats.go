@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) statsCommand() *cobra.Command {
+func statsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "stats DB",
 		GroupID: groupInspect,

@@ -40,7 +40,7 @@ type stressRun struct {
 	asJSON   bool
 }
 
-func (a *app) stressCommand() *cobra.Command {
+func stressCommand(a *app) *cobra.Command {
 	s := &stressRun{app: a}
 	cmd := &cobra.Command{
 		Use:     "stress",
@@ -389,7 +389,7 @@ func tickText(t *stress.Tick) string {
 
 // The writer that stress and crashtest kill is this program, by a command that
 // help does not list.
-func (a *app) writerCommand() *cobra.Command {
+func writerCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:    "stress-writer DB EXPECTED SEED ROUND KEYS THREADS SYNC MEMTABLE",
 		Short:  "Write until killed (for stress and crashtest)",

@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 )
 
-func (a *app) topCommand() *cobra.Command {
+func topCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "top DB",
 		GroupID: groupInspect,

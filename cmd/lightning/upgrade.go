@@ -10,7 +10,7 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
-func (a *app) upgradeCommand() *cobra.Command {
+func upgradeCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "upgrade DB",
 		GroupID: groupSafe,

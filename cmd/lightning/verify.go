@@ -18,7 +18,7 @@ import (
 	"github.com/lightning-db/lightning/verify"
 )
 
-func (a *app) verifyCommand() *cobra.Command {
+func verifyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "verify DB|BACKUP",
 		Aliases: []string{"check"},

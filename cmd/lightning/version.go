@@ -12,7 +12,7 @@ import (
 // version is that of the next release; CHANGELOG.md says what is in it.
 const version = "0.1.0-dev"
 
-func (a *app) versionCommand() *cobra.Command {
+func versionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",

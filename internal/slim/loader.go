@@ -4,11 +4,14 @@ package loader
 
 import "internal/abi"
 
-// FuncName returns the name of a function for the program's table.
+// FuncName returns the name of a function for the program's table: in full where
+// it calls runtime.panicwrap, which takes the name to pieces.
 func (l *Loader) FuncName(i Sym) string {
-	name := l.SymName(i)
-	if info := l.FuncInfo(i); info.Valid() && info.FuncID() == abi.FuncIDWrapper {
-		return name // runtime.panicwrap takes it to pieces
+	name, calls := l.SymName(i), l.Relocs(i)
+	for k := range calls.Count() {
+		if l.SymName(calls.At(k).Sym()) == "runtime.panicwrap" {
+			return name
+		}
 	}
 	return shortName(name)
 }
