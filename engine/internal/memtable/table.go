@@ -74,6 +74,9 @@ func (t *Table) PutAll(ks kv.Keyspace, edits []Edit, first kv.Seq) {
 	tree, a := t.treeToWrite(ks), &t.arena
 	for i := range edits {
 		e := &edits[i]
+		if e.leaf = nil; tree.behind(e.Key) {
+			continue // the leaf is the last one
+		}
 		if e.leaf = tree.leaf(a, e.Key); e.leaf != nil {
 			prefetch(unsafe.Pointer(e.leaf)) // the fingerprints
 		}

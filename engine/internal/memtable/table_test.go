@@ -95,6 +95,32 @@ func TestTable_PutAll_IsPutForEach(t *testing.T) {
 }
 
 // A transaction of two puts buffers them in a table of its own.
+// Edits are used again, with other tables, and their keys may fall behind all
+// that are there in any order.
+func TestTable_PutAll_EditsUsedAgain(t *testing.T) {
+	old, table := New(), New()
+	edits := make([]Edit, 2)
+	edit := func(i int, key string) {
+		edits[i].Key, edits[i].Value, edits[i].Hash, edits[i].Kind = []byte(key), []byte(key), kv.Hash([]byte(key)), kv.Set
+	}
+	put(old, "e", "e", 1)
+	put(table, "a", "a", 1)
+	edit(0, "d")
+	edit(1, "c")
+	old.PutAll(0, edits, 2) // in one leaf, where they are now said to belong
+	edit(0, "g")
+	edit(1, "f")
+	table.PutAll(0, edits, 2)
+	var keys []byte
+	c := table.NewCursor(0, kv.MaxSeq)
+	for ok := c.First(); ok; ok = c.Next() {
+		keys = append(keys, c.Key()...)
+	}
+	if string(keys) != "afg" {
+		t.Errorf("the table has %q, want afg", keys)
+	}
+}
+
 func TestTable_SmallIsSmall(t *testing.T) {
 	var table *Table
 	allocs := testing.AllocsPerRun(100, func() {

@@ -13,6 +13,12 @@ import (
 type tree struct {
 	root   atomic.Pointer[root] // nil: no point entry
 	ranges atomic.Pointer[ranges]
+
+	// The writer's: the last leaf and the greatest key, or nil. A key behind that
+	// belongs into that leaf and is not there: keys that come in order need no
+	// search.
+	tail *leaf
+	top  []byte
 }
 
 // A root names the top node: a leaf if the height is zero.
@@ -49,18 +55,27 @@ func (t *tree) find(a *arena, key []byte, hash uint64) entry {
 	return e
 }
 
+// behind reports whether key is known to be greater than all that are there.
+func (t *tree) behind(key []byte) bool { return t.tail != nil && kv.Compare(key, t.top) > 0 }
+
 func (t *tree) empty() bool { return t.root.Load() == nil && t.ranges.Load() == nil }
 
 // put adds a version of key. One writer at a time. l may be the leaf that key
 // belonged in at some time before; nil is always right.
 func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) {
+	if t.behind(key) {
+		t.top = a.at(t.add(a, t.tail, key, hash, value, kind, seq)).key()
+		return
+	}
 	if l == nil || l.used == leafSlots { // only a full leaf is ever replaced
 		l = t.leaf(a, key)
 	}
 	if l == nil {
 		l = newLeaf(a, nil, 0, 0, 0)
-		l.add(headOf(key, 0), hash, a.append(key, value, kind, seq, 0, false), seq)
+		r := a.append(key, value, kind, seq, 0, false)
+		l.add(headOf(key, 0), hash, r, seq)
 		a.held.Add(leafBytes)
+		t.tail, t.top = l, a.at(r).key()
 		t.root.Store(&root{node: unsafe.Pointer(l)})
 		return
 	}
@@ -69,12 +84,19 @@ func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kin
 		l.update(i, hash, a.append(key, value, kind, seq, older, true), seq)
 		return
 	}
+	t.add(a, l, key, hash, value, kind, seq)
+}
+
+// add adds a key that is not there to l, where it belongs, and returns where
+// its entry is.
+func (t *tree) add(a *arena, l *leaf, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) ref {
 	r := a.append(key, value, kind, seq, 0, false)
 	if l.used < leafSlots {
 		l.add(headOf(key, int(l.skip)), hash, r, seq)
-		return
+	} else {
+		t.split(a, key, hash, r, seq)
 	}
-	t.split(a, key, hash, r, seq)
+	return r
 }
 
 // split replaces the full leaf that key belongs in by two that hold the new
@@ -106,6 +128,9 @@ func (t *tree) split(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 	left := newLeaf(a, cells[:cut], int(l.skip), commonPrefix(lower, middle), uint64(seq))
 	right := newLeaf(a, cells[cut:], int(l.skip), commonPrefix(middle, upper), uint64(seq))
 	a.held.Add(leafBytes)
+	if upper == nil && t.tail != nil {
+		t.tail = right
+	}
 	t.replace(a, &p, unsafe.Pointer(left), unsafe.Pointer(right), sep)
 }
 
