@@ -275,10 +275,12 @@ func (l *Log) write(h *recordHeader, size int64, payload [][]byte) error {
 	clear(b[head:total])
 	b = b[:total]
 	end := int(size) - len(long) // of the record in b
-	seal(b[:head], l.active.crc, long, b[head:end])
 
 	off := l.active.offset(h.lsn)
-	if len(long) > 0 {
+	if len(long) == 0 {
+		seal(b[:end], l.active.crc)
+	} else {
+		seal(b[:head], l.active.crc, long, b[head:end])
 		// The head comes last: until then zeros stand in its place, as they do
 		// behind every record, and there is none.
 		err := l.writeAt(h.lsn, b[:recordSize], long, off+int64(head))
