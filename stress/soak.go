@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -49,14 +50,15 @@ func (f *Faults) any() bool { return f.Read > 0 || f.Write > 0 || f.Sync > 0 }
 type Soak struct {
 	Dir      string // for the database, and the file of what is expected
 	Workload Workload
-	Duration time.Duration
+	Duration time.Duration // 0: until there were Ops
+	Ops      int64         // 0: as many as Duration allows
 	Threads  int
 	Seed     uint64
 	Options  engine.Options
 	Faults   Faults
 	// CheckEvery is how often everything is checked, the database being closed
 	// and opened again each second time. Default: a tenth of Duration, from 2 s
-	// to a minute.
+	// to a minute, or a minute where there is none.
 	CheckEvery time.Duration
 	// Tick is called once a second.
 	Tick func(Tick)
@@ -81,9 +83,13 @@ type usage struct {
 	memory, files, goroutines, disk int64
 }
 
-// Run runs to the end of the duration or of ctx, whichever is first, and ends
-// with a check of everything. The error is what was wrong first.
+// Run runs to the last of the operations, the end of the duration or of ctx,
+// whichever is first, and ends with a check of everything. The error is what was
+// wrong first.
 func (s *Soak) Run(ctx context.Context) (Tick, error) {
+	if s.Duration <= 0 {
+		s.Duration = math.MaxInt64
+	}
 	if s.CheckEvery <= 0 {
 		s.CheckEvery = min(max(s.Duration/10, 2*time.Second), time.Minute)
 	}
@@ -97,7 +103,7 @@ func (s *Soak) Run(ctx context.Context) (Tick, error) {
 		return Tick{}, errors.Join(err, db.Close())
 	}
 	stop := s.watch(began)
-	for round := 0; err == nil && time.Now().Before(deadline) && ctx.Err() == nil; round++ {
+	for round := 0; err == nil && time.Now().Before(deadline) && !s.enough() && ctx.Err() == nil; round++ {
 		until := time.Now().Add(s.CheckEvery)
 		if until.After(deadline) {
 			until = deadline
@@ -197,6 +203,10 @@ func (s *Soak) injected(err error) bool {
 		errors.Is(err, engine.ErrCommitUnknown))
 }
 
+// enough reports whether there were as many operations as are wanted; threads that
+// ask at once may do one more each.
+func (s *Soak) enough() bool { return s.Ops > 0 && s.ops.Load() >= s.Ops }
+
 // work lets the threads work until a time, or until the database has failed. It
 // returns the first error that is not one of a single read.
 func (s *Soak) work(ctx context.Context, until time.Time, round uint64) error {
@@ -204,7 +214,7 @@ func (s *Soak) work(ctx context.Context, until time.Time, round uint64) error {
 	return parallel(s.Threads, func(thread int) error {
 		rng := rand.New(rand.NewPCG(s.Seed+round, uint64(thread)))
 		for n := 0; !stop.Load() && ctx.Err() == nil; n++ {
-			if n%64 == 0 && time.Now().After(until) {
+			if n%64 == 0 && time.Now().After(until) || s.enough() {
 				return nil
 			}
 			s.ops.Add(1)

@@ -92,9 +92,10 @@ func benchCommand(a *app) *cobra.Command {
   lightning bench fillseq --sync full -o gobench --count 10 >new.txt`,
 	}
 	f := cmd.Flags()
+	short := [benchNumbers]string{benchNum: "n", benchThreads: "j"}
 	for i := range benchFlags {
 		n := &benchFlags[i]
-		f.Int64VarP(&b.numbers[i], n.name, "", n.standard, n.usage)
+		f.Int64VarP(&b.numbers[i], n.name, short[i], n.standard, n.usage)
 	}
 	f.DurationVar(&b.duration, "duration", 3*time.Second, "how long a workload runs at most")
 	f.StringVar(&b.distribution, "distribution", "uniform", "how likely keys are: uniform, zipf (exponent 0.99)")

@@ -69,7 +69,7 @@ broken on purpose, and is content when it has found each.`,
 	f.IntVar(&c.State, "state", 0, "try only this `NUMBER` of the states of the scenario that --seed gives to sim")
 	f.StringVar(&c.Run, "run", "", "of syscall, the commands whose names match `REGEXP` (of ^ $ . * |)")
 	f.StringVar(&c.FileSystem, "fs", "", "of power, ext4 or xfs (default: in turn, as there are)")
-	f.IntVar(&c.Jobs, "jobs", 0, "crashes at once (default: as many as processors)")
+	f.IntVarP(&c.Jobs, "jobs", "j", 0, "crashes at once (default: as many as processors)")
 	f.BoolVar(&c.selfTest, "self-test", false, "run sim with broken file systems, in which it must find something")
 	f.StringVar(&c.dir, "dir", "", "work in a new directory in `DIR` (default the system's for temporary files)")
 	return cmd

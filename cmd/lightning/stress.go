@@ -29,6 +29,8 @@ type stressRun struct {
 	workload string
 	check    string
 	duration time.Duration
+	ops      int64
+	every    time.Duration
 	threads  int
 	keys     int
 	size     string
@@ -47,7 +49,7 @@ func stressCommand(a *app) *cobra.Command {
 		GroupID: groupTest,
 		Short:   "Test a database on this machine, and every byte of its answers",
 		Long: `Run the standard suite, each test on a new database of its own, or with
---duration one workload for as long as you say. Every answer is compared with
+--duration or --ops one workload for as long as you say. Every answer is compared with
 what is known outside the database, and at the end every byte is verified.
 
 Workloads: kv (gets, scans, puts, deletions, transactions of numbered keys),
@@ -67,6 +69,7 @@ status is 8.`,
 		Example: `  lightning stress
   lightning stress --run 'recovery|bulk'
   lightning stress --duration 1h --workload kv --sync full --dir /mnt/disk
+  lightning stress --ops 1000000 --workload bank -j 4
   lightning stress --duration 1m --workload list-append --check elle --threads 16
   lightning stress --duration 1m --write-fault 0.0005 --sync-fault 0.001`,
 		Args: arguments(0, 0),
@@ -75,9 +78,11 @@ status is 8.`,
 	f.BoolVar(&s.list, "list", false, "list the tests of the suite, and run none")
 	f.StringVar(&s.pattern, "run", "", "run the tests whose names match `REGEXP` (of ^ $ . * |)")
 	f.DurationVar(&s.duration, "duration", 0, "run one workload for so long")
+	f.Int64Var(&s.ops, "ops", 0, "run one workload for so many operations, or --duration, whichever ends first")
+	f.DurationVar(&s.every, "verify-every", 0, "check everything so often in a run of one workload (default a tenth of it, from 2s to 1m)")
 	f.StringVar(&s.workload, "workload", "kv", "kv, bank or list-append")
 	f.StringVar(&s.check, "check", "", "model; elle (the default) or porcupine for list-append")
-	f.IntVar(&s.threads, "threads", 0, "goroutines (default: what each test is for; 8 with --duration)")
+	f.IntVarP(&s.threads, "threads", "j", 0, "goroutines (default: what each test is for; 8 for one workload)")
 	f.IntVar(&s.keys, "num", 100_000, "keys of kv; accounts of bank (default 100); lists in use (default 16)")
 	f.StringVar(&s.size, "value-size", "16:1024", "`BYTES` of a value of kv, the least and the most")
 	f.Uint64Var(&s.seed, "seed", 0, "what is done is made from it (default: a new one, which is printed)")
@@ -120,8 +125,10 @@ func (s *stressRun) run(ctx context.Context) error {
 	if err := s.oneOrSuite(); err != nil {
 		return err
 	}
-	if s.duration < 0 || s.cmd.Flags().Changed("duration") && s.duration == 0 || s.threads < 0 || s.threads > 1024 || s.keys < 2 || s.keys > 1<<28 {
-		return usagef("--duration, --threads and --num: use more than 0, at most 1024 threads and 268435456 keys")
+	f := s.cmd.Flags()
+	if f.Changed("duration") && s.duration <= 0 || f.Changed("ops") && s.ops <= 0 || f.Changed("verify-every") && s.every <= 0 ||
+		s.threads < 0 || s.threads > 1024 || s.keys < 2 || s.keys > 1<<28 {
+		return usagef("--duration, --ops, --verify-every, --threads and --num: use more than 0, at most 1024 threads and 268435456 keys")
 	}
 	if s.seed == 0 {
 		s.seed = uint64(time.Now().UnixNano())
@@ -131,7 +138,7 @@ func (s *stressRun) run(ctx context.Context) error {
 		return err
 	}
 	failed := false
-	if s.duration > 0 {
+	if s.duration > 0 || s.ops > 0 {
 		failed, err = s.soak(ctx, dir)
 	} else {
 		failed, err = s.suite(ctx, dir)
@@ -166,15 +173,15 @@ func scratch(command, parent string) (string, error) {
 // way round.
 func (s *stressRun) oneOrSuite() error {
 	f := s.cmd.Flags()
-	if f.Changed("duration") {
+	if f.Changed("duration") || f.Changed("ops") {
 		if f.Changed("run") {
-			return usagef("--run chooses tests of the suite: leave --duration out")
+			return usagef("--run chooses tests of the suite: leave --duration and --ops out")
 		}
 		return nil
 	}
-	for _, name := range []string{"workload", "check", "num", "value-size", "read-fault", "write-fault", "sync-fault"} {
+	for _, name := range []string{"verify-every", "workload", "check", "num", "value-size", "read-fault", "write-fault", "sync-fault"} {
 		if f.Changed(name) {
-			return usagef("--%s is for a run of one workload: add --duration", name)
+			return usagef("--%s is for a run of one workload: add --duration or --ops", name)
 		}
 	}
 	return nil
@@ -280,7 +287,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 // soak runs one workload.
 func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err error) {
 	run := &stress.Soak{
-		Dir: dir, Duration: s.duration, Threads: s.threads, Seed: s.seed, Faults: s.faults, Options: engine.Options{Sync: s.sync},
+		Dir: dir, Duration: s.duration, Ops: s.ops, CheckEvery: s.every, Threads: s.threads, Seed: s.seed, Faults: s.faults, Options: engine.Options{Sync: s.sync},
 	}
 	if run.Threads == 0 {
 		run.Threads = 8
@@ -345,8 +352,15 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 	verdict, wrong, repeat := "ok", "", ""
 	if err != nil {
 		verdict, wrong = "FAIL", err.Error()
-		repeat = s.again(fmt.Sprintf("--duration %s --workload %s --check %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
-			s.duration, s.workload, s.check, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync))
+		length := ""
+		if s.duration > 0 {
+			length = fmt.Sprintf("--duration %s ", s.duration)
+		}
+		if s.ops > 0 {
+			length += fmt.Sprintf("--ops %d ", s.ops)
+		}
+		repeat = s.again(length + fmt.Sprintf("--workload %s --check %s --num %d --value-size %s --sync %s --read-fault %g --write-fault %g --sync-fault %g",
+			s.workload, s.check, s.keys, s.size, s.sync, s.faults.Read, s.faults.Write, s.faults.Sync))
 	}
 	sayErr := s.say(ui.Object{
 		{Name: "workload", Value: s.workload},
