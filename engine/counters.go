@@ -16,6 +16,7 @@ type counters struct {
 	opened time.Time
 
 	gets, lookups, scans tally.Counter
+	skipped              tally.Counter // entries, by iterators that were closed
 	timing               tally.Counter // of commits, which of them are timed
 
 	puts, deletes, rangeDeletes atomic.Uint64 // committed

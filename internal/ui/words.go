@@ -32,11 +32,13 @@ func Count[N int | int64 | uint64](n N) string {
 // Plural says a number of things: 1 record, 2 records, 3 entries.
 func Plural[N int | int64 | uint64](n N, one string) string {
 	many := one + "s"
-	if one[len(one)-1] == 'y' && one != "key" {
-		many = one[:len(one)-1] + "ies"
-	}
-	if n == 1 {
+	switch {
+	case n == 1:
 		many = one
+	case one == "match":
+		many = one + "es"
+	case one[len(one)-1] == 'y' && one != "key":
+		many = one[:len(one)-1] + "ies"
 	}
 	return Count(n) + " " + many
 }
