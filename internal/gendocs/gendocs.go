@@ -87,6 +87,7 @@ func readable(page string, cmd *cobra.Command) string {
 		}
 		return ".TP\n" + head + "\n" + usage
 	})
+	page = strings.Replace(page, ".SH OPTIONS", commands(cmd)+".SH OPTIONS", 1)
 	if !cmd.HasParent() {
 		page = strings.TrimRight(page, "\n")
 		for _, c := range cmd.Commands() {
@@ -97,4 +98,25 @@ func readable(page string, cmd *cobra.Command) string {
 		page += "\n"
 	}
 	return page
+}
+
+// commands is the section of those below cmd, in the groups of the help.
+func commands(cmd *cobra.Command) string {
+	section := ""
+	for _, group := range append(cmd.Groups(), &cobra.Group{Title: "Others:"}) {
+		list := ""
+		for _, c := range cmd.Commands() {
+			if c.GroupID == group.ID && c.IsAvailableCommand() {
+				list += ".TP\n\\fB" + c.Name() + "\\fP\n" + c.Short + "\n"
+			}
+		}
+		if list != "" && len(cmd.Groups()) > 0 {
+			section += ".SS " + strings.TrimSuffix(group.Title, ":") + "\n"
+		}
+		section += list
+	}
+	if section == "" {
+		return ""
+	}
+	return ".SH COMMANDS\n" + section + "\n\n"
 }
