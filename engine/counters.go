@@ -13,9 +13,11 @@ import (
 // WriteMetrics. Reads are counted by plain additions, and the clock is looked at
 // for few of those that are fast: a get pays a nanosecond for all of it.
 type counters struct {
+	_      [0]func() // not compared
 	opened time.Time
 
 	gets, lookups, scans tally.Counter
+	skipped              tally.Counter // entries, by iterators that were closed
 	timing               tally.Counter // of commits, which of them are timed
 
 	puts, deletes, rangeDeletes atomic.Uint64 // committed

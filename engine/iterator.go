@@ -248,6 +248,7 @@ func (it *Iterator) Close() error {
 	it.closed = true
 	it.leave()
 	if it.src != nil { // nil where there was no such keyspace
+		it.view.db.counters.skipped.Add(it.src.Skipped())
 		it.src.leave()
 		it.src = nil
 	}

@@ -310,3 +310,54 @@ func oneValue(db *engine.DB, n int) error {
 	}
 	return nil
 }
+
+// Stats tells what was in the way of a scan: deletes in a run, one behind the
+// other, where its cursor goes along them by itself, and what they and newer
+// values leave behind in the tree. It also tells where the nodes came from.
+func TestIterator_TellsWhatItSkipped(t *testing.T) {
+	runSession(t, runOptions, func(s *session, _ *vfs.Mem) {
+		s.apply(entriesOf("k", spread, 100)...)
+		s.checkpoint()
+		s.apply(append(scattered(0, 12), del("z1"), del("z2"))...) // 9 puts and 3 deletes of what is there
+		s.checkpoint()
+		s.wantRuns(1, 1)
+		s.apply(put(keyOf("k", 0), "newest"), del(keyOf("k", 1)))
+		const (
+			shown   = spread - 3 - 1
+			skipped = 9 + 2*3 + 2 + 1 + 2
+		)
+		s.close()
+		s.open()
+		for pass, reverse := range []bool{false, true, false} {
+			before := s.db.Stats()
+			snapshot, err := s.db.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			it := snapshot.NewIterator(engine.IterOptions{})
+			first, next := it.First, it.Next
+			if reverse {
+				first, next = it.Last, it.Prev
+			}
+			n := 0
+			for ok := first(); ok; ok = next() {
+				n++
+			}
+			if err := it.Close(); err != nil || n != shown {
+				t.Fatalf("reverse %v: %d entries, %v; want %d", reverse, n, err, shown)
+			}
+			snapshot.Close()
+			after := s.db.Stats()
+			if have := after.Skipped - before.Skipped; have != skipped {
+				t.Errorf("reverse %v: %d skipped, want %d", reverse, have, skipped)
+			}
+			read := after.CacheMisses + after.CachePassed - before.CacheMisses - before.CachePassed
+			switch bytes := after.ReadBytes - before.ReadBytes; {
+			case pass == 0 && (read == 0 || bytes < read*64):
+				t.Errorf("after opening: %d nodes of %d bytes were read", read, bytes)
+			case pass > 0 && (read > 0 || bytes > 0 || after.CacheHits == before.CacheHits):
+				t.Errorf("from memory: %d nodes of %d bytes were read, %d hits", read, bytes, after.CacheHits-before.CacheHits)
+			}
+		}
+	})
+}

@@ -29,7 +29,9 @@ type Stats struct {
 	// had: not those of merges, backups, and scans of more than a few leaves,
 	// which are read past it.
 	CacheMisses uint64
+	CachePassed uint64 // those that were read past it
 	CacheNodes  int    // nodes and large values in it
+	ReadBytes   uint64 // from btree.db, for all of these
 	FilterBytes uint64 // of filters in memory, beside the cache: those of runs, and of trees
 
 	Generation uint64 // of the trees
@@ -45,6 +47,7 @@ type Stats struct {
 	Gets         uint64 // of a key's value, whether it has one or not
 	Lookups      uint64 // by Has
 	Scans        uint64 // iterators made
+	Skipped      uint64 // entries that these, now closed, went past: tombstones, what they hide, and what is replaced in a newer tree, run or memtable
 	Puts         uint64 // committed, those of batches and transactions too
 	Deletes      uint64
 	RangeDeletes uint64
@@ -74,6 +77,7 @@ func (db *DB) Stats() Stats {
 		Gets:              c.gets.Sum(),
 		Lookups:           c.lookups.Sum(),
 		Scans:             c.scans.Sum(),
+		Skipped:           c.skipped.Sum(),
 		Puts:              c.puts.Load(),
 		Deletes:           c.deletes.Load(),
 		RangeDeletes:      c.rangeDeletes.Load(),
@@ -111,7 +115,7 @@ func (db *DB) Stats() Stats {
 	p := v.pager.Stats()
 	s.FileBytes, s.UsedBytes, s.FreeBytes, s.PendingBytes = uint64(p.FileSize), uint64(p.BytesUsed), uint64(p.FreeBytes), uint64(p.PendingBytes)
 	s.CacheBytes, s.CacheLimit, s.CacheHits, s.CacheMisses = uint64(p.CacheBytes), uint64(p.CacheLimit), uint64(p.Hits), uint64(p.Misses)
-	s.CacheNodes = p.Frames
+	s.CacheNodes, s.CachePassed, s.ReadBytes = p.Frames, p.Passed, p.ReadBytes
 	s.MemtableBytes, s.Frozen = uint64(v.memtableBytes()), len(v.frozen)
 	s.Generation, s.LogLimit = v.gen, uint64(db.opts.MaxWALBytes)
 	if db.log != nil {

@@ -138,13 +138,17 @@ func headOf(ctx context.Context, path string) (engine.BackupInfo, error) {
 
 func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.BackupInfo, error) {
 	if path == "-" {
-		return db.Backup(ctx, b.out, &b.options)
+		name, _ := b.outFile()
+		return b.compress(ctx, db, b.out, name)
 	}
 	f, err := createFile(path, b.force)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
-	info, err := b.compress(ctx, db, f)
+	info, err := b.compress(ctx, db, f, f.path)
+	if err == nil && b.verify {
+		err = b.readBack(ctx, f)
+	}
 	if err != nil {
 		f.discard()
 		return info, stopped(err, "%s was not written", path)
@@ -152,8 +156,9 @@ func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.
 	return info, f.commit()
 }
 
-func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile) (engine.BackupInfo, error) {
-	packed, err := dump.Compress(f, dump.CompressionOf(f.path))
+// compress writes the backup to w, as the name of that wants it.
+func (b *backup) compress(ctx context.Context, db *engine.DB, w io.Writer, name string) (engine.BackupInfo, error) {
+	packed, err := dump.Compress(w, dump.CompressionOf(name))
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
@@ -161,16 +166,18 @@ func (b *backup) compress(ctx context.Context, db *engine.DB, f *outFile) (engin
 	if closeErr := packed.Close(); err == nil {
 		err = closeErr
 	}
-	if err != nil || !b.verify {
-		return info, err
-	}
+	return info, err
+}
+
+// readBack verifies what was written to f.
+func (b *backup) readBack(ctx context.Context, f *outFile) error {
 	file, err := os.Open(f.file.Name())
 	if err != nil {
-		return info, err
+		return err
 	}
 	defer file.Close()
 	_, err = verifyBackup(ctx, file, f.path)
-	return info, err
+	return err
 }
 
 func verifyBackup(ctx context.Context, r io.Reader, name string) (engine.BackupInfo, error) {

@@ -22,7 +22,7 @@ expression is true of. Values are read only where it asks for them.`,
   lightning count my.db --where '.age > 30'`,
 		Args: arguments(1, 1),
 	}
-	keys, where := scanFlags(cmd), a.whereFlags(cmd)
+	keys, where := scanFlags(cmd), a.whereFlags(cmd).statsFlag()
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		format, err := textOrJSON(a)
 		if err != nil {

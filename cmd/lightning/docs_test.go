@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/lightning-db/lightning/internal/gendocs"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/stress/workload"
@@ -62,8 +64,8 @@ func TestDocs_AreFresh(t *testing.T) {
 	}
 }
 
-// TestManuals: a page refers to pages that there are, each page is referred to,
-// and options look as they are typed: cobra wrote --json[=false] and --file="".
+// TestManuals: each command that help lists has a page, a page refers to pages that
+// there are, each page is referred to, and options look as they are typed: cobra wrote --json[=false] and --file="".
 func TestManuals(t *testing.T) {
 	pages := map[string]bool{}
 	paths, err := filepath.Glob("../../man/*.1")
@@ -94,6 +96,16 @@ func TestManuals(t *testing.T) {
 			t.Errorf("no page refers to %s", page)
 		}
 	}
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if _, ok := pages[strings.ReplaceAll(cmd.CommandPath(), " ", "-")]; !ok && !cmd.Hidden && cmd.Name() != "help" {
+			t.Errorf("no page of %s", cmd.CommandPath())
+		}
+		for _, c := range cmd.Commands() {
+			visit(c)
+		}
+	}
+	visit(newApp(t.Context(), &ui.Streams{Out: io.Discard, Err: io.Discard}).root())
 }
 
 // TestBench_HelpNamesTheDefault: the help of bench names the workloads that it

@@ -146,6 +146,7 @@ func (a *app) valueFrom(r io.Reader, name string) ([]byte, error) {
 
 // A keyRange is the flags that choose keys.
 type keyRange struct {
+	_                       [0]func() // not compared
 	cmd                     *cobra.Command
 	names                   [2]string // of the flags for from and to
 	prefix, from, to, after string

@@ -23,8 +23,8 @@ func exportCommand(a *app) *cobra.Command {
 		Long: `Export the entries of one moment, in the order of their keys, to a file, or to
 standard output (no FILE, or -). The name of the file tells the format and the
 compression: .csv, .tsv, .json, .jsonl, .dump (db_dump) or .sql, and .gz or
-.zst behind it; without a name that does, --to tells the format, and jsonl is
-the default.
+.zst behind it. On Linux that holds for > FILE, too. Without a name that does,
+--to tells the format, and jsonl is the default; --zstd compresses a pipe.
 
 lightning import of the file gives the same bytes back, whatever they are.
 JSON puts what is not UTF-8 text under key_base64 or value_base64. CSV and TSV
@@ -39,7 +39,7 @@ sql is for SQLite: INSERTs into a table of the keyspace's name, or lightning;
 what is UTF-8 is TEXT, and what is not a BLOB (-K raw, -V raw: always).`,
 		Example: `  lightning export my.db my.jsonl.gz
   lightning export my.db --prefix user: users.csv
-  lightning export my.db --where '.age > 30' adults.jsonl
+  lightning export my.db --where '.age > 30' > adults.csv.gz
   lightning export my.db --to csv -V base64 | gzip > my.csv.gz
   lightning export my.db - -V json | jq .value.name
   lightning export my.db --to db_dump | mdb_load lmdb/
@@ -49,6 +49,7 @@ what is UTF-8 is TEXT, and what is not a BLOB (-K raw, -V raw: always).`,
 	e := &exporting{app: a, cmd: cmd, keyRange: rangeFlags(cmd, "start", "end"), where: a.whereFlags(cmd)}
 	f := cmd.Flags()
 	f.StringVar(&e.to, "to", "", "`FORMAT`: csv, tsv, json, jsonl, db_dump, pairs, sql")
+	f.BoolVar(&e.zstd, "zstd", false, "compress standard output")
 	f.BoolVar(&e.everything, "all", false, "all keyspaces, in db_dump text")
 	f.BoolVar(&e.force, "force", false, "replace FILE if it exists")
 	f.StringVar(&e.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
@@ -57,6 +58,7 @@ what is UTF-8 is TEXT, and what is not a BLOB (-K raw, -V raw: always).`,
 }
 
 type exporting struct {
+	_ [0]func() // not compared
 	*app
 	cmd      *cobra.Command
 	keyRange *keyRange
@@ -65,8 +67,11 @@ type exporting struct {
 	force    bool
 	progress string
 
-	everything bool
-	room       int64 // that LMDB needs for what is exported, generously
+	everything, zstd bool
+
+	name string // of the file, also of that behind standard output, if it has one
+	size int64  // of what that holds already
+	room int64  // that LMDB needs for what is exported, generously
 
 	state atomic.Pointer[exporter.Result]
 }
@@ -76,9 +81,19 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 	if len(args) > 1 {
 		path = args[1]
 	}
+	if e.name = path; path == "-" {
+		e.name, e.size = e.outFile()
+	}
 	format, err := e.formatOf(path)
 	if err != nil {
 		return err
+	}
+	packed := dump.CompressionOf(e.name)
+	if e.zstd && packed != dump.Zstd {
+		if path != "-" || packed != dump.Plain {
+			return usagef("--zstd: the name of %s says something else", e.name)
+		}
+		packed = dump.Zstd
 	}
 	if e.app.keys.Lossy() || e.app.values.Lossy() {
 		return usagef("an export is to be imported again: choose encodings that lose nothing (help encodings)")
@@ -106,7 +121,7 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 		if err != nil {
 			return usageError{err.Error()}
 		}
-		result, err := e.write(ctx, spaces, path, format, o)
+		result, err := e.write(ctx, spaces, path, packed, format, o)
 		e.state.Store(&result)
 		bar.Stop()
 		if err != nil {
@@ -120,7 +135,9 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 }
 
 // formatOf returns the format that --to names, that of the file's name, or that
-// of -o, which is about standard output and must not say another.
+// of -o, which must not say another than that of FILE. A file behind standard
+// output that holds something gets JSON lines, or what is asked for: another
+// header in its middle would be a record.
 func (e *exporting) formatOf(path string) (dump.Format, error) {
 	parse := func(name string) (dump.Format, error) {
 		format, err := dump.ParseFormat(name)
@@ -132,10 +149,10 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 	if e.to != "" {
 		return parse(e.to)
 	}
-	named, ok := dump.FormatOf(path)
+	named, ok := dump.FormatOf(e.name)
 	if e.output != "" {
 		asked, err := parse(e.output)
-		if err != nil || !ok || asked == named {
+		if err != nil || !ok || asked == named || path == "-" {
 			return asked, err
 		}
 		// --json is either of the two, and stands for errors too.
@@ -149,13 +166,19 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 	if !ok {
 		return dump.JSONL, nil
 	}
+	if e.size > 0 && named != dump.JSONL {
+		return "", usagef("%s is not empty: to append to it, say --to %s", e.name, named)
+	}
 	return named, nil
 }
 
 // write writes the entries to a file that appears whole or not at all, or to
 // standard output.
-func (e *exporting) write(ctx context.Context, spaces []space, path string, format dump.Format, o exporter.Options) (exporter.Result, error) {
-	if path == "-" {
+func (e *exporting) write(ctx context.Context, spaces []space, path string, packed dump.Compression, format dump.Format, o exporter.Options) (exporter.Result, error) {
+	switch {
+	case path == "-" && packed != dump.Plain:
+		return e.compress(ctx, spaces, e.out, packed, format, o)
+	case path == "-":
 		var out io.Writer = e.out
 		if e.OutTerminal {
 			out = ui.SafeWriter(out)
@@ -166,7 +189,7 @@ func (e *exporting) write(ctx context.Context, spaces []space, path string, form
 	if err != nil {
 		return exporter.Result{}, err
 	}
-	result, err := e.compress(ctx, spaces, f, format, o)
+	result, err := e.compress(ctx, spaces, bufio.NewWriterSize(f, 256<<10), dump.CompressionOf(f.path), format, o)
 	if err != nil {
 		f.discard()
 		return result, stopped(err, "%s was not written", path)
@@ -174,9 +197,8 @@ func (e *exporting) write(ctx context.Context, spaces []space, path string, form
 	return result, f.commit()
 }
 
-func (e *exporting) compress(ctx context.Context, spaces []space, f *outFile, format dump.Format, o exporter.Options) (exporter.Result, error) {
-	file := bufio.NewWriterSize(f, 256<<10)
-	packed, err := dump.Compress(file, dump.CompressionOf(f.path))
+func (e *exporting) compress(ctx context.Context, spaces []space, file *bufio.Writer, c dump.Compression, format dump.Format, o exporter.Options) (exporter.Result, error) {
+	packed, err := dump.Compress(file, c)
 	if err != nil {
 		return exporter.Result{}, err
 	}

@@ -87,11 +87,11 @@ func (g *get) run(s engine.Reader) error {
 	if err != nil {
 		return err
 	}
-	missing := false
+	missing := 0
 	for _, key := range g.keys {
 		value, err := g.value(s, key)
 		if no, ok := errors.AsType[noError](err); ok {
-			missing = true
+			missing++
 			g.complain(exitNo, no.message)
 			continue
 		}
@@ -102,10 +102,13 @@ func (g *get) run(s engine.Reader) error {
 			return err
 		}
 	}
+	if missing == len(g.keys) { // not even a header, or []
+		return saidError{exitNo}
+	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	if missing {
+	if missing > 0 {
 		return saidError{exitNo}
 	}
 	return nil

@@ -94,6 +94,10 @@ func saveWhatIsLeft(path string) string {
 func (a *app) snapshot(arg string, fn func(engine.Reader) error) error {
 	h := a.session.of(arg)
 	return a.read(arg, func(db *engine.DB, ks *engine.Keyspace) error {
+		if a.stats {
+			a.reads = db
+			a.touch()
+		}
 		if h != nil && h.tx != nil {
 			return fn(h.tx.In(ks))
 		}

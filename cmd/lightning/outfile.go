@@ -48,6 +48,18 @@ func createFile(path string, force bool) (*outFile, error) {
 	return f, f.named(err)
 }
 
+// outFile returns the name of the ordinary file that standard output is, on Linux,
+// and how much is in it; "" is none. That of a shell is for all its statements.
+func (a *app) outFile() (name string, size int64) {
+	if f, ok := a.Out.(*os.File); ok && a.session == nil {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			name, _ = os.Readlink("/proc/self/fd/1")
+			size = info.Size()
+		}
+	}
+	return name, size
+}
+
 // named is an error of the file by the name that it is to get: nobody has heard
 // of the other.
 func (f *outFile) named(err error) error {

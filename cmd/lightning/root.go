@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -36,7 +37,10 @@ type app struct {
 	noConfig     bool
 	timeout      time.Duration
 	noCreate     bool
-	named        string // the database that was named last
+	named        string     // the database that was named last
+	stats        bool       // --stats
+	reads        *engine.DB // with --stats, what snapshot opened
+	touched      [4]uint64  // by touch
 
 	session *session // of the shell that runs this command, or nil
 

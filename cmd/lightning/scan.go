@@ -27,7 +27,11 @@ an expression is true of (lightning help where).
 
 On a terminal that is a table of at most 100 entries; in a pipe it is all of
 them, key TAB value, one a line. See also: lightning help formats. As lightning ls
-it prints keys only.`,
+it prints keys only.
+
+--stats says on standard error how many entries were examined, how many skipped
+(deleted, or written again since), what was read from the file, and how often the
+cache had it.`,
 		Example: `  lightning scan my.db --prefix user: -n 10
   lightning scan my.db --from a --to b --reverse
   lightning scan my.db --prefix user: -o jsonl -V json
@@ -36,7 +40,7 @@ it prints keys only.`,
   lightning scan my.db --keys -0 | xargs -0 -n1 echo`,
 		Args: arguments(1, 1),
 	}
-	s := &scan{app: a, cmd: cmd, keyRange: scanFlags(cmd), where: a.whereFlags(cmd)}
+	s := &scan{app: a, cmd: cmd, keyRange: scanFlags(cmd), where: a.whereFlags(cmd).statsFlag()}
 	f := cmd.Flags()
 	f.BoolVarP(&s.reverse, "reverse", "r", false, "from the last key to the first")
 	f.Int64VarP(&s.limit, "limit", "n", 0, "at most this many entries; 0: all (on a terminal 100 unless given)")

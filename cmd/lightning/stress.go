@@ -22,6 +22,7 @@ import (
 var errTest = errors.New("a test failed")
 
 type stressRun struct {
+	_ [0]func() // not compared
 	*app
 	cmd      *cobra.Command
 	dir      string

@@ -77,6 +77,12 @@ func (a *app) whereFlags(cmd *cobra.Command) *where {
 	return w
 }
 
+// statsFlag adds --stats to a command whose database snapshot opens.
+func (w *where) statsFlag() *where {
+	w.cmd.Flags().BoolVar(&w.stats, "stats", false, "say on standard error what that took")
+	return w
+}
+
 func (w *where) given() bool { return w.cmd.Flags().Changed("where") }
 
 // prepare compiles the expression, and narrows a range by what it says of $key.
@@ -143,7 +149,9 @@ func (w *where) value(it *engine.Iterator, wanted bool) []byte {
 // count counts the entries that match.
 func (w *where) count(r engine.Reader, start, end []byte) (n int64, err error) {
 	if w.filter == nil {
-		return countKeys(w.ctx, r, start, end)
+		n, err = countKeys(w.ctx, r, start, end)
+		w.examined = n
+		return n, err
 	}
 	return w.each(r, start, end, false, func(*engine.Iterator, []byte) error { return nil })
 }
@@ -179,10 +187,38 @@ func (w *where) report(n int64, what string) error {
 	if w.failed > 0 {
 		w.Note("no answer for %s; the first, %s", ui.Plural(w.failed, "entry"), w.first)
 	}
-	if w.filter != nil && w.ErrTerminal {
-		w.Note("%s, %s examined, %s", ui.Plural(n, what), ui.Count(w.examined), ui.Duration(time.Since(w.began)))
+	if !w.stats && (w.filter == nil || !w.ErrTerminal) {
+		return nil
 	}
+	took := time.Since(w.began)
+	line := fmt.Sprintf("%s, %s examined, %s", ui.Plural(n, what), ui.Count(w.examined), ui.Duration(took))
+	if w.stats {
+		w.touch()
+		format := "; skipped %v, nodes read %v, bytes read %v, cache hits %v"
+		if w.json {
+			line = fmt.Sprintf(`{"message_type":"stats","matched":%d,"examined":%d,"seconds":%f`, n, w.examined, took.Seconds())
+			format = `,"skipped":%v,"nodes_read":%v,"bytes_read":%v,"cache_hits":%v}`
+		}
+		var met []any
+		for _, n := range w.touched {
+			if met = append(met, n); !w.json {
+				met[len(met)-1] = ui.Count(n)
+			}
+		}
+		line += fmt.Sprintf(format, met...)
+	}
+	w.Note("%s", line)
 	return nil
+}
+
+// touch notes how far the counts of what reading met are from what was noted
+// before: entries that scans skipped, nodes and large values read from the file,
+// their bytes, and those found in the cache.
+func (a *app) touch() {
+	s := a.reads.Stats()
+	for i, n := range [...]uint64{s.Skipped, s.CacheMisses + s.CachePassed, s.ReadBytes, s.CacheHits} {
+		a.touched[i] = n - a.touched[i]
+	}
 }
 
 // deleteMatching deletes the entries of a range that match.

@@ -22,6 +22,7 @@ const (
 // DB is the files of a database at the generation that was the newest when it
 // was opened. It may be used by many goroutines at once.
 type DB struct {
+	_     [0]func() // not compared
 	Slots Slots
 	Meta  Meta  // the newest valid one
 	Size  int64 // of btree.db as it is: it may be longer than the meta says, never shorter

@@ -40,7 +40,7 @@ func Files(root *cobra.Command) (map[string][]byte, error) {
 }
 
 func manuals(files map[string][]byte, cmd *cobra.Command) error {
-	if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
+	if cmd.Hidden || cmd.Name() == "help" {
 		return nil
 	}
 	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-")
@@ -63,9 +63,8 @@ func manuals(files map[string][]byte, cmd *cobra.Command) error {
 }
 
 var (
-	option   = regexp.MustCompile(`(?m)^(?:\.PP\n)?((?:\\fB-\w\\fP, )?\\fB--([a-z-]+)\\fP)\[?=.*\n\t(.*)`)
-	ofTopic  = regexp.MustCompile(`(?s)\.SH (SYNOPSIS|OPTIONS[A-Z ]*)\n.*?\n\n\n`)
-	noManual = regexp.MustCompile(`\\fBlightning-completion\(1\)\\fP, `)
+	option  = regexp.MustCompile(`(?m)^(?:\.PP\n)?((?:\\fB-\w\\fP, )?\\fB--([a-z-]+)\\fP)\[?=.*\n\t(.*)`)
+	ofTopic = regexp.MustCompile(`(?s)\.SH (SYNOPSIS|OPTIONS[A-Z ]*)\n.*?\n\n\n`)
 )
 
 // readable has options look as they do in other manuals, where cobra shows what
@@ -88,7 +87,7 @@ func readable(page string, cmd *cobra.Command) string {
 		}
 		return ".TP\n" + head + "\n" + usage
 	})
-	page = noManual.ReplaceAllString(page, "")
+	page = strings.Replace(page, ".SH OPTIONS", commands(cmd)+".SH OPTIONS", 1)
 	if !cmd.HasParent() {
 		page = strings.TrimRight(page, "\n")
 		for _, c := range cmd.Commands() {
@@ -99,4 +98,25 @@ func readable(page string, cmd *cobra.Command) string {
 		page += "\n"
 	}
 	return page
+}
+
+// commands is the section of those below cmd, in the groups of the help.
+func commands(cmd *cobra.Command) string {
+	section := ""
+	for _, group := range append(cmd.Groups(), &cobra.Group{Title: "Others:"}) {
+		list := ""
+		for _, c := range cmd.Commands() {
+			if c.GroupID == group.ID && c.IsAvailableCommand() {
+				list += ".TP\n\\fB" + c.Name() + "\\fP\n" + c.Short + "\n"
+			}
+		}
+		if list != "" && len(cmd.Groups()) > 0 {
+			section += ".SS " + strings.TrimSuffix(group.Title, ":") + "\n"
+		}
+		section += list
+	}
+	if section == "" {
+		return ""
+	}
+	return ".SH COMMANDS\n" + section + "\n\n"
 }

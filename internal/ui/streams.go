@@ -21,6 +21,7 @@ import (
 
 // Streams are the three streams of a program and what is known of them.
 type Streams struct {
+	_        [0]func() // not compared
 	In       io.Reader
 	Out, Err io.Writer
 

@@ -21,8 +21,10 @@ func Bytes(n int64) string {
 }
 
 // Count says a number with commas: 171,075.
-func Count[N int | int64 | uint64](n N) string {
-	s := strconv.FormatInt(int64(n), 10)
+func Count[N int | int64 | uint64](n N) string { return count(int64(n)) }
+
+func count(n int64) string {
+	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
@@ -30,15 +32,19 @@ func Count[N int | int64 | uint64](n N) string {
 }
 
 // Plural says a number of things: 1 record, 2 records, 3 entries.
-func Plural[N int | int64 | uint64](n N, one string) string {
+func Plural[N int | int64 | uint64](n N, one string) string { return plural(int64(n), one) }
+
+func plural(n int64, one string) string {
 	many := one + "s"
-	if one[len(one)-1] == 'y' && one != "key" {
+	switch {
+	case n == 1:
+		many = one
+	case one == "match":
+		many = one + "es"
+	case one[len(one)-1] == 'y' && one != "key":
 		many = one[:len(one)-1] + "ies"
 	}
-	if n == 1 {
-		many = one
-	}
-	return Count(n) + " " + many
+	return count(n) + " " + many
 }
 
 // Duration says a time with as many digits as mean something.

@@ -46,6 +46,7 @@ type Cursor struct {
 	reverse bool      // the order is from the last key to the first
 	err     error
 	pivot   []byte // the current key, while the direction turns
+	skipped int    // see Skipped
 
 	firstSources [2]source
 	firstOrder   [8]uint8
@@ -72,7 +73,7 @@ func (c *Cursor) Reset(sources []Source, deletes []kv.RangeDeletes, tombstones b
 	}
 	c.deletes = append(c.deletes[:0], deletes...)
 	c.tombstones = tombstones
-	c.err = nil
+	c.err, c.skipped = nil, 0
 	if len(sources) > MaxSources { // more than the bits and numbers of sources reach
 		c.err = errTooManySources
 	}
@@ -177,6 +178,10 @@ func (c *Cursor) turn() bool {
 // hides the current entry, sources all of whose entries are older than every
 // tombstone, as the tree's are, jump over the whole of it.
 func (c *Cursor) step(hider *kv.RangeDelete) bool {
+	c.skipped += c.same
+	if hider == nil && c.entry.Kind == kv.Set {
+		c.skipped-- // it was shown
+	}
 	for ; c.same > 0; c.same-- {
 		s := &c.sources[c.order[0]]
 		var ok bool
@@ -307,6 +312,11 @@ func (c *Cursor) Lead() (lead Source, rival []byte) {
 	}
 	return c.sources[c.order[0]].Source, rival
 }
+
+// Skipped returns how many entries the moves since Reset went past and did not
+// show: tombstones, what they hide, and what an entry of a newer source stands
+// for. What a source jumps over, or skips by itself, is not among them.
+func (c *Cursor) Skipped() int { return c.skipped }
 
 // Entry returns where the cursor stands, nil for nowhere.
 func (c *Cursor) Entry() *kv.Entry { return c.entry }

@@ -173,3 +173,36 @@ func TestCursor_FailsWithASource(t *testing.T) {
 		}
 	}
 }
+
+// What a walk shows and what it skipped is all that its sources have.
+func TestCursor_Skipped(t *testing.T) {
+	for seed := range uint64(50) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		var sources []merge.Source
+		entries := 0
+		for i := 1 + rnd.IntN(5); i > 0; i-- {
+			table := memtable.New()
+			for j := range 40 {
+				key := fmt.Sprintf("%02d", j)
+				if rnd.IntN(2) == 0 {
+					table.Put(0, []byte(key), kv.Hash([]byte(key)), nil, []kv.Kind{kv.Set, kv.Delete}[rnd.IntN(2)], kv.Seq(1000-100*i+j))
+					entries++
+				}
+			}
+			sources = append([]merge.Source{table.NewCursor(0, kv.MaxSeq)}, sources...)
+		}
+		var c merge.Cursor
+		c.Reset(sources, nil, false)
+		shown := 0
+		for ok := c.First(); ok; ok = c.Next() {
+			shown++
+		}
+		if shown+c.Skipped() != entries {
+			t.Errorf("seed %d: %d shown, %d skipped, of %d entries", seed, shown, c.Skipped(), entries)
+		}
+		c.Reset(sources, nil, false)
+		if c.Skipped() != 0 {
+			t.Errorf("seed %d: %d skipped by a cursor that has not moved", seed, c.Skipped())
+		}
+	}
+}
