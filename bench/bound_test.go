@@ -95,6 +95,27 @@ func BenchmarkBound_GetFromFile(b *testing.B) {
 	}
 }
 
+// 100 values of 100 bytes copied out of four blocks of 4 KiB, 33 in each, that
+// lie anywhere in memory: a short scan, the descent to its first leaf left out.
+func BenchmarkBound_ScanShort(b *testing.B) {
+	const length = 100
+	blocks := randomBytes(128 << 20)
+	order := rand.Perm(len(blocks) / 4096)
+	var into [100]byte
+	b.SetBytes(length * int64(len(into)))
+	for b.Loop() {
+		block, entry := rand.IntN(len(order)), rand.IntN(33)
+		for range length {
+			copy(into[:], blocks[order[block]*4096+entry*120+20:])
+			if entry++; entry == 33 {
+				entry, block = 0, (block+1)%len(order)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/length, "ns/entry")
+	sink = uint32(into[0])
+}
+
 // Values of 100 bytes copied out of blocks of 4 KiB, 33 in each: a full scan
 // that does nothing but that. Blocks lie in memory in their order, or, as leaves
 // do after random puts, in none.

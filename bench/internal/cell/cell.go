@@ -133,6 +133,7 @@ func (c *cell) config() driver.Config {
 		Durability:   c.w.Durability,
 		CacheBytes:   c.spec.Cache / max(c.w.CacheShare, 1),
 		DataBytes:    c.w.DataBytes(),
+		ValueBytes:   c.w.ValueSize,
 		Workers:      c.w.Workers,
 		Transactions: c.w.Transactions,
 		Unmerged:     c.w.Kind == workload.CrashOpen,
@@ -205,6 +206,7 @@ func (c *cell) loadConfig(set workload.Set) driver.Config {
 		Durability: driver.Crash,
 		CacheBytes: c.spec.Cache / max(c.w.CacheShare, 1),
 		DataBytes:  8*set.Bytes() + 256<<20,
+		ValueBytes: set.ValueSize,
 		Workers:    1,
 	}
 }

@@ -16,7 +16,7 @@ var badger = Driver{
 	Notes: Notes{
 		Crash:   "`SyncWrites(false)`, its default: its logs are mapped files",
 		Full:    "`SyncWrites(true)`",
-		Options: "no compression, and so no block cache, as its documentation advises: tables are mapped, and what it may map is not limited; indexes all in memory; conflicts looked for only in the transactions cells",
+		Options: "no compression, and so no block cache, as its documentation advises: tables are mapped, and what it may map is not limited; indexes all in memory; values of 4 KiB and more in the value log (by default those of 1 MiB and more); conflicts looked for only in the transactions cells",
 		Read:    "a read transaction for each get, `Item.Value` copied; iterators do not prefetch, since values lie beside their keys",
 		Tx:      "its transactions, serializable, again on a conflict",
 	},
@@ -31,6 +31,7 @@ func openBadger(dir string, c Config) (DB, error) {
 		WithSyncWrites(c.Durability == Full).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
+		WithValueThreshold(4 << 10).
 		WithDetectConflicts(c.Transactions).
 		WithLogger(nil)
 	if c.Unmerged {

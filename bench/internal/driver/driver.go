@@ -35,6 +35,8 @@ type Config struct {
 	CacheBytes int64
 	// DataBytes is more than will ever be stored: how large a map must be.
 	DataBytes int64
+	// ValueBytes is how large values are.
+	ValueBytes int
 	// Workers is how many sessions there will be at once.
 	Workers int
 	// Writers is how many sessions do nothing but commit, all at once; 0 when

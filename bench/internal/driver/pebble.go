@@ -20,7 +20,7 @@ var pebble = Driver{
 	Notes: Notes{
 		Crash:   "`NoSync`, which is less than the others promise: its log passes through a buffer of the process, so that a crash may take the newest commits",
 		Full:    "`Sync`",
-		Options: "newest format; memtables of 64 MiB, 4 before writers wait; Bloom filters of 10 bits on every level, of which a get does not ask those of the lowest; no compression; L0 as CockroachDB sets it (compaction from 2 sublevels, stop at 1000); at most 2 compactions at once",
+		Options: "newest format; memtables of 64 MiB, 4 before writers wait; Bloom filters of 10 bits on every level, of which a get does not ask those of the lowest; no compression; L0 as CockroachDB sets it (compaction from 2 sublevels, stop at 1000); at most 2 compactions at once. Its value separation, which is experimental, was tried for large values: not faster",
 		Read:    "`DB.Get`, copied, closed",
 		Tx:      "it has none: the keys are locked by the driver (1,024 mutexes), read, and put in one batch",
 	},

@@ -198,7 +198,7 @@ func openSQLite(dir string, c Config) (DB, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	sync, locking, checkpoint := "OFF", "NORMAL", 10_000
+	sync, locking, checkpoint, rowid := "OFF", "NORMAL", 10_000, "WITHOUT ROWID"
 	if c.Durability == Full {
 		sync = "FULL"
 	}
@@ -208,11 +208,15 @@ func openSQLite(dir string, c Config) (DB, error) {
 	if c.Unmerged {
 		checkpoint = 0
 	}
+	// Larger than a twentieth of a page, rows are better stored under a rowid.
+	if c.ValueBytes > 200 {
+		rowid = ""
+	}
 	d := &sqliteDB{path: filepath.Join(dir, "sqlite.db")}
 	d.setup = fmt.Sprintf(`PRAGMA locking_mode=%s; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;
 		PRAGMA cache_size=-%d; PRAGMA mmap_size=%d; PRAGMA wal_autocheckpoint=%d;
-		CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;`,
-		locking, sync, c.CacheBytes>>10/int64(max(c.Workers, 1)), c.DataBytes, checkpoint)
+		CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) %s;`,
+		locking, sync, c.CacheBytes>>10/int64(max(c.Workers, 1)), c.DataBytes, checkpoint, rowid)
 	C.bench_sqlite_quiet()
 	var err error
 	if d.first, err = d.connect(); err != nil {

@@ -278,17 +278,20 @@ func (r *report) verdict(w *workload.Workload) string {
 
 // headline writes Lightning's own figures.
 func (r *report) headline(b *bytes.Buffer, rows []*workload.Workload) {
-	b.WriteString("| Lightning | a second | to reach | |\n| --- | --: | --: | --- |\n")
+	b.WriteString("| Lightning | a second | to reach | times that |\n| --- | --: | --: | --: |\n")
 	for _, w := range rows {
 		f := r.table[w.Name][own]
 		if f == nil {
 			continue
 		}
-		reached := ""
-		if f.Rounds > 0 && f.Value >= w.Limit {
-			reached = "✓"
+		times := ""
+		if f.Rounds > 0 {
+			times = decimals(f.Value / w.Limit)
+			if f.Value >= w.Limit {
+				times += " ✓"
+			}
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", w.Title, figure(w, f), value(w.Kind, w.Limit), reached)
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", w.Title, figure(w, f), value(w.Kind, w.Limit), times)
 	}
 	b.WriteString("\n")
 }
