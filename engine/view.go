@@ -82,6 +82,10 @@ func (w *view) release() {
 	if w.closed.Swap(true) {
 		return
 	}
+	if w.own != nil {
+		w.own.leave()
+		w.own = nil
+	}
 	db := w.db
 	if w.v.pins.views.Add(-1) > 0 {
 		return
