@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/lightning-db/lightning/bench/internal/workload"
 )
 
 // The benchmarks of bounds do the least that any store must do here, and
@@ -139,6 +142,60 @@ func BenchmarkBound_Scan(b *testing.B) {
 			sink = uint32(into[0])
 		})
 	}
+}
+
+// A transaction that reads two of a million keys and puts both, some of them much
+// more often than others, where nothing is kept in order, no version is kept,
+// nobody else is there, and nothing is ever merged: a hash table tells where an
+// entry lies, its value is copied out, a record with a checksum is appended to a
+// log in memory, and the values are replaced where they lie.
+func BenchmarkBound_Tx(b *testing.B) {
+	const keys, keySize, entrySize, header = 1_000_000, workload.KeySize, workload.KeySize + 100, 40
+	castagnoli := crc32.MakeTable(crc32.Castagnoli)
+	entries := randomBytes(keys * entrySize)
+	places := make([]uint32, 1<<21) // of entries, by the hash of their keys; 0: none
+	place := func(key []byte) *uint32 {
+		for h := binary.LittleEndian.Uint64(key) * 0x9E3779B97F4A7C15 >> (64 - 21); ; h = (h + 1) % uint64(len(places)) {
+			at := places[h]
+			if at == 0 || string(entries[at:][:keySize]) == string(key) {
+				return &places[h]
+			}
+		}
+	}
+	for i := range keys - 1 {
+		at := (i + 1) * entrySize
+		workload.RandomKey(entries[at:], uint64(i))
+		*place(entries[at:][:keySize]) = uint32(at)
+	}
+	var random workload.Rand
+	ranks := workload.NewZipf(keys-1, workload.Theta).Ranks(&random, 1<<18)
+	values := workload.NewValues(entrySize - keySize)
+	log, end := randomBytes(64<<20), 0
+	var key [keySize]byte
+	var into [entrySize - keySize]byte
+	i := 0
+	for b.Loop() {
+		if len(log)-end < header+2*entrySize {
+			end = 0
+		}
+		record := log[end:][:header+2*entrySize]
+		end += len(record)
+		var at [2]uint32
+		for k := range at {
+			workload.RandomKey(key[:], uint64(ranks[i%len(ranks)]))
+			at[k] = *place(key[:])
+			copy(into[:], entries[at[k]+keySize:])
+			copy(record[header+k*entrySize:], key[:])
+			copy(record[header+k*entrySize+keySize:], values.At(random.Uint64()))
+			i++
+		}
+		binary.LittleEndian.PutUint64(record[8:], uint64(i))
+		binary.LittleEndian.PutUint32(record, crc32.Checksum(record[4:], castagnoli))
+		for k, at := range at {
+			copy(entries[at:], record[header+k*entrySize:][:entrySize])
+		}
+	}
+	sink = uint32(into[0])
 }
 
 // sink keeps what is measured from being left out.

@@ -3,7 +3,9 @@ package engine_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
@@ -143,6 +145,61 @@ func benchPut(b *testing.B, db *engine.DB, random bool, writers int) {
 		})
 	}
 	wg.Wait()
+}
+
+// BenchmarkTx: transactions that read two keys of a million and put both, some
+// keys much more often than others (zipf 0.99), by goroutines that take turns.
+func BenchmarkTx(b *testing.B) {
+	const n, exponent = 1_000_000, 1 - 0.99
+	db := benchDB(b, engine.Options{Sync: engine.SyncNormal, CacheBytes: 256 << 20}, n)
+	if _, err := db.Compact(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	for i := range uint64(n) { // warm
+		if _, err := db.Has(benchKey(nil, i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	least, most := math.Pow(0.5, exponent), math.Pow(n+0.5, exponent)
+	for _, workers := range []int{1, 4} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(6, 7))
+			keys := make([][]byte, 1<<18)
+			for i := range keys {
+				rank := math.Pow(least+rng.Float64()*(most-least), 1/exponent) - 0.5
+				keys[i] = benchKey(nil, uint64(rank))
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			var next atomic.Uint64
+			var wg sync.WaitGroup
+			for range workers {
+				value := benchValue(rng, nil)
+				wg.Go(func() {
+					for buf := []byte(nil); ; {
+						i := next.Add(1)
+						if i > uint64(b.N) {
+							return
+						}
+						two := keys[2*i%uint64(len(keys)):][:2]
+						err := db.Update(context.Background(), func(tx *engine.Tx) (err error) {
+							for _, key := range two {
+								if buf, err = tx.AppendValue(buf[:0], key); err != nil {
+									return err
+								}
+							}
+							return errors.Join(tx.Put(two[0], value), tx.Put(two[1], value))
+						})
+						if err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
 }
 
 func BenchmarkBatch(b *testing.B) {

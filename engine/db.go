@@ -306,7 +306,7 @@ func (db *DB) publish(v *version) {
 func (db *DB) keepRecent(v *version) {
 	oldest := v.active.number
 	for _, p := range db.pins {
-		if p.views.Load() > 0 && (p == v.pins || p.last+maxRecent > v.active.number) { // else all of them conflict
+		if p.views() > 0 && (p == v.pins || p.last+maxRecent > v.active.number) { // else all of them conflict
 			oldest = min(oldest, p.first)
 		}
 	}

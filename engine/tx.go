@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"sync"
+	"unsafe"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/memtable"
@@ -56,22 +58,26 @@ type writes struct {
 	isolation Isolation
 
 	keys     []keyRead
-	keyBytes []byte // what the keys point into
+	keyBytes []byte // the keys, one behind the other
 	ranges   []rangeRead
 }
 
-// firstPayload is the capacity that a transaction's payload begins with, in
-// bytes.
-const firstPayload = 256
+// spareWrites holds the memory of transactions that are over, empty: to make it
+// anew costs as much as a read. A transaction that is over does not look at its
+// writes any more, since its view, which is never used again, is closed.
+var spareWrites = sync.Pool{New: func() any { return new(writes) }}
 
-// transaction is a read-write transaction in one allocation, with room for
-// what most of them read.
-type transaction struct {
-	tx     Tx
-	view   view
-	writes writes
-	keys   [4]keyRead
-	bytes  [64]byte
+// maxKeptWrites is the largest memory of a transaction that is used again, in
+// bytes.
+const maxKeptWrites = 64 << 10
+
+// leave gives the memory of w to another transaction.
+func (w *writes) leave() {
+	if cap(w.ops.payload)+cap(w.keyBytes)+cap(w.keys)*int(unsafe.Sizeof(keyRead{})) > maxKeptWrites {
+		return
+	}
+	*w = writes{ops: ops{payload: w.ops.payload[:0]}, keys: w.keys[:0], keyBytes: w.keyBytes[:0]}
+	spareWrites.Put(w)
 }
 
 // write is where a write on a key stands in the payload. Most transactions
@@ -82,9 +88,9 @@ type write struct {
 }
 
 type keyRead struct {
-	ks   kv.Keyspace
 	hash uint64
-	key  []byte
+	ks   kv.Keyspace
+	at   int // where the key begins in keyBytes; it ends where the next one begins
 }
 
 type rangeRead struct {
@@ -95,27 +101,24 @@ type rangeRead struct {
 // Begin starts a transaction. End it with Commit or Rollback. View and Update
 // do that by themselves.
 func (db *DB) Begin(o TxOptions) (*Tx, error) {
-	if o.ReadOnly {
-		t := new(struct { // one allocation
-			Tx
-			own view
-		})
-		if err := t.own.open(db); err != nil {
+	if !o.ReadOnly {
+		if err := db.checkWritable(); err != nil {
 			return nil, err
 		}
-		t.Tx.view = &t.own
-		return &t.Tx, nil
 	}
-	if err := db.checkWritable(); err != nil {
+	t := new(struct { // one allocation
+		Tx
+		own view
+	})
+	if err := t.own.open(db); err != nil {
 		return nil, err
 	}
-	t := new(transaction)
-	if err := t.view.open(db); err != nil {
-		return nil, err
+	if !o.ReadOnly {
+		t.own.own = spareWrites.Get().(*writes)
+		t.own.own.isolation = o.Isolation
 	}
-	t.writes.isolation, t.writes.keys, t.writes.keyBytes = o.Isolation, t.keys[:0], t.bytes[:0]
-	t.view.own, t.tx.view = &t.writes, &t.view
-	return &t.tx, nil
+	t.Tx.view = &t.own
+	return &t.Tx, nil
 }
 
 // errManaged is what Commit returns to a function of View or Update.
@@ -223,9 +226,6 @@ func (tx *Tx) Put(key, value []byte) error {
 	}
 	if err := checkSizes(key, value); err != nil {
 		return err
-	}
-	if w.ops.payload == nil {
-		w.ops.payload = make([]byte, 0, firstPayload)
 	}
 	at := len(w.ops.payload)
 	w.ops.payload = append(wal.AppendSetHead(w.ops.payload, tx.ks, key, len(value)), value...)
@@ -410,10 +410,12 @@ func (w *writes) changedIn(t *memtable.Table, since kv.Seq) bool {
 	if w.isolation == SnapshotIsolation {
 		return w.overwritten(t, since)
 	}
-	for _, k := range w.keys {
-		if t.ChangedKey(k.ks, k.key, k.hash, since) {
+	end := len(w.keyBytes)
+	for _, k := range slices.Backward(w.keys) {
+		if t.ChangedKey(k.ks, w.keyBytes[k.at:end], k.hash, since) {
 			return true
 		}
+		end = k.at
 	}
 	for _, r := range w.ranges {
 		if t.Changed(r.ks, r.Range, since) {
@@ -444,14 +446,13 @@ func (w *writes) readKey(ks kv.Keyspace, key []byte, hash uint64) {
 	if w.isolation != Serializable {
 		return
 	}
-	if n := len(w.keys); n > 0 && w.keys[n-1].hash == hash && w.keys[n-1].ks == ks {
-		if string(w.keys[n-1].key) == string(key) {
+	if n := len(w.keys); n > 0 {
+		if k := &w.keys[n-1]; k.hash == hash && k.ks == ks && string(w.keyBytes[k.at:]) == string(key) {
 			return
 		}
 	}
-	at := len(w.keyBytes)
+	w.keys = append(w.keys, keyRead{hash, ks, len(w.keyBytes)})
 	w.keyBytes = append(w.keyBytes, key...)
-	w.keys = append(w.keys, keyRead{ks, hash, w.keyBytes[at:]})
 }
 
 // Get implements Reader.

@@ -310,6 +310,57 @@ func TestTx_AfterTheEnd(t *testing.T) {
 
 func second[A any](_ A, err error) error { return err }
 
+// A transaction takes over the memory of those that are over. Who still holds one
+// of them cannot reach it, and nothing of theirs is in it.
+func TestTx_AfterTheEnd_LeavesOthersAlone(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncNormal})
+	for i, end := range []func(*engine.Tx) error{
+		func(tx *engine.Tx) error { return tx.Commit(context.Background()) },
+		func(tx *engine.Tx) error { tx.Rollback(); return nil },
+	} {
+		old := begin(t, db, engine.Serializable)
+		for _, key := range []string{"a", "b"} {
+			if _, err := old.Get([]byte(key)); err != nil && !errors.Is(err, engine.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+		walk := old.NewIterator(engine.IterOptions{})
+		walk.First()
+		if err := errors.Join(old.Put([]byte("a"), []byte{byte(i)}), end(old)); err != nil {
+			t.Fatal(err)
+		}
+
+		next := begin(t, db, engine.Serializable)
+		for name, err := range map[string]error{
+			"put":          old.Put([]byte("stray"), nil),
+			"delete":       old.Delete([]byte("stray")),
+			"range delete": old.DeleteRange(nil, nil),
+			"commit":       old.Commit(context.Background()),
+		} {
+			if !errors.Is(err, engine.ErrClosed) {
+				t.Errorf("%s after the end: %v", name, err)
+			}
+		}
+		if _, err := old.Get([]byte("b")); !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("get after the end: %v", err)
+		}
+		if walk.SeekGE([]byte("b")) || walk.Next() || !errors.Is(walk.Err(), engine.ErrClosed) {
+			t.Errorf("walk after the end: %v", walk.Err())
+		}
+		old.Rollback()
+		mustPut(t, db, "b", "of another") // what the old one read, and the next one did not
+		if err := errors.Join(next.Put([]byte("c"), []byte{byte(i)}), next.Commit(context.Background())); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Get([]byte("stray")); !errors.Is(err, engine.ErrNotFound) {
+			t.Errorf("what was put after the end: %v", err)
+		}
+		if value, err := db.Get([]byte("c")); err != nil || string(value) != string([]byte{byte(i)}) {
+			t.Errorf("c is %q, %v", value, err)
+		}
+	}
+}
+
 func TestView_CannotWrite(t *testing.T) {
 	db := openMem(t, engine.Options{})
 	err := db.View(func(tx *engine.Tx) error { return tx.Put([]byte("k"), nil) })

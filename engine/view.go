@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/tally"
 )
 
 // view is one moment of the database: what a snapshot or a transaction reads.
@@ -15,6 +16,7 @@ import (
 type view struct {
 	db     *DB
 	v      *version
+	pin    *atomic.Int64 // where v.pins counts it
 	seq    kv.Seq
 	own    *writes // a transaction's writes, else nil
 	closed atomic.Bool
@@ -29,15 +31,26 @@ func (db *DB) acquire() (*view, error) {
 	return w, w.open(db)
 }
 
-// pins counts the views of one generation. It has a cache line of its own,
-// since every view of every goroutine writes to it, twice.
+// pins counts the views of one generation, each where its goroutine found
+// itself: every view of every goroutine writes to its counter, twice, and so they
+// have cache lines of their own.
 type pins struct {
 	gen      uint64
-	first    uint64 // number of the oldest memtable that was active in a version of the generation
-	views    atomic.Int64
+	first    uint64        // number of the oldest memtable that was active in a version of the generation
 	replaced time.Duration // guarded by mu: when a newer generation was published, counters.now; 0: it is the newest
 	last     uint64        // guarded by mu: number of the newest memtable that was active in one, once it is replaced
-	_        [24]byte
+	counts   [8]struct {
+		_     [56]byte
+		views atomic.Int64
+	}
+}
+
+// views is how many views there are. One that is open all the while is counted.
+func (p *pins) views() (n int64) {
+	for i := range p.counts {
+		n += p.counts[i].views.Load()
+	}
+	return n
 }
 
 // open makes w, which is zero, a view of the newest moment. It seldom waits for
@@ -68,10 +81,11 @@ func (w *view) tryOpen(db *DB) error {
 	if v == nil || db.closing() {
 		return ErrClosed
 	}
-	v.pins.views.Add(1)
+	w.pin = &v.pins.counts[tally.Stripe()%uintptr(len(v.pins.counts))].views
+	w.pin.Add(1)
 	w.db, w.v, w.seq = db, v, kv.Seq(db.visible.Load())
 	if db.version.Load() != v || w.seq < v.since {
-		v.pins.views.Add(-1)
+		w.pin.Add(-1)
 		return errRetry
 	}
 	return nil
@@ -82,14 +96,18 @@ func (w *view) release() {
 	if w.closed.Swap(true) {
 		return
 	}
+	if w.own != nil {
+		w.own.leave()
+		w.own = nil
+	}
 	db := w.db
-	if w.v.pins.views.Add(-1) > 0 {
+	if w.pin.Add(-1) > 0 {
 		return
 	}
 	if v := db.version.Load(); db.follow == nil && (v == nil || v.pins == w.v.pins) {
 		return
 	}
-	db.mu.Lock() // the last view of an older generation
+	db.mu.Lock() // it may be the last view of an older generation
 	defer db.mu.Unlock()
 	if db.follow != nil {
 		db.follow.closeOld(db.pinned())
@@ -105,7 +123,7 @@ func (db *DB) pinned() []uint64 {
 	var gens []uint64
 	newest := db.version.Load()
 	db.pins = slices.DeleteFunc(db.pins, func(p *pins) bool {
-		read := p.views.Load() > 0
+		read := p.views() > 0
 		if read {
 			gens = append(gens, p.gen)
 		}
@@ -118,7 +136,7 @@ func (db *DB) pinned() []uint64 {
 func (db *DB) views() int64 {
 	n := int64(0)
 	for _, p := range db.pins {
-		n += p.views.Load()
+		n += p.views()
 	}
 	return n
 }
@@ -129,7 +147,7 @@ func (db *DB) views() int64 {
 // holds mu.
 func (db *DB) oldestView() time.Duration {
 	for _, p := range db.pins {
-		if p.views.Load() > 0 && p.replaced > 0 {
+		if p.views() > 0 && p.replaced > 0 {
 			return db.counters.now() - p.replaced
 		}
 	}

@@ -78,8 +78,8 @@ func ofCommits() []canary {
 		canary{
 			name: "conflict-with-a-key-missed", breaks: "two transactions both count on what the other changed",
 			file: "tx.go",
-			old:  "if t.ChangedKey(k.ks, k.key, k.hash, since) {",
-			new:  "if t.ChangedKey(k.ks, k.key, k.hash, since+1) {",
+			old:  "if t.ChangedKey(k.ks, w.keyBytes[k.at:end], k.hash, since) {",
+			new:  "if t.ChangedKey(k.ks, w.keyBytes[k.at:end], k.hash, since+1) {",
 			test: "TestTx_Conflicts",
 		},
 		canary{

@@ -28,11 +28,17 @@ const counterStripes = 64
 //
 //go:norace
 func (c *Counter) Add(n int) uint64 {
-	var here byte
-	a := uintptr(unsafe.Pointer(&here))
-	s := &c.stripes[(a>>11^a>>17)%counterStripes].n
+	s := &c.stripes[Stripe()%counterStripes].n
 	*s += uint64(n)
 	return *s
+}
+
+// Stripe is a number that goroutines which run at once mostly do not share. Take
+// it modulo a power of two.
+func Stripe() uintptr {
+	var here byte
+	a := uintptr(unsafe.Pointer(&here))
+	return a>>11 ^ a>>17
 }
 
 // Sum is the number of events. It never goes down, though a stripe may: to who
