@@ -102,7 +102,7 @@ func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (i
 // lockLog takes the lock of a database whose log is to be read.
 func lockLog(fsys vfs.FS, dir string) (vfs.Lock, error) {
 	if info, err := fsys.Stat(filepath.Join(dir, walName)); err != nil || !info.IsDir {
-		return nil, errorf("%s: %w: it has no directory %s", dir, ErrNotExist, walName)
+		return nil, errorf("%s: %w: it has no directory wal", dir, ErrNotExist)
 	}
 	lock, err := lockDir(fsys, dir, holderText(""))
 	if err == nil || errors.Is(err, ErrLocked) {

@@ -24,10 +24,9 @@ it, checked to the last byte, and gets its name when it is whole.
 
 FILE is a full backup, INC the incremental ones that follow it, in their order;
 one of them may be -, which is standard input.
-With --log, what was committed behind them is taken from the log of the database
-that they are of, as far as it goes, which may have lost all the rest: the
-directory of that database is only read, and no program may have it open. It
-reaches back further where it is kept: backup --keep-log.
+With --log, what was committed behind them comes from the log of their database,
+which may have lost all the rest, and which no program has open. It reaches back
+further where it is kept: backup --keep-log.
 With --to-seq the database is as of the commit that ends at that sequence
 number, and no more is read than that takes. Where a backup is missing, out of
 order, damaged or of another database, or the log is, no database is made.`,

@@ -127,7 +127,7 @@ func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range slices.Backward(segments) {
+	for _, s := range segments {
 		if seq, _, err = o.readPast(s, seq, first, last, visit); err != nil {
 			return eofIsNil(err)
 		}
@@ -147,21 +147,20 @@ func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
 // once all before it was visited, and only then.
 func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn int64, err error) {
 	c, seq, behind := o.back(first, kv.MaxSeq)
-	slices.Reverse(c)
 	var end LSN
-	for len(c) > 0 {
-		if seq, end, err = o.readPast(c[0], seq, first, kv.MaxSeq, visit); err != nil && !errors.Is(err, ErrMissing) || len(c) == 1 {
-			break
+	for ; len(c) > 0; c = c[1:] {
+		seq, end, err = o.readPast(c[0], seq, first, kv.MaxSeq, visit)
+		switch goesOn := errors.Is(err, ErrMissing); {
+		case len(c) > 1 && (err == nil || goesOn):
+		case behind == nil && (err == nil || err == errInvalid):
+			return o.tornAt(c, end, closed)
+		case behind == nil || err != nil && err != errInvalid && !goesOn:
+			return 0, eofIsNil(err)
+		default:
+			return 0, behind
 		}
-		c = c[1:]
 	}
-	if behind != nil && (err == nil || err == errInvalid || errors.Is(err, ErrMissing)) {
-		err = behind
-	}
-	if err != nil && err != errInvalid {
-		return 0, eofIsNil(err)
-	}
-	return o.tornAt(c, end, closed)
+	return 0, behind
 }
 
 // tornAt returns how many bytes of a torn tail stand at end, where the chain has no
@@ -194,8 +193,8 @@ const maxBack = 20
 // errVanished says that a segment that was listed is not there.
 var errVanished = errorf("%w: a segment has gone", ErrGone)
 
-// back returns the segments, newest first, down to the one that holds first, or
-// begins right behind it, and the sequence number that this one begins with.
+// back returns the segments from the one that holds first, or begins right behind
+// it, on, and the sequence number that this one begins with.
 // Their files are closed. Where there are segments, the error is of what stands
 // behind them.
 func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, behind error) {
@@ -234,7 +233,7 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 			segments, oldest = nil, 0
 		}
 		limit, broken = s.start, nil
-		segments = append(segments, s)
+		segments = append([]*segment{s}, segments...)
 		h, _, err := newWalker(chain{s}, s.start, 0).read()
 		_ = s.close()
 		switch {
