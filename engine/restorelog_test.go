@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -171,6 +172,9 @@ func TestRestoreLog_FlipBytes(t *testing.T) {
 					continue
 				}
 				damaged++
+				if want := max(h.commits[2].seq, wholeBefore(t, disk, file, i)); whole != want {
+					t.Fatalf("%s: byte %d of %s: whole up to %d, not to %d: %v", name, i, file, whole, want, err)
+				}
 				if !errors.Is(err, engine.ErrCorrupt) && !errors.Is(err, engine.ErrChain) {
 					t.Fatalf("%s: byte %d of %s: %v", name, i, file, err)
 				}
@@ -188,6 +192,32 @@ func TestRestoreLog_FlipBytes(t *testing.T) {
 	if damaged < 100 || torn < 3 {
 		t.Errorf("%d damaged, %d torn", damaged, torn)
 	}
+}
+
+// wholeBefore is the sequence number of the newest commit that stands in the log
+// before byte i of the file.
+func wholeBefore(t *testing.T, disk *vfs.Mem, file string, i int) (seq uint64) {
+	for _, name := range filesOf(t, disk, lostDir) { // kept, then wal
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		data, err := disk.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 4096; at+40 <= len(data); {
+			next := at + (40+int(binary.LittleEndian.Uint32(data[at+4:]))+7)&^7
+			count := uint64(binary.LittleEndian.Uint32(data[at+32:]))
+			if count == 0 || name == file && next > i {
+				break
+			}
+			at, seq = next, binary.LittleEndian.Uint64(data[at+16:])+count-1
+		}
+		if name == file {
+			break
+		}
+	}
+	return seq
 }
 
 // A log that ends in a commit that was not written whole is restored without that.
@@ -288,6 +318,15 @@ func TestRestoreLog_Wrong(t *testing.T) {
 	closeDB(t, db)
 	refused("of another history", lost(t, older), engine.ErrChain, fmt.Sprintf("the commit at sequence number %d is another", info.Seq), ahead)
 
+	// It was put back to an older state, and has no such commit yet.
+	disk, _, _ = links(t)
+	older = disk.Clone()
+	db = openOn(t, disk)
+	mustPut(t, db, "d", "1")
+	ahead, _ = backup(t, db, nil)
+	closeDB(t, db)
+	refused("of an older state", lost(t, older), engine.ErrChain, "does not go on", ahead)
+
 	// The log was not kept.
 	disk = vfs.NewMem()
 	db = openOn(t, disk)
@@ -345,7 +384,7 @@ func TestRestoreLog_Stops(t *testing.T) {
 		return nil
 	})
 	o := &engine.RestoreOptions{FS: in, Log: lostDir}
-	if info, err := engine.Restore(ctx, bytes.NewReader(b), dbDir, o); !errors.Is(err, context.Canceled) || info.Commits == 0 {
+	if info, err := engine.Restore(ctx, bytes.NewReader(b), dbDir, o); !errors.Is(err, context.Canceled) || info.Commits == 0 || info.Commits == 10 {
 		t.Errorf("%+v, %v, %d opened", info, err, opened)
 	}
 	wantNothing(t, disk)
@@ -367,10 +406,10 @@ func TestRestoreLog_Hostile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for at, c := range data {
-			if at < 4096+32 || c == 0 {
+			if at < 4096+16 || c == 0 {
 				continue
 			}
-			for _, to := range []byte{0, 4, 5, 9, 0xFF} {
+			for _, to := range []byte{0, 1, 4, 5, 9, 0xFF} {
 				target := disk.Clone()
 				changed := bytes.Clone(data)
 				changed[at] = to
