@@ -315,8 +315,8 @@ func ofCheckpoints() []canary {
 		canary{
 			name: "lock-not-taken", breaks: "two processes write to one database",
 			file: "create.go",
-			old:  "db.fs.Lock(db.path(lockName), holder)",
-			new:  "db.fs.Lock(db.path(fmt.Sprint(lockName, rand.Uint64())), holder)",
+			old:  "fsys.Lock(filepath.Join(dir, lockName), holder)",
+			new:  "fsys.Lock(filepath.Join(dir, fmt.Sprint(lockName, rand.Uint64())), holder)",
 			test: "TestF15_SecondWriter",
 		},
 		canary{
