@@ -289,7 +289,7 @@ func TestRestoreLog_Gap(t *testing.T) {
 // A log that is not that of the backup's database, or of another history of it, or
 // does not reach back to the backup, is refused, and nothing is made.
 func TestRestoreLog_Wrong(t *testing.T) {
-	disk, _, b := kept(t)
+	disk, _, _ := kept(t)
 	_, _, other := kept(t)
 	disk = lost(t, disk)
 	refused := func(what string, disk *vfs.Mem, want error, says string, backups ...[]byte) {
@@ -331,7 +331,7 @@ func TestRestoreLog_Wrong(t *testing.T) {
 	disk = vfs.NewMem()
 	db = openOn(t, disk)
 	mustPut(t, db, "a", "1")
-	b, _ = backup(t, db, nil)
+	b, _ := backup(t, db, nil)
 	closeDB(t, db)
 	for range 2 {
 		db = openOn(t, disk)
