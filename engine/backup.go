@@ -14,6 +14,8 @@ import (
 // BackupInfo describes a backup stream.
 type BackupInfo struct {
 	Incremental bool
+	Log         bool   // of Restore: it came to RestoreOptions.Log, and failed there if it did
+	Torn        bool   // of Restore: that ends in what was not written whole
 	Keyspaces   int    // of a full one
 	Entries     uint64 // of a full one
 	Commits     uint64 // of an incremental one

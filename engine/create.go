@@ -251,19 +251,26 @@ func (db *DB) takeLock() error {
 	holder := holderText(db.opts.Holder)
 	deadline := time.Now().Add(db.opts.LockWait)
 	for {
-		lock, err := db.fs.Lock(db.path(lockName), holder)
-		locked, held := errors.AsType[*vfs.LockedError](err)
-		switch {
-		case err == nil:
+		lock, err := lockDir(db.fs, db.dir, holder)
+		if err == nil {
 			db.lock = lock
 			return nil
-		case !held:
+		}
+		if !errors.Is(err, ErrLocked) || !time.Now().Before(deadline) {
 			return err
-		case !time.Now().Before(deadline):
-			return &LockedError{Path: db.dir, Holder: locked.Holder}
 		}
 		time.Sleep(min(20*time.Millisecond, time.Until(deadline)))
 	}
+}
+
+// lockDir takes the lock of the database in dir, which somebody may hold: a
+// *LockedError.
+func lockDir(fsys vfs.FS, dir, holder string) (vfs.Lock, error) {
+	lock, err := fsys.Lock(filepath.Join(dir, lockName), holder)
+	if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
+		err = &LockedError{Path: dir, Holder: locked.Holder}
+	}
+	return lock, err
 }
 
 // holderText is what a lock says of this process.

@@ -12,6 +12,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
@@ -143,14 +144,8 @@ func (db *DB) backupSince(info *BackupInfo, out *streamWriter, since *BackupInfo
 	}
 	linked := since.link == 0
 	err := wal.Past(db.walOptions(info.uuid), kv.Seq(since.Seq), kv.Seq(info.Seq), func(rec wal.Record) error {
-		switch {
-		case rec.Last() == kv.Seq(since.Seq) && since.link == digest(&rec):
-			linked = true
-			return nil
-		case rec.Seq <= kv.Seq(since.Seq):
-			return errorf("%w: the commit at sequence number %d is another than in the earlier one: since then the database was put back to an older state, or lost its newest commits in a power cut", ErrChain, since.Seq)
-		case !linked:
-			return wal.ErrGone
+		if next, err := since.next(&rec, &linked); !next {
+			return err
 		}
 		if err := out.commit(rec.Count, rec.Payload); err != nil {
 			return err
@@ -167,6 +162,22 @@ func (db *DB) backupSince(info *BackupInfo, out *streamWriter, since *BackupInfo
 		err = db.readError(err)
 	}
 	return err
+}
+
+// next reports whether a commit of the log comes behind the backup. linked begins as
+// true where the backup has no link, and becomes so with the commit that it ends
+// with, which must come before: ErrChain, wal.ErrGone.
+func (b *BackupInfo) next(rec *wal.Record, linked *bool) (bool, error) {
+	switch {
+	case rec.Last() == kv.Seq(b.Seq) && b.link == digest(rec):
+		*linked = true
+		return false, nil
+	case rec.Seq <= kv.Seq(b.Seq):
+		return false, errorf("%w: the commit at sequence number %d is another than in the earlier one: since then the database was put back to an older state, or lost its newest commits in a power cut", ErrChain, b.Seq)
+	case !*linked:
+		return false, wal.ErrGone
+	}
+	return true, nil
 }
 
 // ReadBackupInfo reads no more than the beginning of a backup: which moment it
@@ -381,27 +392,8 @@ func (db *DB) applyAll(ctx context.Context, info *BackupInfo, backups []io.Reade
 		if err != nil {
 			return err
 		}
-		err = readCommits(ctx, s, &next, func(first uint64, o *ops) error {
-			last := first + uint64(o.count) - 1
-			if to != 0 && last > to {
-				return errorf("%w: no commit ends at sequence number %d, the nearest at %d and %d", ErrChain, to, first-1, last)
-			}
-			err := db.commitOps(o, func(*version) error {
-				return o.each(func(op *wal.Op) error {
-					if reason := impossible(op, db.spaces); reason != "" {
-						return streamDamage(s.offset, reason)
-					}
-					return nil
-				})
-			})
-			if err != nil {
-				return err
-			}
-			info.Commits++
-			if info.Seq = last; last == to {
-				return io.EOF
-			}
-			return nil
+		err = readCommits(ctx, s, &next, func(_ uint64, o *ops) error {
+			return db.applyNext(info, o, to, &CorruptError{Path: "backup", Offset: s.offset, Kind: "structure"})
 		})
 		if err != nil {
 			return err
@@ -410,6 +402,68 @@ func (db *DB) applyAll(ctx context.Context, info *BackupInfo, backups []io.Reade
 		info.link = next.link
 	}
 	return nil
+}
+
+// applyNext commits what follows info, which it moves on. io.EOF: it ends at to.
+// damage is the error, but for the reason, of what no engine logs.
+func (db *DB) applyNext(info *BackupInfo, o *ops, to uint64, damage *CorruptError) error {
+	last := info.Seq + uint64(o.count)
+	if to != 0 && last > to {
+		return errorf("%w: no commit ends at sequence number %d, the nearest at %d and %d", ErrChain, to, info.Seq, last)
+	}
+	err := db.commitOps(o, func(*version) error {
+		return o.each(func(op *wal.Op) error {
+			if damage.Reason = impossible(op, db.spaces); damage.Reason != "" {
+				return damage
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	info.Commits++
+	if info.Seq = last; last == to {
+		return io.EOF
+	}
+	return nil
+}
+
+// applyLog is applyAll of what the log of the database in dir has behind the
+// backups.
+func (db *DB) applyLog(ctx context.Context, info *BackupInfo, dir string, to uint64) error {
+	if to != 0 && info.Seq >= to {
+		return nil
+	}
+	info.Log = true
+	var closed wal.LSN
+	if m, err := pager.ReadMeta(db.fs, filepath.Join(dir, treeName)); err == nil && m.UUID == info.uuid {
+		closed = wal.LSN(m.LogEnd)
+	}
+	log := &wal.Options{FS: db.fs, UUID: info.uuid, Dir: filepath.Join(dir, walName), Kept: filepath.Join(dir, keptName)}
+	linked := info.link == 0
+	torn, err := wal.After(log, kv.Seq(info.Seq), closed, func(rec wal.Record) error {
+		if next, err := info.next(&rec, &linked); !next {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		o := ops{count: rec.Count, payload: rec.Payload}
+		damage := &CorruptError{Path: log.Dir, Offset: int64(rec.LSN), Kind: "log", Reason: o.wrong()}
+		if damage.Reason != "" {
+			return damage
+		}
+		return db.applyNext(info, &o, to, damage)
+	})
+	if err == nil && !linked {
+		err = wal.ErrGone
+	}
+	if errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing) || errors.Is(err, wal.ErrMismatch) {
+		return errorf("%w: the log of %s does not go on behind sequence number %d: %v", ErrChain, dir, info.Seq, err)
+	}
+	info.Torn = torn > 0
+	return err
 }
 
 // endsAt returns an error unless the backups that were restored end at the

@@ -61,13 +61,14 @@ func wantNothing(t testing.TB, disk *vfs.Mem) {
 	}
 }
 
-// A full backup and the incremental ones behind it bring back every commit's
-// moment, and no other, however the log went on between: through checkpoints,
-// compaction, closing, keyspaces made and dropped, commits larger than a block.
-func TestIncrement_ToEverySequenceNumber(t *testing.T) {
+// chainOf is a database that was written to and closed, with a chain of backups: a
+// full one, of the commit first, and incremental ones up to its end. The log went on
+// through checkpoints, compaction, closing, keyspaces made and dropped, commits
+// larger than a block.
+func chainOf(t *testing.T) (disk *vfs.Mem, s *session, chain [][]byte, first int) {
 	rng := rand.New(rand.NewPCG(uint64(*faultSeed), 6))
-	disk := vfs.NewMem()
-	s := &session{t: t, fs: disk, opts: small(engine.Options{MemtableBytes: 16 << 10}), hist: newHistory(), still: true}
+	disk = vfs.NewMem()
+	s = &session{t: t, fs: disk, opts: small(engine.Options{MemtableBytes: 16 << 10}), hist: newHistory(), still: true}
 	s.open()
 	keepLog(t, disk, true)
 	spaces := []string{""}
@@ -83,9 +84,7 @@ func TestIncrement_ToEverySequenceNumber(t *testing.T) {
 		}
 		return put(key, valueOf(key, rng.IntN(1000), rng.IntN(400))).in(ks)
 	}
-	var chain [][]byte
 	var last engine.BackupInfo
-	first := 0 // the commit of the full backup
 	for n := 0; n < 250; n++ {
 		switch rng.IntN(20) {
 		case 0:
@@ -139,7 +138,13 @@ func TestIncrement_ToEverySequenceNumber(t *testing.T) {
 	if s.lied != nil {
 		t.Fatal(s.lied)
 	}
+	return disk, s, chain, first
+}
 
+// A full backup and the incremental ones behind it bring back every commit's
+// moment, and no other.
+func TestIncrement_ToEverySequenceNumber(t *testing.T) {
+	_, s, chain, first := chainOf(t)
 	restored := 0
 	for k := first; k < len(s.hist.commits); k++ {
 		if testing.Short() && k%4 != 0 {
@@ -642,18 +647,6 @@ func TestIncrement_LargeCommit(t *testing.T) {
 // next backup has all that came since the last one, or is refused.
 func TestF22_KilledWhileTheLogIsKept(t *testing.T) {
 	disk, chain, infos := links(t)
-	keys := func(db *engine.DB) string {
-		var b strings.Builder
-		s, err := db.Snapshot()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		for k, v := range s.Scan(nil, nil) {
-			b.WriteString(string(k) + "=" + string(v) + " ")
-		}
-		return b.String()
-	}
 	o := small(full)
 	made := 0
 	killEach(t, disk, func(fsys vfs.FS) error {
@@ -681,7 +674,7 @@ func TestF22_KilledWhileTheLogIsKept(t *testing.T) {
 		}
 		var inc bytes.Buffer
 		_, err = db.Backup(context.Background(), &inc, &engine.BackupOptions{Since: &infos[2]})
-		want := keys(db)
+		want := contentOf(t, db)
 		err = errors.Join(err, db.Close())
 		if errors.Is(err, engine.ErrGone) { // a rename was lost
 			return nil
@@ -698,7 +691,7 @@ func TestF22_KilledWhileTheLogIsKept(t *testing.T) {
 		if db, err = engine.Open(dbDir, &o); err != nil {
 			return err
 		}
-		if have := keys(db); have != want {
+		if have := contentOf(t, db); have != want {
 			t.Errorf("restored %s\nwant %s", have, want)
 		}
 		return errors.Join(db.Close(), checkDatabase(disk, dbDir))

@@ -27,10 +27,7 @@ func remove(fsys vfs.FS, dir string) error {
 		return ErrNotExist
 	}
 	// A lock's file that is open cannot be removed everywhere.
-	lock, err := fsys.Lock(filepath.Join(dir, lockName), "remove")
-	if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
-		return &LockedError{Path: dir, Holder: locked.Holder}
-	}
+	lock, err := lockDir(fsys, dir, "remove")
 	if err == nil {
 		err = lock.Close()
 	}

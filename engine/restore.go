@@ -23,6 +23,11 @@ type RestoreOptions struct {
 	// each follows the one before it, and the first one the stream. They are read
 	// one behind the other.
 	Apply []io.Reader
+	// Log, when not "", is the directory of the database that the backups are of:
+	// what was committed behind them is taken from its log. Nothing else of it is
+	// needed. It is only read, and locked meanwhile, where its file system lets it,
+	// so that nobody opens it for writing: ErrLocked where somebody has.
+	Log string
 	// ToSeq, when not 0, is the sequence number to end at: that of the stream, or
 	// that of a commit in what is applied. Nothing behind it is read.
 	ToSeq uint64
@@ -38,9 +43,11 @@ const restoreSuffix = ".restoring"
 // its name: a restore that fails or is killed leaves no database there. What
 // such a restore left behind is replaced by the next one; while one is under way
 // another of the same dir gets ErrLocked. ErrChain when the backups do not follow
-// each other, or have no commit that ends at ToSeq.
+// each other, the log does not go on where they end, or no commit ends at ToSeq.
+// Where the log ends in a commit that was not written whole, that is left out.
 //
-// Where an incremental one fails, all up to the Seq that is returned was whole.
+// Where an incremental one or the log fails, all up to the Seq that is returned
+// was whole.
 func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (BackupInfo, error) {
 	if o == nil {
 		o = &RestoreOptions{}
@@ -63,15 +70,25 @@ func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (i
 		info, err = restoreTrees(ctx, p, r)
 		return err
 	}
+	if o.Log != "" {
+		lock, err := lockLog(o.fs(), o.Log)
+		if err != nil {
+			return info, err
+		}
+		defer lock.Close()
+	}
 	err = assemble(o.fs(), dir, fill, func(dir string, lock vfs.Lock) error {
-		if o.ToSeq != 0 && info.Seq >= o.ToSeq || len(o.Apply) == 0 {
+		if o.ToSeq != 0 && info.Seq >= o.ToSeq || len(o.Apply) == 0 && o.Log == "" {
 			return info.endsAt(o.ToSeq)
 		}
 		db, err := openUnder(lock, dir, &Options{FS: o.fs(), Sync: SyncOff})
 		if err != nil {
 			return err
 		}
-		if err = db.applyAll(ctx, &info, o.Apply, o.ToSeq); err == nil {
+		if err = db.applyAll(ctx, &info, o.Apply, o.ToSeq); err == nil && o.Log != "" {
+			err = db.applyLog(ctx, &info, o.Log, o.ToSeq)
+		}
+		if err == nil {
 			err = info.endsAt(o.ToSeq)
 		}
 		if e := db.CloseContext(ctx); err == nil { // where it is stopped, nothing is merged
@@ -80,6 +97,18 @@ func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (i
 		return err
 	})
 	return info, err
+}
+
+// lockLog takes the lock of a database whose log is to be read.
+func lockLog(fsys vfs.FS, dir string) (vfs.Lock, error) {
+	if info, err := fsys.Stat(filepath.Join(dir, walName)); err != nil || !info.IsDir {
+		return nil, errorf("%s: %w: it has no directory wal", dir, ErrNotExist)
+	}
+	lock, err := lockDir(fsys, dir, holderText(""))
+	if err == nil || errors.Is(err, ErrLocked) {
+		return lock, err
+	}
+	return heldLock{}, nil // nobody can write there, neither
 }
 
 // heldLock is a lock that whoever uses it does not give up.
@@ -102,10 +131,7 @@ func assemble(fsys vfs.FS, dir string, fill func(*pager.Pager) error, finish fun
 	if err := fsys.Mkdir(tmp); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	lock, err := fsys.Lock(filepath.Join(tmp, lockName), holderText(""))
-	if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
-		return &LockedError{Path: tmp, Holder: locked.Holder}
-	}
+	lock, err := lockDir(fsys, tmp, holderText(""))
 	if err != nil {
 		return err
 	}

@@ -24,22 +24,30 @@ it, checked to the last byte, and gets its name when it is whole.
 
 FILE is a full backup, INC the incremental ones that follow it, in their order;
 one of them may be -, which is standard input.
+With --log, what was committed behind them comes from the log of their database,
+which may have lost all the rest, and which no program has open. It reaches back
+further where it is kept: backup --keep-log.
 With --to-seq the database is as of the commit that ends at that sequence
 number, and no more is read than that takes. Where a backup is missing, out of
-order, damaged or of another database, no database is made.`,
+order, damaged or of another database, or the log is, no database is made.`,
 		Example: `  lightning restore new.db my.backup
   ssh host 'cat my.backup' | lightning restore new.db -
   lightning restore new.db sunday.backup --apply monday.inc tuesday.inc
-  lightning restore new.db chain/*.zst --to-seq 90112`,
+  lightning restore new.db chain/*.zst --to-seq 90112
+  lightning restore new.db chain/*.zst --log lost.db`,
 		Args: arguments(2, -1),
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&r.apply, "apply", nil, "apply this incremental backup, and those named behind it")
+	f.StringVar(&r.log, "log", "", "apply what the log of this database has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])
 		if err == nil {
 			err = outsideNew(path)
+		}
+		if err == nil && f.Changed("log") {
+			r.log, err = a.path(r.log)
 		}
 		if err != nil {
 			return err
@@ -51,6 +59,9 @@ order, damaged or of another database, no database is made.`,
 		if err != nil {
 			return err
 		}
+		if info.Torn {
+			a.Note("the log of %s ends in what was not written whole: that was left out", r.log)
+		}
 		return a.done(backupJSON(info), "%s", backupMessage("restore", info))
 	}
 	return cmd
@@ -59,6 +70,7 @@ order, damaged or of another database, no database is made.`,
 type restore struct {
 	*app
 	apply []string
+	log   string
 	toSeq uint64
 }
 
@@ -73,7 +85,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		return engine.BackupInfo{}, err
 	}
 	defer f.Close()
-	o := &engine.RestoreOptions{ToSeq: r.toSeq}
+	o := &engine.RestoreOptions{Log: r.log, ToSeq: r.toSeq}
 	full := &unpacking{name: inputName(path), file: source}
 	u := full // which is read
 	defer func() { u.close() }()
@@ -91,9 +103,17 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		}))
 	}
 	info, err := engine.Restore(ctx, full, db, o)
-	err = u.explain(stopped(err, "no database was made"))
-	if u != full && errors.Is(err, engine.ErrCorrupt) {
+	err = stopped(err, "no database was made")
+	if !info.Log {
+		err = u.explain(err)
+	}
+	switch {
+	case (u != full || info.Log) && errors.Is(err, engine.ErrCorrupt):
 		err = hinted(err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq))
+	case r.log != "" && errors.Is(err, engine.ErrLocked):
+		err = hinted(err, "what a program has open gives an incremental backup: backup --since")
+	case r.log != "" && errors.Is(err, engine.ErrNotExist):
+		err = hinted(err, "name the directory of the database that the backups are of")
 	}
 	return info, err
 }

@@ -315,8 +315,8 @@ func ofCheckpoints() []canary {
 		canary{
 			name: "lock-not-taken", breaks: "two processes write to one database",
 			file: "create.go",
-			old:  "db.fs.Lock(db.path(lockName), holder)",
-			new:  "db.fs.Lock(db.path(fmt.Sprint(lockName, rand.Uint64())), holder)",
+			old:  "fsys.Lock(filepath.Join(dir, lockName), holder)",
+			new:  "fsys.Lock(filepath.Join(dir, fmt.Sprint(lockName, rand.Uint64())), holder)",
 			test: "TestF15_SecondWriter",
 		},
 		canary{
@@ -390,8 +390,8 @@ func ofBackups() []canary {
 		canary{
 			name: "other-history-followed", breaks: "an incremental backup is made of a database that was put back to an older state",
 			file: "increment.go",
-			old:  "rec.Last() == kv.Seq(since.Seq) && since.link == digest(&rec)",
-			new:  "rec.Last() == kv.Seq(since.Seq)",
+			old:  "rec.Last() == kv.Seq(b.Seq) && b.link == digest(rec)",
+			new:  "rec.Last() == kv.Seq(b.Seq)",
 			test: "TestIncrement_OtherHistory",
 		},
 		canary{
@@ -414,6 +414,13 @@ func ofBackups() []canary {
 			old:  "if info.Seq = last; last == to {",
 			new:  "if info.Seq = last; last == to && to == 0 {",
 			test: "TestIncrement_ToEverySequenceNumber",
+		},
+		canary{
+			name: "damage-of-the-log-is-torn", breaks: "a restore from a damaged log leaves commits out, as if a crash had cut it",
+			file: "internal/wal/keep.go",
+			old:  "			damage = w.damage(behind, closed)\n		}\n	}\n	c.closeFiles()",
+			new:  "		}\n	}\n	c.closeFiles()",
+			test: "TestRestoreLog_FlipBytes",
 		},
 		canary{
 			name: "restore-overwrites", breaks: "a restore writes over a database",

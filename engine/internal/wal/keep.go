@@ -127,10 +127,9 @@ func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range slices.Backward(segments) {
-		var done bool
-		if seq, done, err = o.readPast(s, seq, first, last, visit); done || err != nil {
-			return err
+	for _, s := range segments {
+		if seq, _, err = o.readPast(s, seq, first, last, visit); err != nil {
+			return eofIsNil(err)
 		}
 	}
 	if seq > last {
@@ -139,16 +138,66 @@ func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
 	return ErrGone
 }
 
+// After is Past up to the end of the log, which nobody writes to: it may be all
+// that is left of a database. W3 says where the end is, with closed as in Start,
+// and torn is how many bytes of a torn tail stand there. io.EOF of visit is an
+// end, too.
+//
+// What is damaged, missing (ErrGone, ErrMissing) or cannot be read is an error
+// once all before it was visited, and only then.
+func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn int64, err error) {
+	c, seq, behind := o.back(first, kv.MaxSeq)
+	var end LSN
+	for ; len(c) > 0; c = c[1:] {
+		seq, end, err = o.readPast(c[0], seq, first, kv.MaxSeq, visit)
+		switch goesOn := errors.Is(err, ErrMissing); {
+		case len(c) > 1 && (err == nil || goesOn):
+		case behind == nil && (err == nil || err == errInvalid):
+			return o.tornAt(c, end, closed)
+		case behind == nil || err != nil && err != errInvalid && !goesOn:
+			return 0, eofIsNil(err)
+		default:
+			return 0, behind
+		}
+	}
+	return 0, behind
+}
+
+// tornAt returns how many bytes of a torn tail stand at end, where the chain has no
+// valid record, or the damage that it is.
+func (o *Options) tornAt(c chain, end, closed LSN) (torn int64, err error) {
+	w := newWalker(c, end, 0)
+	var behind rest
+	damage := w.damage(behind, closed) // as the headers tell, before many files are opened
+	for i := 0; i < len(c) && damage == nil && err == nil; i++ {
+		var f vfs.File
+		if f, err = o.FS.Open(c[i].path, vfs.ReadOnly); err == nil {
+			c[i].file = f
+		}
+	}
+	if damage == nil && err == nil {
+		if behind, err = w.scan(); err == nil {
+			damage = w.damage(behind, closed)
+		}
+	}
+	c.closeFiles()
+	if damage != nil {
+		err = damage
+	}
+	return behind.bytes, err
+}
+
 // maxBack is how often the segments are listed again.
 const maxBack = 20
 
 // errVanished says that a segment that was listed is not there.
 var errVanished = errorf("%w: a segment has gone", ErrGone)
 
-// back returns the segments, newest first, down to the one that holds first, or
-// begins right behind it, and the sequence number that this one begins with.
-// Their files are closed.
-func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, err error) {
+// back returns the segments from the one that holds first, or begins right behind
+// it, on, and the sequence number that this one begins with.
+// Their files are closed. Where there are segments, the error is of what stands
+// behind them.
+func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, behind error) {
 	live, err := o.list() // before the kept ones: what is moved meanwhile is in both
 	if err != nil {
 		return nil, 0, err
@@ -162,38 +211,47 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 		numbers = append(numbers[:i], live.segments...)
 	}
 	limit := LSN(math.MaxUint64)
+	var broken error // between the segment before and limit
 	for _, number := range slices.Backward(numbers) {
 		s, err := o.openPast(number)
 		if err != nil {
-			return nil, 0, err
+			broken = err
+			continue
 		}
 		if s.end = min(s.end, limit); s.start >= limit { // dead by W1
 			_ = s.close()
 			continue
 		}
-		if len(segments) > 0 && s.end != limit { // a gap
-			_ = s.close()
-			if oldest == first+1 {
+		if s.end != limit && (len(segments) > 0 || broken != nil) { // a gap
+			if broken == nil && oldest == first+1 {
+				_ = s.close()
 				break // those before were let go
 			}
-			return nil, 0, errVanished // or the list is of several moments
+			if behind = broken; broken == nil {
+				behind = errVanished // or the list is of several moments
+			}
+			segments, oldest = nil, 0
 		}
-		limit = s.start
-		segments = append(segments, s)
+		limit, broken = s.start, nil
+		segments = append([]*segment{s}, segments...)
 		h, _, err := newWalker(chain{s}, s.start, 0).read()
 		_ = s.close()
-		if err != nil && err != errInvalid {
-			return nil, 0, err
-		}
-		if err == nil && h.count > 0 {
+		switch {
+		case err == nil && h.count > 0:
 			if oldest = h.seq; oldest <= first {
-				return segments, oldest, nil
+				return segments, oldest, behind
 			}
+		case err != nil && err != errInvalid:
+			broken = err
 		}
 	}
 	switch {
+	case broken != nil:
+		return nil, 0, broken
 	case oldest == first+1:
-		return segments, oldest, nil
+		return segments, oldest, behind
+	case behind != nil:
+		return nil, 0, behind
 	case oldest == 0 && first == last: // nothing since
 		return nil, first + 1, nil
 	}
@@ -222,12 +280,15 @@ func (h *header) cutTo(f vfs.File) error {
 	return err
 }
 
-// readPast visits the records of a segment. It returns the sequence number that
-// comes next, and whether last was visited.
-func (o *Options) readPast(s *segment, seq, first, last kv.Seq, visit func(Record) error) (next kv.Seq, done bool, err error) {
+// readPast visits the records of a segment up to last, or its end. It returns the
+// sequence number that comes next, and where. io.EOF: last was visited.
+//
+// Where last is not known, kv.MaxSeq, errInvalid says that the segment has room for
+// a record and none stands there, ErrMissing that another segment follows.
+func (o *Options) readPast(s *segment, seq, first, last kv.Seq, visit func(Record) error) (next kv.Seq, at LSN, err error) {
 	end := s.end
 	if s, err = o.openPast(s.number); err != nil {
-		return 0, false, err
+		return 0, 0, err
 	}
 	defer s.close()
 	s.end = end
@@ -235,26 +296,28 @@ func (o *Options) readPast(s *segment, seq, first, last kv.Seq, visit func(Recor
 	for {
 		rec, err := w.next()
 		switch {
-		case err == errInvalid || errors.Is(err, ErrMissing): // the end of the segment, or of the log
-			if w.seq <= last && err == errInvalid && s.end-w.place >= recordSize {
-				return 0, false, o.orGone(s, s.corrupt(w.place, "W3", "no valid record here, but the log goes on"))
-			}
-			return w.seq, false, nil
-		case err != nil:
-			return 0, false, o.orGone(s, err)
+		case last != kv.MaxSeq && errors.Is(err, ErrMissing), err == errInvalid && s.end-w.place < recordSize:
+			return w.seq, w.place, nil
+		case err == errInvalid && last == kv.MaxSeq:
+			return w.seq, w.place, err
+		case err == errInvalid && w.seq <= last:
+			err = s.corrupt(w.place, "W3", "no valid record here, but the log goes on")
+		case err == errInvalid:
+			return w.seq, w.place, nil
+		}
+		if err != nil {
+			return w.seq, w.place, o.orGone(s, err)
 		}
 		if rec.Seq > last { // first and last are one, and in no segment
-			return rec.Seq, true, nil
+			return rec.Seq, rec.LSN, io.EOF
 		}
 		if rec.Last() >= first {
-			if err := visit(rec); err == io.EOF {
-				return 0, true, nil
-			} else if err != nil {
-				return 0, false, err
+			if err := visit(rec); err != nil {
+				return 0, 0, err
 			}
 		}
 		if rec.Last() >= last {
-			return rec.Last() + 1, true, nil
+			return rec.Last() + 1, rec.End, io.EOF
 		}
 	}
 }

@@ -1,0 +1,523 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/engine/vfs"
+	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+)
+
+// lostDir is where the database is from whose log the tests restore.
+const lostDir = "lost"
+
+// restoreLog restores the backups, and what the log in lostDir has behind them.
+func restoreLog(disk vfs.FS, to uint64, backups ...[]byte) (engine.BackupInfo, error) {
+	o := &engine.RestoreOptions{FS: disk, ToSeq: to, Log: lostDir}
+	for _, b := range backups[1:] {
+		o.Apply = append(o.Apply, bytes.NewReader(b))
+	}
+	return engine.Restore(context.Background(), bytes.NewReader(backups[0]), dbDir, o)
+}
+
+// lost moves the database on the disk to lostDir, and takes its trees away.
+func lost(t testing.TB, disk *vfs.Mem) *vfs.Mem {
+	t.Helper()
+	disk = disk.Clone()
+	if err := errors.Join(disk.Rename(dbDir, lostDir), disk.Remove(lostDir+"/btree.db")); err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
+// readsAs fails unless the database on disk is as of the commit that ends at seq.
+func readsAs(t testing.TB, disk vfs.FS, h *history, seq uint64) {
+	t.Helper()
+	o := small(full)
+	o.FS, o.MustExist = disk, true
+	db := open(t, dbDir, o)
+	defer closeDB(t, db)
+	if k, err := h.find(db, 0, len(h.commits)-1); err != nil || h.commits[k].seq != seq {
+		t.Fatalf("as of commit %d (want operation %d): %v\nrepeat: %s", k, seq, err, again(t))
+	}
+}
+
+// A backup and the log bring back every commit's moment, and no other, where the
+// trees of the database are lost: whichever backup is the last, and however the log
+// went on. Of the database not a byte changes.
+func TestRestoreLog_ToEverySequenceNumber(t *testing.T) {
+	disk, s, chain, first := chainOf(t)
+	disk = lost(t, disk)
+	restored := 0
+	end := s.hist.last().seq
+	for k := first; k < len(s.hist.commits); k++ {
+		if testing.Short() && k%4 != 0 {
+			continue
+		}
+		target := disk.Clone()
+		want := s.hist.commits[k].seq
+		to := want
+		if want == end {
+			to = 0
+		}
+		info, err := restoreLog(target, to, chain[:1+k%len(chain)]...)
+		if err != nil || info.Seq != want || info.Torn {
+			t.Fatalf("to %d: %+v, %v", want, info, err)
+		}
+		readsAs(t, target, s.hist, want)
+		if k%20 == 0 {
+			if err := checkDatabase(target, dbDir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		restored++
+		if err := engine.Remove(target, dbDir); err != nil {
+			t.Fatal(err)
+		}
+		if err := sameFiles(disk, target); err != nil {
+			t.Fatal(err)
+		}
+		if inside := want - 1; k > first && s.hist.commits[k-1].seq < inside {
+			if _, err := restoreLog(target, inside, chain[0]); !errors.Is(err, engine.ErrChain) ||
+				!strings.Contains(err.Error(), fmt.Sprintf("the nearest at %d and %d", s.hist.commits[k-1].seq, want)) {
+				t.Errorf("to %d, inside of a commit: %v", inside, err)
+			}
+			wantNothing(t, target)
+		}
+	}
+	if restored < 200 && !testing.Short() {
+		t.Errorf("restored to %d sequence numbers", restored)
+	}
+	for _, to := range []uint64{s.hist.commits[first].seq - 1, end + 1, 1 << 62} {
+		target := disk.Clone()
+		if _, err := restoreLog(target, to, chain[0]); !errors.Is(err, engine.ErrChain) {
+			t.Errorf("to %d, of %d to %d: %v", to, s.hist.commits[first].seq, end, err)
+		}
+		wantNothing(t, target)
+	}
+}
+
+// kept is a database that keeps its log, with a full backup after two commits and
+// ten more behind it, in the log and in what is kept of it. It was not closed.
+func kept(t testing.TB) (disk *vfs.Mem, h *history, backupOf []byte) {
+	disk = vfs.NewMem()
+	s := &session{t: t, fs: disk, opts: small(full), hist: newHistory(), still: true}
+	s.open()
+	keepLog(t, disk, true)
+	for n := range 12 {
+		s.apply(put(keyOf("k", n%5), valueOf("k", n, 500)), put("n", fmt.Sprint(n)))
+		switch n {
+		case 1:
+			backupOf, _ = backup(t, s.db, nil)
+		case 5, 8:
+			s.checkpoint()
+			s.reopen()
+		}
+	}
+	disk = disk.Clone()
+	s.close()
+	return disk, s.hist, backupOf
+}
+
+// Each byte of the log counts. With one changed it is told of, but for the
+// newest commit, which was not yet known to be durable when it was written: if that
+// is damaged it may as well be torn, unless the trees say that the log was closed.
+// What is whole before the damage can be restored, and nothing else ever is.
+func TestRestoreLog_FlipBytes(t *testing.T) {
+	disk, h, b := kept(t)
+	end, before := h.last().seq, h.commits[len(h.commits)-2].seq
+	closed := disk.Clone()
+	closeDB(t, openOn(t, closed))
+	closed = closed.Clone()
+	if err := closed.Rename(dbDir, lostDir); err != nil {
+		t.Fatal(err)
+	}
+	damaged, torn := 0, 0
+	for name, disk := range map[string]*vfs.Mem{"lost": lost(t, disk), "closed": closed} {
+		for _, file := range filesOf(t, disk, lostDir) {
+			if !strings.HasSuffix(file, ".log") {
+				continue
+			}
+			data, err := disk.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, c := range data {
+				if c == 0 && i%64 != 0 || i > 4096+100 && i%8 != 0 || testing.Short() && i%7 != 0 {
+					continue
+				}
+				target := disk.Clone()
+				flipped := bytes.Clone(data)
+				flipped[i] ^= 0xFF
+				if err := target.WriteFile(file, flipped); err != nil {
+					t.Fatal(err)
+				}
+				info, err := restoreLog(target, 0, b)
+				whole := info.Seq
+				if err == nil {
+					switch {
+					case info.Torn && whole == before && name == "lost":
+						torn++
+					case whole != end: // what stands behind the end, and between the parts, is dead
+						t.Fatalf("%s: byte %d of %s: %+v", name, i, file, info)
+					}
+					readsAs(t, target, h, whole)
+					continue
+				}
+				damaged++
+				if want := max(h.commits[2].seq, wholeBefore(t, disk, file, i)); whole != want {
+					t.Fatalf("%s: byte %d of %s: whole up to %d, not to %d: %v", name, i, file, whole, want, err)
+				}
+				if !errors.Is(err, engine.ErrCorrupt) && !errors.Is(err, engine.ErrChain) {
+					t.Fatalf("%s: byte %d of %s: %v", name, i, file, err)
+				}
+				wantNothing(t, target)
+				if whole == 0 {
+					t.Fatalf("%s: byte %d of %s: %v, and the backup was not whole", name, i, file, err)
+				}
+				if info, err := restoreLog(target, whole, b); err != nil {
+					t.Fatalf("%s: byte %d of %s: to what was whole, %d: %+v, %v", name, i, file, whole, info, err)
+				}
+				readsAs(t, target, h, whole)
+			}
+		}
+	}
+	if damaged < 100 || torn < 3 {
+		t.Errorf("%d damaged, %d torn", damaged, torn)
+	}
+}
+
+// wholeBefore is the sequence number of the newest commit that stands in the log
+// before byte i of the file.
+func wholeBefore(t *testing.T, disk *vfs.Mem, file string, i int) (seq uint64) {
+	for _, name := range filesOf(t, disk, lostDir) { // kept, then wal
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		data, err := disk.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 4096; at+40 <= len(data); {
+			next := at + (40+int(binary.LittleEndian.Uint32(data[at+4:]))+7)&^7
+			count := uint64(binary.LittleEndian.Uint32(data[at+32:]))
+			if count == 0 || name == file && next > i {
+				break
+			}
+			at, seq = next, binary.LittleEndian.Uint64(data[at+16:])+count-1
+		}
+		if name == file {
+			break
+		}
+	}
+	return seq
+}
+
+// A log that ends in a commit that was not written whole is restored without that.
+func TestRestoreLog_Torn(t *testing.T) {
+	disk, h, b := kept(t)
+	disk = lost(t, disk)
+	names := filesOf(t, disk, lostDir+"/wal")
+	for _, left := range []int{8, 40, 200, 500} {
+		target := disk.Clone()
+		for _, name := range names {
+			data, err := target.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if end := len(bytes.TrimRight(data, "\x00")); end > 4096+left && strings.HasSuffix(name, ".log") {
+				clear(data[end-left:])
+				if err := target.WriteFile(name, data); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		info, err := restoreLog(target, 0, b)
+		if want := h.commits[len(h.commits)-2].seq; err != nil || !info.Torn || info.Seq != want {
+			t.Errorf("without %d bytes: %+v, %v", left, info, err)
+			continue
+		}
+		readsAs(t, target, h, info.Seq)
+	}
+}
+
+// Without a segment what comes before it can be restored, and what comes behind is
+// never taken for what follows.
+func TestRestoreLog_Gap(t *testing.T) {
+	disk, h, b := kept(t)
+	disk = lost(t, disk)
+	gaps := 0
+	for _, file := range filesOf(t, disk, lostDir) {
+		if !strings.HasSuffix(file, ".log") {
+			continue
+		}
+		target := disk.Clone()
+		if err := target.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		info, err := restoreLog(target, 0, b)
+		whole := info.Seq
+		if err == nil { // one that was prepared, and has no commit
+			if whole != h.last().seq {
+				t.Errorf("without %s: %+v", file, info)
+			}
+			continue
+		}
+		gaps++
+		if !errors.Is(err, engine.ErrChain) || !strings.Contains(err.Error(), fmt.Sprintf("does not go on behind sequence number %d", whole)) {
+			t.Errorf("without %s: %v", file, err)
+		}
+		wantNothing(t, target)
+		if _, err := restoreLog(target, whole, b); err != nil {
+			t.Errorf("without %s: to what was whole, %d: %v", file, whole, err)
+			continue
+		}
+		readsAs(t, target, h, whole)
+	}
+	if gaps < 2 {
+		t.Errorf("%d gaps", gaps)
+	}
+}
+
+// A log that is not that of the backup's database, or of another history of it, or
+// does not reach back to the backup, is refused, and nothing is made.
+func TestRestoreLog_Wrong(t *testing.T) {
+	disk, _, _ := kept(t)
+	_, _, other := kept(t)
+	disk = lost(t, disk)
+	refused := func(what string, disk *vfs.Mem, want error, says string, backups ...[]byte) {
+		t.Helper()
+		_, err := restoreLog(disk, 0, backups...)
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", what, err)
+		}
+		wantNothing(t, disk)
+	}
+	refused("of another database", disk, engine.ErrChain, "belongs to another database", other)
+
+	// Its history went another way behind the same older state.
+	_, chain, _ := links(t)
+	forked, _, infos := links(t)
+	refused("of another database, with links", lost(t, forked), engine.ErrChain, "belongs to another database", chain...)
+	older := forked.Clone()
+	db := openOn(t, forked)
+	mustPut(t, db, "d", "1")
+	ahead, info := backup(t, db, nil)
+	closeDB(t, db)
+	db = openOn(t, older)
+	mustPut(t, db, "d", "2")
+	_, _ = backup(t, db, &infos[2])
+	mustPut(t, db, "e", "2")
+	closeDB(t, db)
+	refused("of another history", lost(t, older), engine.ErrChain, fmt.Sprintf("the commit at sequence number %d is another", info.Seq), ahead)
+
+	// It was put back to an older state, and has no such commit yet.
+	disk, _, _ = links(t)
+	older = disk.Clone()
+	db = openOn(t, disk)
+	mustPut(t, db, "d", "1")
+	ahead, _ = backup(t, db, nil)
+	closeDB(t, db)
+	refused("of an older state", lost(t, older), engine.ErrChain, "does not go on", ahead)
+
+	// The log was not kept.
+	disk = vfs.NewMem()
+	db = openOn(t, disk)
+	mustPut(t, db, "a", "1")
+	b, _ := backup(t, db, nil)
+	closeDB(t, db)
+	for range 2 {
+		db = openOn(t, disk)
+		mustPut(t, db, "b", valueOf("b", 1, 100<<10))
+		closeDB(t, db)
+	}
+	refused("not kept", lost(t, disk), engine.ErrChain, "does not go on behind sequence number 1", b)
+
+	refused("nothing", vfs.NewMem(), engine.ErrNotExist, "it has no directory wal", b)
+}
+
+// Nothing is read beside a process that writes, which is not hindered.
+func TestRestoreLog_InUse(t *testing.T) {
+	disk, _, b := kept(t)
+	if err := disk.Rename(dbDir, lostDir); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, lostDir, engine.Options{FS: disk})
+	if _, err := restoreLog(disk, 0, b); !errors.Is(err, engine.ErrLocked) {
+		t.Errorf("beside a writer: %v", err)
+	}
+	wantNothing(t, disk)
+	mustPut(t, db, "last", "1")
+	closeDB(t, db)
+	if _, err := restoreLog(disk, 0, b); err != nil {
+		t.Fatal(err)
+	}
+	db = openOn(t, disk)
+	wantValue(t, db, []byte("last"), []byte("1"))
+	closeDB(t, db)
+	closeDB(t, open(t, lostDir, engine.Options{FS: disk, MustExist: true})) // it is given up
+}
+
+// A restore that is stopped while it reads the log leaves nothing, and the log as it
+// was.
+func TestRestoreLog_Stops(t *testing.T) {
+	disk, _, b := kept(t)
+	disk = lost(t, disk)
+	before := disk.Clone()
+	in := faultfs.Inject(disk)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	opened := 0
+	in.SetHook(func(op faultfs.Op) error {
+		if op.Kind == faultfs.OpOpen && strings.HasPrefix(op.Name, lostDir+"/wal/0000000000000002") {
+			if opened++; opened == 2 { // its header was read before
+				cancel()
+			}
+		}
+		return nil
+	})
+	o := &engine.RestoreOptions{FS: in, Log: lostDir}
+	if info, err := engine.Restore(ctx, bytes.NewReader(b), dbDir, o); !errors.Is(err, context.Canceled) || info.Commits == 0 || info.Commits == 10 {
+		t.Errorf("%+v, %v, %d opened", info, err, opened)
+	}
+	wantNothing(t, disk)
+	if err := sameFiles(before, disk); err != nil {
+		t.Error(err)
+	}
+}
+
+// A log that was made up, with checksums that fit, is refused.
+func TestRestoreLog_Hostile(t *testing.T) {
+	disk, _, b := kept(t)
+	disk = lost(t, disk)
+	for _, file := range filesOf(t, disk, lostDir) {
+		if !strings.HasSuffix(file, ".log") {
+			continue
+		}
+		data, err := disk.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, c := range data {
+			if at < 4096+16 || c == 0 {
+				continue
+			}
+			for _, to := range []byte{0, 1, 4, 5, 9, 0xFF} {
+				target := disk.Clone()
+				changed := bytes.Clone(data)
+				changed[at] = to
+				resealSegment(changed)
+				if err := target.WriteFile(file, changed); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := restoreLog(target, 0, b); err != nil {
+					wantNothing(t, target)
+				} else if err := checkDatabase(target, dbDir); err != nil {
+					t.Fatalf("byte %d of %s made %d: %v", at, file, to, err)
+				}
+			}
+			if at > 4096+60 {
+				break
+			}
+		}
+	}
+}
+
+// After a kill at any moment, also in a recovery, the log ends for a restore where
+// it does for a recovery.
+func TestRestoreLog_LikeRecovery(t *testing.T) {
+	disk, _, b := kept(t)
+	o := small(full)
+	same := 0
+	killEach(t, disk, func(fsys vfs.FS) error {
+		o := o
+		o.FS = fsys
+		var err error
+		for n := range 2 {
+			db, e := engine.Open(dbDir, &o)
+			if e != nil {
+				return e
+			}
+			for i := range 8 {
+				err = errors.Join(err, db.Put([]byte(keyOf("k", i)), []byte(valueOf("k", 100*n+i, 400))))
+			}
+			_, e = db.Checkpoint(context.Background())
+			err = errors.Join(err, e, db.Put([]byte("last"), nil), db.Close())
+		}
+		return err
+	}, func(image *vfs.Mem, _ bool) error {
+		target := lost(t, image)
+		info, err := restoreLog(target, 0, b)
+		if err != nil && (strings.Contains(err.Error(), "does not go on") || strings.Contains(err.Error(), "its header says")) {
+			return nil // a rename to what is kept was lost, and the cut behind it was not
+		}
+		if err != nil {
+			return err
+		}
+		want, have := openOn(t, image), openOn(t, target)
+		defer closeDB(t, want)
+		defer closeDB(t, have)
+		if seq := want.Stats().Seq; info.Seq != seq || have.Stats().Seq != seq {
+			return fmt.Errorf("recovered %d, restored %+v", seq, info)
+		}
+		if a, b := contentOf(t, want), contentOf(t, have); a != b {
+			return fmt.Errorf("recovered %s\nrestored %s", a, b)
+		}
+		same++
+		return nil
+	})
+	if same < 50 {
+		t.Errorf("%d restored", same)
+	}
+}
+
+// contentOf tells all that the default keyspace has.
+func contentOf(t testing.TB, db *engine.DB) string {
+	var b strings.Builder
+	s, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for k, v := range s.Scan(nil, nil) {
+		fmt.Fprintf(&b, "%s=%s ", k, v)
+	}
+	return b.String()
+}
+
+// F23 of a restore from the log, which is only read.
+func TestF23_KilledInApplyOfTheLog(t *testing.T) {
+	disk, h, b := kept(t)
+	disk = lost(t, disk)
+	restore := func(fsys vfs.FS) error {
+		_, err := restoreLog(fsys, 0, b)
+		return err
+	}
+	killEach(t, disk, restore, func(image *vfs.Mem, over bool) error {
+		_, err := image.Stat(dbDir)
+		if over && err != nil {
+			return err
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = restore(image)
+		}
+		if err != nil {
+			return err
+		}
+		readsAs(t, image, h, h.last().seq)
+		if err := checkDatabase(image, dbDir); err != nil {
+			return err
+		}
+		if err := engine.Remove(image, dbDir); err != nil {
+			return err
+		}
+		return sameFiles(disk, image)
+	})
+}
