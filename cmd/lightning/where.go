@@ -23,12 +23,13 @@ them. It is a part of jq: what is typed here means the same there.
     compare   ==  !=  <  <=  >  >=
     combine   and  or  ( )  and behind an expression: | not
     function  .a | length    type  tostring  tonumber  startswith("x")
-              endswith("x")  contains("x")  has("a")
+              endswith("x")  contains("x")  test("^x")  test("^x"; "i")  has("a")
               any(.a[]; . > 1)  all(.a[]; . > 1)
 
     lightning scan my.db --where '.age > 30 and .city == "Rome"'
     lightning scan my.db --where '.tags | contains(["new"])' --select .id,.tags
     lightning count my.db --where '$key | startswith("user:")'
+    lightning count my.db --where '$key | test("^user:\\d+$")'
     lightning scan my.db --count-by .city
 
 An entry matches unless the answer is null or false. What is not there is null,
@@ -37,16 +38,23 @@ and types are in the order null, false, true, numbers, strings, arrays, objects:
     .age != null and .age < 30
 
 Integers are compared exactly, whatever their length. Of several members of one
-name the last counts, and escapes in names and strings are resolved. No regular
-expressions, no arithmetic: for these, pipe into jq:
-    lightning scan my.db -o jsonl -V json | jq 'select(.value.name | test("^A"))'
+name the last counts, and escapes in names and strings are resolved. No
+arithmetic: for that, pipe into jq:
+    lightning scan my.db -o jsonl -V json | jq 'select(.value.age * 2 > 60)'
+
+test asks whether a part of a text matches a regular expression of RE2, with "i"
+in small or capital letters. In a string a backslash is two: \\d \\s \\w \\b \\. ;
+\\p{Greek} and its like are left out. What is more than about 65,000 characters,
+with all repetitions, is too large. The time grows with the length of a text, no
+faster.
 
 Where a value is not JSON every path is null; $key, $value and $size are as ever.
 Where jq has an error, as for .a of a string, the entry does not match. At the
 end the number of either is said; --strict ends at the first, with status 5.
 
 Conditions on $key that all entries must meet bound the range that is read, as
---prefix, --from and --to do: == < <= > >= with a string, and startswith.
+--prefix, --from and --to do: == < <= > >= with a string, startswith, and test of
+what begins with ^ and text.
 `
 
 // A where is --where and --strict of a command: it chooses entries, and counts

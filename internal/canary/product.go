@@ -571,6 +571,21 @@ func ofTheTools() []canary {
 			new:  "seen{head(b, begin, end), 1<<(8*length-8) - 1,",
 			test: "TestSelect_OneDocumentAfterAnother",
 		},
+	), append(in("internal/regex",
+		canary{
+			name: "others-not-folded", breaks: "without regard to case, what is no word is what folds to none",
+			file: "class.go",
+			old:  "if c.sets[i].find(r, c.fold) != c.sets[i].not {",
+			new:  "if c.sets[i].find(r, c.fold && !c.sets[i].not) != c.sets[i].not {",
+			test: "TestMatch_AsGo",
+		},
+		canary{
+			name: "anchored-anywhere", breaks: "^ is where the text begins",
+			file: "regex.go",
+			old:  "if (at == 0 || !x.anchored) && x.follow(x.start, here) {",
+			new:  "if here |= beginText; x.follow(x.start, here) {",
+			test: "TestMatch_AsGo",
+		},
 	), in("import",
 		canary{
 			name: "counted-before-it-is-durable", breaks: "an import tells records as committed that a kill takes back",
@@ -579,5 +594,5 @@ func ofTheTools() []canary {
 			new:  "\tif j.pending == 0 {\n",
 			test: "TestRun_Unsafe_CountsAfterSync",
 		},
-	)...)...)...)...)...)
+	)...)...)...)...)...)...)
 }

@@ -33,6 +33,9 @@ func BenchmarkMatch(b *testing.B) {
 		`.age > 30`,
 		`.address.zip == "00042" or .score < 3.5`,
 		`.name | startswith("Ada")`,
+		`.name | test("^Ada.*[0-4]$")`,
+		`.email | test("\\.4@example")`,
+		`.note | test("(?i)[a-w]|y+z")`,
 		`.note | length > 3`,
 		`$key == "a"`,
 	} {

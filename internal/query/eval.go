@@ -23,6 +23,7 @@ const (
 	idStartsWith
 	idEndsWith
 	idContains
+	idTest
 	idHas
 	idAny
 	idAll
@@ -37,6 +38,9 @@ type function struct {
 	document    bool  // it looks at what comes in, which may be the document
 	id          id
 }
+
+// items reports whether the first argument gives items, as that of any and all.
+func (f *function) items() bool { return f.id >= idAny }
 
 func functionNamed(name string) *function {
 	for i := range functions {
@@ -56,6 +60,7 @@ var functions = []function{
 	{"startswith", 1, 1, `startswith takes one argument: .a | startswith("x")`, Error("startswith: it takes strings"), true, idStartsWith},
 	{"endswith", 1, 1, `endswith takes one argument: .a | endswith("x")`, Error("endswith: it takes strings"), true, idEndsWith},
 	{"contains", 1, 1, `contains takes one argument: .a | contains("x")`, Error("contains: it takes two of one type, strings, arrays or objects"), true, idContains},
+	{"test", 1, 2, `test takes a regular expression, and "i" if the case is not to matter: .a | test("^x"; "i")`, Error("test: it takes strings"), true, idTest},
 	{"has", 1, 1, `has takes one argument: has("a")`, Error("has: it takes a name for an object, an index for an array"), true, idHas},
 	{"any", 0, 2, "any is any, any(condition), or any(.a[]; condition)", Error("[]: only arrays and objects have items"), false, idAny},
 	{"all", 0, 2, "all is all, all(condition), or all(.a[]; condition)", Error("[]: only arrays and objects have items"), false, idAll},
@@ -64,8 +69,8 @@ var functions = []function{
 // unknown says what is wrong with the name of a function.
 func unknown(name string) string {
 	switch strings.ToLower(name) {
-	case "test", "match", "capture", "sub", "gsub", "scan", "split", "splits":
-		return name + " is left out, as all with regular expressions: use startswith, endswith, contains"
+	case "match", "capture", "sub", "gsub", "scan", "split", "splits":
+		return name + " is left out: of what takes regular expressions there is test"
 	case "select":
 		return "the expression itself selects: leave out select"
 	case "and", "or", "not", "null", "true", "false":
@@ -116,8 +121,8 @@ func (m *machine) resolve(n *node, document bool) {
 	case opCall:
 		n.whole = document && n.function.document
 		m.resolve(n.left, document)
-		m.resolve(n.right, document && n.function.most < 2)
-		if n.function.most == 2 {
+		m.resolve(n.right, document && !n.function.items())
+		if n.function.items() {
 			n.split()
 		}
 	default:
@@ -324,6 +329,11 @@ func (m *machine) call(n *node, in, out *datum) error {
 			return n.function.wrong
 		}
 		out.setBool(found)
+	case idTest:
+		if in.kind != str {
+			return n.function.wrong
+		}
+		out.setBool(n.regex.Match(in.string(&m.scratch[0])))
 	case idHas:
 		return m.has(n, in, &arg, out)
 	case idAny, idAll:

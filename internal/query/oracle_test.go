@@ -118,6 +118,17 @@ func (w writer) text() string {
 		`"007"`, `"+5"`, `".5"`, `"1."`, `"1e2"`, `"1e"`, `"-"`, `"-000"`, `"12345678901234567890"`, `"+0012345678901234567890"`, `"0\u0031"`, `"x y"`, `"null"`, `"\\\"\/"`, `"\b\f\r\t"`)
 }
 
+// regex writes a regular expression, as a string.
+func (w writer) regex() string {
+	expr := w.pick("", "^", "^", `\\b`)
+	for range w.IntN(4) {
+		expr += w.pick("a", "b", "ab", "u", "user", "A", "é", "É", ".", "x y", "[a-c]", "[^a]", "(a|b)", "(?:ab|)", `\\d`, `\\W`, `\\.`, `\u0061`, `\"`, "(?s:.)")
+		expr += w.pick("", "", "", "", "*", "+", "?", "{2}", "{0,3}")
+		expr += w.pick("", "", "", "|", "(?i)")
+	}
+	return `"` + expr + w.pick("", "", "$") + `"`
+}
+
 func (w writer) space() string { return w.pick("", "", "", " ", "\n\t ") }
 
 // document writes a JSON value, of which names may repeat.
@@ -231,8 +242,12 @@ func (w writer) expr(depth int) (ours, theirs string) {
 		}
 		return a + " | " + f, b + " | " + f
 	case 11:
-		f := w.pick("startswith", "endswith", "contains", "has")
+		f := w.pick("startswith", "endswith", "contains", "has", "test")
 		a, b := w.expr(depth - 1)
+		if f == "test" {
+			call := " | test(" + w.regex() + w.pick("", "", `; "i"`) + ")"
+			return a + call, b + call
+		}
 		c, d := w.expr(depth - 1)
 		if w.IntN(2) == 0 {
 			c, d = both(w.pick(w.text(), w.text(), w.number(), "[1]", `["a"]`, `{"a":1}`))

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/regex"
 )
 
 // A SyntaxError says where an expression is wrong, and how.
@@ -65,8 +66,9 @@ type node struct {
 	index       int
 	test        test
 	function    *function
-	steps       []*node // of any and all: from the first [] on
-	at          int     // in the source
+	regex       *regex.Regex // of test
+	steps       []*node      // of any and all: from the first [] on
+	at          int          // in the source
 
 	// Of opPlace: where in the document, or in what left gives, the value is.
 	place *trie
@@ -122,7 +124,7 @@ func (p *parser) check(n *node, items bool) {
 		}
 	case opField, opIndex:
 	default:
-		items = n.op == opCall && n.function.most == 2
+		items = n.op == opCall && n.function.items()
 	}
 	p.check(n.left, items)
 	p.check(n.right, false)
@@ -417,7 +419,7 @@ func (p *parser) constant() *node {
 		p.fail(p.at, "no constant: arrays, objects and numbers stand here as in JSON")
 		return &node{}
 	}
-	n := &node{op: opConst, value: datumOf(p.raw[p.at:end:end])}
+	n := &node{op: opConst, at: p.at, value: datumOf(p.raw[p.at:end:end])}
 	switch n.value.kind {
 	case number:
 		// A constant is printed as short as it can be, as by gojq.
@@ -456,7 +458,7 @@ func (p *parser) call() *node {
 		return &node{}
 	}
 	p.take()
-	n := &node{op: opCall, function: f, place: &trie{}}
+	n := &node{op: opCall, function: f, place: &trie{}, at: at}
 	given := 0
 	if p.token == "(" {
 		p.take()
@@ -472,7 +474,9 @@ func (p *parser) call() *node {
 	if given < f.least || given > f.most {
 		p.fail(at, "%s", f.usage)
 	}
-	if f.most == 2 { // any and all
+	if f.id == idTest {
+		p.compile(n)
+	} else if f.items() {
 		each := &node{op: opEach, left: &node{op: opDot}}
 		switch given {
 		case 0:
@@ -482,4 +486,41 @@ func (p *parser) call() *node {
 		}
 	}
 	return n
+}
+
+// compile compiles the regular expression of test, a constant as its flags are.
+func (p *parser) compile(n *node) {
+	expr, flags := n.left, n.right
+	switch {
+	case p.err != nil:
+		return
+	case expr.op != opConst || expr.value.kind != str:
+		p.fail(n.at, "test takes a constant: a string that is a regular expression")
+		return
+	case flags != nil && (flags.op != opConst || flags.value.kind != str || string(flags.value.text) != "i"):
+		p.fail(n.at, `test has one flag: "i", for which the case does not matter`)
+		return
+	}
+	compiled, err := regex.Compile(string(expr.value.text), flags != nil)
+	if err != nil {
+		p.fail(p.within(expr.at, err.Offset), "test: %s", err.Reason)
+		return
+	}
+	n.regex, n.left, n.right = compiled, nil, nil
+}
+
+// within returns where in the source a byte of the string at at stands: escapes
+// are longer than what they stand for.
+func (p *parser) within(at, offset int) int {
+	for at++; offset > 0 || !utf8.RuneStart(p.raw[at]); {
+		n := 1
+		if p.raw[at] == '\\' {
+			if n = 2; p.raw[at+1] == 'u' {
+				n = 6
+			}
+		}
+		offset -= len(appendUnescaped(nil, p.raw[at:at+n]))
+		at += n
+	}
+	return at
 }

@@ -8,7 +8,7 @@
 //	compare     ==  !=  <  <=  >  >=
 //	combine     and  or  | not  ( )
 //	function    length  type  tostring  tonumber  startswith(x)  endswith(x)
-//	            contains(x)  has(x)  any  any(c)  any(.a[]; c)  all, the same
+//	            contains(x)  test("re2")  test("re2"; "i")  has(x)  any  any(c)  any(.a[]; c)  all, the same
 //
 // A filter looks at a value only where its expression does, in one pass over
 // the bytes, which checks that they are JSON and notes where the paths lead;

@@ -24,6 +24,11 @@ func rangeOf(n *node) keyRange {
 		if n.left.op == opKey && f.op == opCall && f.function.name == "startswith" && f.left.op == opConst && f.left.value.kind == str {
 			return keyRange{f.left.value.text, PrefixEnd(f.left.value.text)}
 		}
+		if n.left.op == opKey && f.regex != nil {
+			if prefix := f.regex.Prefix(); len(prefix) > 0 {
+				return keyRange{prefix, PrefixEnd(prefix)}
+			}
+		}
 	}
 	return keyRange{}
 }

@@ -32,7 +32,7 @@ var strata = [][]string{
 	{"engine"},
 	{"engine/inspect", "engine/eventlog", "engine/httpstatus"},
 	{"verify", "verify/salvage"},
-	{"internal/dump", "internal/content"},
+	{"internal/dump", "internal/content", "internal/regex"},
 	{"internal/ui", "internal/query"},
 	{"stress/workload", "stress/expect", "stress/history"},
 	{"import", "export", "stress"},
