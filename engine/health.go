@@ -135,8 +135,7 @@ func (db *DB) Health() (Health, error) {
 	need := db.checkpointNeed(v, &s)
 	free, err := db.diskFree()
 	switch {
-	case db.counters.refused.Load() == s.Commits+1:
-		signal(db.prepare)
+	case db.logFull(s.Commits):
 		find("disk", true, makeRoom, "the disk is full: the last commit was refused")
 	case err == nil && float64(free) < limits.DiskCheckpoints*float64(need):
 		find("disk", false, makeRoom, "%s are free on the disk, and the next checkpoint may need %s; %g times that is wanted",
@@ -159,9 +158,8 @@ func (db *DB) checkWriting(find func(check string, stops bool, remedy, reason st
 	}
 	if err := db.counters.checkpointErr.Load(); err != nil {
 		remedy := "see what the disk and lightning verify say"
-		if isFull(*err) {
+		if db.treeFull() {
 			remedy = makeRoom
-			signal(db.wake)
 		}
 		find("checkpoint", true, remedy, "the last checkpoint failed: %v; once the memtables are full, commits fail", *err)
 		return
@@ -171,6 +169,26 @@ func (db *DB) checkWriting(find func(check string, stops bool, remedy, reason st
 		find("checkpoint", false, "a smaller Options.MemtableBytes makes less work for each; or the disk is busy or slow",
 			"the last checkpoint took %v; at most %v is wanted", took.Round(time.Millisecond), limit)
 	}
+}
+
+// logFull reports whether a full disk kept the last commit, behind so many, from
+// being made. It has the database try whether there is room again.
+func (db *DB) logFull(commits uint64) bool {
+	full := db.counters.refused.Load() == commits+1
+	if full {
+		signal(db.prepare)
+	}
+	return full
+}
+
+// treeFull is logFull of the last checkpoint.
+func (db *DB) treeFull() bool {
+	err := db.counters.checkpointErr.Load()
+	full := err != nil && isFull(*err)
+	if full {
+		signal(db.wake)
+	}
+	return full
 }
 
 // checkpointNeed is how many bytes the next checkpoint may want of the disk: for

@@ -76,11 +76,10 @@ var metrics = [...]metric{
 		s.count(r.FailedCheckpoints)
 	}, ofWriter},
 	{"failed", gauge, "1 after a write or sync failed: the database takes no more writes until it is opened again.", func(s *samples, r *reading) {
-		failed := 0.0
-		if r.db.failed() != nil {
-			failed = 1
-		}
-		s.add(failed)
+		s.flag(r.db.failed() != nil)
+	}, ofWriter},
+	{"disk_full", gauge, "1 after a full disk kept a commit or a checkpoint from being made, until there is room.", func(s *samples, r *reading) {
+		s.flag(r.db.logFull(r.Commits) || r.db.treeFull())
 	}, ofWriter},
 
 	{"memtable_bytes", gauge, "Memory of the memtables.", func(s *samples, r *reading) { s.count(r.MemtableBytes) }, ofProcess},
@@ -282,6 +281,15 @@ func (s *samples) sample(suffix string, value float64, labels ...string) {
 //
 //go:noinline // as add; and a conversion is as long as a call
 func (s *samples) count(n uint64, labels ...string) { s.add(float64(n), labels...) }
+
+// flag adds 1 where something is so, else 0.
+func (s *samples) flag(is bool) {
+	value := 0.0
+	if is {
+		value = 1
+	}
+	s.add(value)
+}
 
 // each adds a sample for each keyspace.
 func (s *samples) each(r *reading, value func(*keyspaceReading) uint64) {

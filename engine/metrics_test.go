@@ -482,7 +482,7 @@ func playErrors(r *metricsRig) {
 	if n := metricsOf(r.t, writeMetrics(r.t, reader))[`lightning_errors_total{class="input",error="read_only"}`]; n != 1 {
 		r.t.Errorf("%v errors of a write to a reader, want 1", n)
 	}
-	r.sees("a full disk", func() { fillDisk(r.t, r.in, db) }, by(1, `errors_total{class="environment",error="no_space"}`), down("disk_free_bytes"))
+	r.sees("a full disk", func() { fillDisk(r.t, r.in, db) }, by(1, "disk_full", `errors_total{class="environment",error="no_space"}`), down("disk_free_bytes"))
 	r.sees("a checkpoint on a full disk", func() {
 		_, err := db.Checkpoint(context.Background())
 		for err == nil { // it had the ballast
@@ -491,7 +491,11 @@ func playErrors(r *metricsRig) {
 		}
 		wrong(err, engine.ErrNoSpace)
 	}, up("checkpoint_failures_total", `errors_total{class="environment",error="no_space"}`)) // the engine tries, too
-	r.in.SetCapacity(1 << 30)
+	r.sees("room, found because somebody asks", func() {
+		r.in.SetCapacity(1 << 30)
+		writeMetrics(r.t, db)
+		synctest.Wait()
+	}, by(-1, "disk_full"))
 }
 
 func playDamage(r *metricsRig) {
