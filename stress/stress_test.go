@@ -209,30 +209,6 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-func TestMatch(t *testing.T) {
-	for _, c := range []struct {
-		expr, name string
-		want       bool
-	}{
-		{"", "mixed", true},
-		{"mix", "mixed", true},
-		{"ix", "mixed", true},
-		{"^ix", "mixed", false},
-		{"^mixed$", "mixed", true},
-		{"mixed$", "mixed-up", false},
-		{"m.*d", "mixed", true},
-		{"x*y", "y", true},
-		{"a|m", "mixed", true},
-		{"a|b", "mixed", false},
-		{"^m.xed$|^b", "mixed", true},
-		{".", "", false},
-	} {
-		if have := stress.Match(c.expr, c.name); have != c.want {
-			t.Errorf("Match(%q, %q) = %v", c.expr, c.name, have)
-		}
-	}
-}
-
 // A writer does not go on when who started it is gone.
 func TestRunChild_EndsWithItsParent(t *testing.T) {
 	dir := t.TempDir()

@@ -67,7 +67,7 @@ broken on purpose, and is content when it has found each.`,
 	f.IntVar(&c.Level, "level", 1, "2 and 3 crash the recovery in mode sim too, and the recovery from that")
 	f.Uint64Var(&c.Options.Seed, "seed", 0, "what is done is made from it (default: a new one, which is printed)")
 	f.IntVar(&c.State, "state", 0, "try only this `NUMBER` of the states of the scenario that --seed gives to sim")
-	f.StringVar(&c.Run, "run", "", "of syscall, the commands whose names match `REGEXP` (of ^ $ . * |)")
+	f.Var(regexFlag{&c.Run}, "run", "of syscall, the commands whose names match `REGEXP`")
 	f.StringVar(&c.FileSystem, "fs", "", "of power, ext4 or xfs (default: in turn, as there are)")
 	f.IntVarP(&c.Jobs, "jobs", "j", 0, "crashes at once (default: as many as processors)")
 	f.BoolVar(&c.selfTest, "self-test", false, "run sim with broken file systems, in which it must find something")
@@ -100,7 +100,7 @@ func (c *crashRun) run(ctx context.Context) error {
 	switch {
 	case c.Options.Duration < 0 || c.Count < 0 || c.State < 0 || c.Jobs < 0 || c.Jobs > mostJobs || c.Level < 1 || c.Level > 3:
 		return usagef("use limits of 0 or more, 1 to %d jobs and level 1 to 3", mostJobs)
-	case !sim && (c.State > 0 || c.Level > 1 || c.selfTest) || c.mode != "syscall" && c.Run != "" || c.mode != "power" && c.FileSystem != "":
+	case !sim && (c.State > 0 || c.Level > 1 || c.selfTest) || c.mode != "syscall" && c.Run != nil || c.mode != "power" && c.FileSystem != "":
 		return usagef("--state, --level and --self-test are for mode sim, --run is for syscall, --fs for power")
 	case c.FileSystem != "" && c.FileSystem != "ext4" && c.FileSystem != "xfs":
 		return usagef("--fs %s: use ext4 or xfs", c.FileSystem)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/regex"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/stress"
 	"github.com/lightning-db/lightning/stress/history"
@@ -26,7 +27,7 @@ type stressRun struct {
 	*app
 	cmd      *cobra.Command
 	dir      string
-	pattern  string
+	chosen   *regex.Regex // nil: all
 	workload string
 	check    string
 	duration time.Duration
@@ -77,7 +78,7 @@ status is 8.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&s.list, "list", false, "list the tests of the suite, and run none")
-	f.StringVar(&s.pattern, "run", "", "run the tests whose names match `REGEXP` (of ^ $ . * |)")
+	f.Var(regexFlag{&s.chosen}, "run", "run the tests whose names match `REGEXP`")
 	f.DurationVar(&s.duration, "duration", 0, "run one workload for so long")
 	f.Int64Var(&s.ops, "ops", 0, "run one workload for so many operations, or --duration, whichever ends first")
 	f.DurationVar(&s.every, "verify-every", 0, "check everything so often in a run of one workload (default a tenth of it, from 2s to 1m)")
@@ -170,6 +171,21 @@ func scratch(command, parent string) (string, error) {
 	return dir, err
 }
 
+// A regexFlag is a regular expression, as that of --where is.
+type regexFlag struct{ to **regex.Regex }
+
+func (f regexFlag) Set(text string) error {
+	x, err := regex.Compile(text, false)
+	if err != nil {
+		return err
+	}
+	*f.to = x
+	return nil
+}
+
+func (regexFlag) String() string { return "" }
+func (regexFlag) Type() string   { return "regexp" }
+
 // oneOrSuite refuses flags of a run of one workload without one, and the other
 // way round.
 func (s *stressRun) oneOrSuite() error {
@@ -216,7 +232,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 	began, ran, passed, idle := time.Now(), 0, 0, 0
 	for i := range stress.Tests {
 		t := &stress.Tests[i]
-		if !stress.Match(s.pattern, t.Name) {
+		if s.chosen != nil && !s.chosen.Match([]byte(t.Name)) {
 			continue
 		}
 		ran++
@@ -273,7 +289,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 		}
 	}
 	if ran == 0 {
-		return false, usagef("no test matches %q; see: lightning stress --list", s.pattern)
+		return false, usagef("--run matches no test; see: lightning stress --list")
 	}
 	switch {
 	case failed:

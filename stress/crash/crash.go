@@ -25,6 +25,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
+	"github.com/lightning-db/lightning/internal/regex"
 	"github.com/lightning-db/lightning/stress"
 )
 
@@ -50,10 +51,11 @@ type Options struct {
 	Dir   string // an existing directory for databases, and for what is kept of a failure
 	// Start starts this program as a writer (stress.RunChild), for Kill and Power.
 	Start func(c stress.Child, stderr *os.File) (*os.Process, error)
-	// Program is the path of this program, and Run chooses command lines by their
-	// names, as stress.Match does: for Syscall.
-	Program, Run string
-	FileSystem   string // for Power: ext4 or xfs; "": both, in turn
+	// Program is the path of this program, and Run, unless nil, chooses command
+	// lines by their names: for Syscall.
+	Program    string
+	Run        *regex.Regex
+	FileSystem string // for Power: ext4 or xfs; "": both, in turn
 	// Limits are the flags of lightning crashtest that say how much and where:
 	// what repeats a failure has them.
 	Limits string

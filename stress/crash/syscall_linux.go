@@ -39,12 +39,12 @@ func Syscall(ctx context.Context, o Options) (Report, error) {
 	for i := range lines {
 		l := &lines[i]
 		names += " " + l.name
-		if stress.Match(o.Run, l.name) {
+		if o.Run == nil || o.Run.Match([]byte(l.name)) {
 			chosen = append(chosen, l)
 		}
 	}
 	if len(chosen) == 0 {
-		return Report{}, fmt.Errorf("%w: no command line matches %q of%s", ErrNoChoice, o.Run, names)
+		return Report{}, fmt.Errorf("%w: --run matches none of%s", ErrNoChoice, names)
 	}
 	return do(ctx, o, func(ctx context.Context, r *run, i uint64) error {
 		dir, err := r.newDir("syscall", i)
