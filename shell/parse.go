@@ -69,7 +69,7 @@ func Parse(text string) (statements []Statement, complete bool) {
 		if len(s.Words) > 0 || s.Err != nil {
 			statements = append(statements, s)
 		}
-		p.words = nil
+		p.words, p.depth = nil, 0
 	}
 	return statements, !p.open
 }
@@ -78,6 +78,7 @@ type parser struct {
 	text  string
 	at    int
 	words []Word
+	depth int  // of parentheses in an expression
 	open  bool // more is to follow
 }
 
@@ -108,7 +109,7 @@ func isBlank(c byte) bool { return strings.IndexByte(blanks, c) >= 0 }
 // the end of the line.
 func (p *parser) statement() error {
 	for p.blank(); p.at < len(p.text); p.blank() {
-		if c := p.text[p.at]; c == '\n' || c == ';' {
+		if c := p.text[p.at]; c == '\n' || c == ';' && p.depth == 0 {
 			return nil
 		}
 		begin := p.at
@@ -195,7 +196,8 @@ func (p *parser) filters() bool {
 }
 
 // Filtered are the commands in which the word "where" begins an expression over
-// values. Inside it only "..." are quotes, and they stay.
+// values. Inside it only "..." are quotes, and they stay; in its parentheses a
+// semicolon ends no statement.
 const Filtered = " scan ls count delete"
 
 // Clauses are the words of scan that mean something, written without quotes.
@@ -204,12 +206,17 @@ const Clauses = " where select limit reverse"
 // expression reads a word of an expression.
 func (p *parser) expression() (string, int, error) {
 	begin := p.at
-	for inString := false; p.at < len(p.text) && (inString || !p.boundary(p.at)); p.at++ {
+	for inString := false; p.at < len(p.text) && (inString || p.depth > 0 && p.text[p.at] == ';' || !p.boundary(p.at)); p.at++ {
 		switch c := p.text[p.at]; {
 		case c == '"':
 			inString = !inString
 		case inString && c == '\\':
 			p.at++
+		case inString:
+		case c == '(':
+			p.depth++
+		case c == ')' && p.depth > 0:
+			p.depth--
 		}
 		if inString && p.at+1 >= len(p.text) {
 			p.at, p.open = len(p.text), true

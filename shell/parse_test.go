@@ -74,6 +74,11 @@ func TestParse(t *testing.T) {
 			want: `scan|user:|where|.age|>|30|and|(.city|==|\"New; York\")|select|.name|limit|5` + "\ncount",
 		},
 		{text: `scan a where .a=="b c"`, want: `scan|a|where|.a==\"b c\"`},
+		{
+			text: `count where .a | test("x)(;"; "i") and any(.b[] ; . > 1); get k`,
+			want: `count|where|.a|||test(\"x)(;\";|\"i\")|and|any(.b[]|;|.|>|1)` + "\nget|k",
+		},
+		{text: "count where (.a; get k\nget (x; get k", want: "count|where|(.a;|get|k\nget|(x\nget|k"},
 		{text: `scan "where" "a b"`, want: `scan|where@0|a b@0`},
 		{text: `get where "a b"`, want: `get|where|a b@0`},
 		{text: `scan a where .b == "open`, want: `scan|a|where|.b|==!` + errOpenQuote.Error(), incomplete: true},
