@@ -583,6 +583,7 @@ func playLog(r *metricsRig) {
 		synctest.Wait()
 	}
 	flip := func() {
+		synctest.Wait() // no segment is being made
 		for _, name := range filesOf(r.t, r.disk, dbDir) {
 			text, err := r.disk.ReadFile(name)
 			r.do("read", err)
