@@ -257,7 +257,7 @@ func (db *DB) freeze(v *version) {
 	end, segment := db.log.Position()
 	old.end, old.segment, old.seq, old.spaces = end, segment, db.lastSeq, db.spaces
 	next := *v
-	next.active = newMem(end)
+	next.active = &mem{table: old.table.Next(), start: end}
 	next.frozen = append([]*mem{old}, v.frozen...)
 	db.mu.Lock()
 	cur := db.version.Load() // a checkpoint may have published meanwhile

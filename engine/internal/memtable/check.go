@@ -24,6 +24,9 @@ func (t *tree) check(a *arena) error {
 	if top == nil {
 		return nil
 	}
+	if h := t.hashed.Load(); h != nil {
+		return h.check(a)
+	}
 	return checkNode(a, top.node, top.height, kv.Range{})
 }
 
@@ -75,6 +78,34 @@ func (l *leaf) check(a *arena, within kv.Range) error {
 	for i := 1; i < n; i++ {
 		if bytes.Compare(l.entry(a, slots[i-1]).key(), l.entry(a, slots[i]).key()) >= 0 {
 			return fmt.Errorf("order of a leaf: %v", slots[:n])
+		}
+	}
+	return nil
+}
+
+func (h *hashed) check(a *arena) error {
+	used := 0
+	for i := range *h.slots.Load() {
+		s := &(*h.slots.Load())[i]
+		if s.free() {
+			continue
+		}
+		used++
+		e := a.at(s.ref())
+		if key := e.key(); s.hash != kv.Hash(key) || h.slot(a, key, s.hash) != s || e.seq() > kv.Seq(h.newest.Load()) {
+			return fmt.Errorf("slot %d: key %.40q of hash %x at %d, newest %d", i, key, s.hash, e.seq(), h.newest.Load())
+		}
+	}
+	if used != h.used {
+		return fmt.Errorf("%d slots are taken, %d counted", used, h.used)
+	}
+	s := h.inOrder(a, kv.MaxSeq)
+	if len(s.cells) != used {
+		return fmt.Errorf("%d of %d keys in order", len(s.cells), used)
+	}
+	for i := 1; i < used; i++ {
+		if bytes.Compare(a.at(s.cells[i-1].at).key(), a.at(s.cells[i].at).key()) >= 0 {
+			return fmt.Errorf("key %d of %d is not behind the one before", i, used)
 		}
 	}
 	return nil

@@ -23,12 +23,13 @@ type Cursor struct {
 	tree  *tree
 	seq   kv.Seq
 
-	here  bool     // the cursor stands somewhere
-	entry kv.Entry // there
-	path  path
-	order *[leafSlots]uint8
-	n     int // slots in order
-	i     int // the one where the cursor stands
+	here   bool     // the cursor stands somewhere
+	entry  kv.Entry // there
+	sorted *sorted  // of a hashed; nil in a tree
+	path   path
+	order  *[leafSlots]uint8
+	n      int // cells, or slots in order
+	i      int // the one where the cursor stands
 }
 
 // Reset makes c as good as a new cursor of ks in t at seq.
@@ -39,19 +40,25 @@ func (c *Cursor) Reset(t *Table, ks kv.Keyspace, seq kv.Seq) {
 
 // First moves to the first entry.
 func (c *Cursor) First() bool {
-	if c.tree == nil || !c.path.first(c.tree) {
+	if !c.open() {
 		return c.off()
 	}
-	c.enter()
+	if c.sorted == nil {
+		c.path.first(c.tree)
+		c.enter()
+	}
 	return c.forward(0)
 }
 
 // Last moves to the last entry.
 func (c *Cursor) Last() bool {
-	if c.tree == nil || !c.path.last(c.tree) {
+	if !c.open() {
 		return c.off()
 	}
-	c.enter()
+	if c.sorted == nil {
+		c.path.last(c.tree)
+		c.enter()
+	}
 	return c.backward(c.n - 1)
 }
 
@@ -100,12 +107,32 @@ func (c *Cursor) Stable() bool { return true }
 // Err returns nil: memory does not fail.
 func (c *Cursor) Err() error { return nil }
 
-// seek stands before the first slot whose key is not less than key.
-func (c *Cursor) seek(key []byte) bool {
-	a := &c.table.arena
-	if c.tree == nil || !c.path.descend(c.tree, a, key) {
+// open begins a search: in the slots of a hashed as of now, in order, or in the
+// tree. It reports whether there is anything.
+func (c *Cursor) open() bool {
+	c.sorted = nil
+	if c.tree == nil || c.tree.root.Load() == nil {
 		return false
 	}
+	c.table.wantsOrder()
+	if h := c.tree.hashed.Load(); h != nil {
+		c.sorted = h.inOrder(&c.table.arena, c.seq)
+		c.n = len(c.sorted.cells)
+	}
+	return true
+}
+
+// seek stands before the first slot whose key is not less than key.
+func (c *Cursor) seek(key []byte) bool {
+	if !c.open() {
+		return false
+	}
+	a := &c.table.arena
+	if c.sorted != nil {
+		c.i = c.sorted.search(a, key)
+		return true
+	}
+	c.path.descend(c.tree, a, key)
 	c.enter()
 	c.i = c.path.leaf.search(a, c.order, c.n, key)
 	return true
@@ -113,14 +140,22 @@ func (c *Cursor) seek(key []byte) bool {
 
 func (c *Cursor) enter() { c.order, c.n = c.path.leaf.inOrder(&c.table.arena) }
 
+// newest returns the newest version of the i-th key.
+func (c *Cursor) newest(i int) entry {
+	if c.sorted != nil {
+		return c.table.arena.at(c.sorted.cells[i].at)
+	}
+	return c.path.leaf.entry(&c.table.arena, c.order[i])
+}
+
 // ahead is how many entries before their turn a walk forward asks for them:
 // the entries of neighbouring keys lie anywhere in the arena.
 const ahead = 6
 
-// ask asks for the memory of the i-th entry of the leaf, if there is one.
+// ask asks for the memory of the i-th entry, if there is one.
 func (c *Cursor) ask(i int) {
 	if i < c.n {
-		prefetch(unsafe.Pointer(unsafe.SliceData(c.path.leaf.entry(&c.table.arena, c.order[i]))))
+		prefetch(unsafe.Pointer(unsafe.SliceData(c.newest(i))))
 	}
 }
 
@@ -133,7 +168,7 @@ func (c *Cursor) forward(i int) bool {
 				return true
 			}
 		}
-		if !c.path.next() {
+		if c.sorted != nil || !c.path.next() {
 			return c.off()
 		}
 		c.enter()
@@ -152,7 +187,7 @@ func (c *Cursor) backward(i int) bool {
 				return true
 			}
 		}
-		if !c.path.prev() {
+		if c.sorted != nil || !c.path.prev() {
 			return c.off()
 		}
 		c.enter()
@@ -163,7 +198,7 @@ func (c *Cursor) backward(i int) bool {
 // stand stands on slot i if a version of its key is visible.
 func (c *Cursor) stand(i int) bool {
 	a := &c.table.arena
-	e := c.path.leaf.entry(a, c.order[i])
+	e := c.newest(i)
 	seq := e.seq()
 	if seq > c.seq {
 		if e = a.visible(e, c.seq); e == nil {

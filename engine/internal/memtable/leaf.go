@@ -200,6 +200,8 @@ type cell struct {
 	at   ref // with the tag
 }
 
+const cellBytes = 16
+
 // cells appends the leaf's slots in key order to dst.
 func (l *leaf) cells(dst []cell, slots *[leafSlots]uint8, n int) []cell {
 	for _, i := range slots[:n] {

@@ -302,9 +302,11 @@ func (t *tree) load(a *arena, cells []cell, oldSkip int, newest uint64) {
 			upper := a.at(cells[end].at).key()
 			skip, lower = commonPrefix(lower, upper), upper
 		}
-		nodes = append(nodes, unsafe.Pointer(loadedLeaf(a, cells[start:end], oldSkip, skip, newest)))
+		t.tail = loadedLeaf(a, cells[start:end], oldSkip, skip, newest)
+		nodes = append(nodes, unsafe.Pointer(t.tail))
 		a.held.Add(leafBytes)
 	})
+	t.top = a.at(cells[len(cells)-1].at).key()
 	height := 0
 	for ; len(nodes) > 1; height++ {
 		below, between := nodes, seps

@@ -39,6 +39,9 @@ type Table struct {
 
 	operations  atomic.Int64
 	first, last atomic.Uint64
+
+	asked   atomic.Bool // somebody asked for an order
+	ordered bool        // somebody will
 }
 
 // The trees of other keyspaces are kept sorted, and copied to add one.
@@ -51,10 +54,37 @@ type keyspaceTree struct {
 // first Put it holds less than 2 KiB.
 func New() *Table { return &Table{} }
 
+// Next returns an empty table for what comes after t: if order was asked for in t,
+// it is ready for that.
+func (t *Table) Next() *Table { return &Table{ordered: t.asked.Load()} }
+
+// wantsOrder notes that somebody asks for keys in order.
+func (t *Table) wantsOrder() {
+	if !t.asked.Load() {
+		t.asked.Store(true)
+	}
+}
+
+// fit gives a tree that is to be written the form that fits its use.
+func (t *Table) fit(tree *tree) {
+	if tree.hashed.Load() != nil {
+		if t.asked.Load() {
+			tree.unhash(&t.arena)
+		}
+	} else if tree.strays {
+		tree.strays = false
+		if !t.ordered && !t.asked.Load() {
+			tree.hash(&t.arena)
+		}
+	}
+}
+
 // Put adds an operation on one key: kind Set or Delete. hash is kv.Hash(key).
 // Key and value are copied. seq is greater than any that the table has.
 func (t *Table) Put(ks kv.Keyspace, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) {
-	t.treeToWrite(ks).put(&t.arena, nil, key, hash, value, kind, seq)
+	tree := t.treeToWrite(ks)
+	t.fit(tree)
+	tree.put(&t.arena, nil, key, hash, value, kind, seq)
 	t.count(seq, 1)
 }
 
@@ -72,8 +102,15 @@ type Edit struct {
 // it as one does.
 func (t *Table) PutAll(ks kv.Keyspace, edits []Edit, first kv.Seq) {
 	tree, a := t.treeToWrite(ks), &t.arena
+	t.fit(tree)
+	h := tree.hashed.Load()
 	for i := range edits {
 		e := &edits[i]
+		if h != nil {
+			e.leaf = nil
+			h.ask(e.Hash)
+			continue
+		}
 		if e.leaf = nil; tree.behind(e.Key) {
 			continue // the leaf is the last one
 		}
@@ -174,7 +211,17 @@ func (t *Table) Changed(ks kv.Keyspace, r kv.Range, since kv.Seq) bool {
 	if d := tree.ranges.Load(); d != nil && d.changed(r, since) {
 		return true
 	}
-	return tree.changed(&t.arena, r, since)
+	t.wantsOrder()
+	if tree.hashed.Load() == nil {
+		return tree.changed(&t.arena, r, since)
+	}
+	c := t.NewCursor(ks, kv.MaxSeq)
+	for more := c.SeekGE(r.Start); more && r.Contains(c.Key()); more = c.Next() {
+		if c.Seq() > since {
+			return true
+		}
+	}
+	return false
 }
 
 // Keyspaces returns those that have anything in them, sorted.

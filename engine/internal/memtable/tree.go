@@ -11,7 +11,8 @@ import (
 // nodes that a split has replaced meanwhile, and those hold everything that
 // was published before the reader came.
 type tree struct {
-	root   atomic.Pointer[root] // nil: no point entry
+	hashed atomic.Pointer[hashed] // not nil: this has all keys, and root may be old; loaded before root
+	root   atomic.Pointer[root]   // nil: no point entry
 	ranges atomic.Pointer[ranges]
 
 	// The writer's: the last leaf and the greatest key, or nil. A key behind that
@@ -19,6 +20,8 @@ type tree struct {
 	// search.
 	tail *leaf
 	top  []byte
+
+	strays bool // keys come in no order, and the tree is still small
 }
 
 // A root names the top node: a leaf if the height is zero.
@@ -47,6 +50,9 @@ func (t *tree) leaf(a *arena, key []byte) *leaf {
 
 // find returns the newest version of key, nil if there is none.
 func (t *tree) find(a *arena, key []byte, hash uint64) entry {
+	if h := t.hashed.Load(); h != nil {
+		return h.find(a, key, hash)
+	}
 	l := t.leaf(a, key)
 	if l == nil {
 		return nil
@@ -63,6 +69,12 @@ func (t *tree) empty() bool { return t.root.Load() == nil && t.ranges.Load() == 
 // put adds a version of key. One writer at a time. l may be the leaf that key
 // belonged in at some time before; nil is always right.
 func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) {
+	if h := t.hashed.Load(); h != nil {
+		if h.put(a, key, hash, value, kind, seq) {
+			return
+		}
+		t.unhash(a)
+	}
 	if t.behind(key) {
 		t.top = a.at(t.add(a, t.tail, key, hash, value, kind, seq)).key()
 		return
@@ -121,6 +133,8 @@ func (t *tree) split(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 		cut = min(pos+1, n)
 	case pos < n && order[pos] == last:
 		cut = max(pos, 1)
+	default:
+		t.strays = p.height <= 1
 	}
 	sep := cells[cut].at
 	lower, upper := p.bounds(a)
