@@ -11,7 +11,8 @@ const fanout = 63
 // A branch leads to up to 63 children: separator i is greater than every key
 // below child i and at most any key below child i+1.
 //
-//  1. Separators never change. A split below copies the branch.
+//  1. Separators never change. A split below copies the branch, unless it only
+//     adds a child behind all others, which is published by the count.
 //  2. A child that is a branch may be replaced by its copy, which covers the
 //     same keys; a child that is a leaf stays.
 //  3. All separators share prefix; a head is the eight bytes after it.
@@ -21,12 +22,14 @@ const fanout = 63
 type branch struct {
 	children [fanout]unsafe.Pointer // *branch or *leaf, loaded atomically
 	prefix   []byte
-	n        int // children
+	n        atomic.Int64 // children
 	heads    [fanout - 1]uint64
 	seps     [fanout - 1]ref // entries whose keys are the separators
 }
 
 const branchBytes = 1536
+
+func (b *branch) count() int { return int(b.n.Load()) }
 
 func (b *branch) child(i int) unsafe.Pointer { return atomic.LoadPointer(&b.children[i]) }
 
@@ -34,7 +37,7 @@ func (b *branch) setChild(i int, node unsafe.Pointer) { atomic.StorePointer(&b.c
 
 // search returns the child that key belongs below.
 func (b *branch) search(a *arena, key []byte) int {
-	n := b.n - 1
+	n := b.count() - 1
 	skip := len(b.prefix)
 	if skip > 0 {
 		switch bytes.Compare(key[:min(skip, len(key))], b.prefix) {
@@ -81,6 +84,20 @@ func lowerBound(heads []uint64, head uint64) int {
 	return lo
 }
 
+// extend adds a child behind all others, which sep parts from them, if there is
+// room and sep has the prefix. Nothing in child is published yet.
+func (b *branch) extend(a *arena, child unsafe.Pointer, sep ref) bool {
+	n := b.count()
+	key := a.at(sep).key()
+	if n == fanout || !bytes.HasPrefix(key, b.prefix) {
+		return false
+	}
+	b.heads[n-1], b.seps[n-1] = headOf(key, len(b.prefix)), sep
+	b.setChild(n, child)
+	b.n.Store(int64(n + 1))
+	return true
+}
+
 // A family is what branches are built from: children and the separators
 // between them. There is room for one more than a branch holds, so that a
 // split is laid out before it is cut.
@@ -95,22 +112,24 @@ type family struct {
 // withSplit fills f with the children of b, but left and right, which sep
 // separates, in the place of child i.
 func (f *family) withSplit(a *arena, b *branch, i int, left, right unsafe.Pointer, sep ref) {
-	f.n, f.skip = b.n+1, len(b.prefix)
+	n := b.count()
+	f.n, f.skip = n+1, len(b.prefix)
 	copy(f.children[:], b.children[:i])
 	f.children[i], f.children[i+1] = left, right
-	copy(f.children[i+2:], b.children[i+1:b.n])
+	copy(f.children[i+2:], b.children[i+1:n])
 
 	key := a.at(sep).key()
 	copy(f.seps[:], b.seps[:i])
 	copy(f.heads[:], b.heads[:i])
 	f.seps[i], f.heads[i] = sep, headOf(key, min(f.skip, len(key)))
-	copy(f.seps[i+1:], b.seps[i:b.n-1])
-	copy(f.heads[i+1:], b.heads[i:b.n-1])
+	copy(f.seps[i+1:], b.seps[i:n-1])
+	copy(f.heads[i+1:], b.heads[i:n-1])
 }
 
 // branch builds a branch of the children from start to end.
 func (f *family) branch(a *arena, start, end int) *branch {
-	b := &branch{n: end - start}
+	b := new(branch)
+	b.n.Store(int64(end - start))
 	copy(b.children[:], f.children[start:end])
 	seps := f.seps[start : end-1]
 	if len(seps) == 0 {

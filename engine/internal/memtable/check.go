@@ -35,15 +35,16 @@ func checkNode(a *arena, node unsafe.Pointer, height int, within kv.Range) error
 		return (*leaf)(node).check(a, within)
 	}
 	b := (*branch)(node)
-	if b.n < 1 || b.n > fanout {
-		return fmt.Errorf("branch of %d children", b.n)
+	n := b.count()
+	if n < 1 || n > fanout {
+		return fmt.Errorf("branch of %d children", n)
 	}
-	for i := range b.n {
+	for i := range n {
 		part := within
 		if i > 0 {
 			part.Start = a.at(b.seps[i-1]).key()
 		}
-		if i < b.n-1 {
+		if i < n-1 {
 			part.End = a.at(b.seps[i]).key()
 			if !within.Contains(part.End) || !bytes.HasPrefix(part.End, b.prefix) || b.heads[i] != headOf(part.End, len(b.prefix)) {
 				return fmt.Errorf("separator %.40q in a branch of prefix %.40q, bounds %.40q, %.40q", part.End, b.prefix, within.Start, within.End)

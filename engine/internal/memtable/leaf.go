@@ -51,7 +51,9 @@ type order struct {
 // leafBytes is what a leaf is counted as: with the order that it may carry.
 const leafBytes = 1152 + 80
 
+// identity is the order of a full leaf whose keys came in order.
 var identity = func() (o order) {
+	o.n = leafSlots
 	for i := range o.slots {
 		o.slots[i] = uint8(i)
 	}
@@ -211,11 +213,14 @@ func (l *leaf) cells(dst []cell, slots *[leafSlots]uint8, n int) []cell {
 	return dst
 }
 
+// moreTelling is how many bytes longer what all keys share must be for their heads
+// to be taken anew, which reads all of them.
+const moreTelling = 4
+
 // newLeaf builds a leaf from cells in key order, whose heads were taken after
-// oldSkip bytes. They may be taken after skip bytes now, but reading all the
-// keys again pays only when they become a good deal more telling.
+// oldSkip bytes. They may be taken after skip bytes now.
 func newLeaf(a *arena, cells []cell, oldSkip, skip int, newest uint64) *leaf {
-	if skip <= oldSkip+4 {
+	if skip <= oldSkip+moreTelling {
 		skip = oldSkip
 	}
 	l := &leaf{skip: int32(skip), ordered: int32(len(cells)), used: int32(len(cells))}

@@ -306,7 +306,7 @@ func (t *tree) load(a *arena, cells []cell, oldSkip int, newest uint64) {
 		nodes = append(nodes, unsafe.Pointer(t.tail))
 		a.held.Add(leafBytes)
 	})
-	t.top = a.at(cells[len(cells)-1].at).key()
+	t.top, t.inRun = a.at(cells[len(cells)-1].at).key(), true
 	height := 0
 	for ; len(nodes) > 1; height++ {
 		below, between := nodes, seps

@@ -18,8 +18,9 @@ type tree struct {
 	// The writer's: the last leaf and the greatest key, or nil. A key behind that
 	// belongs into that leaf and is not there: keys that come in order need no
 	// search.
-	tail *leaf
-	top  []byte
+	tail  *leaf
+	top   []byte
+	inRun bool // the slots of tail are in key order
 
 	strays bool // keys come in no order, and the tree is still small
 }
@@ -76,7 +77,13 @@ func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kin
 		t.unhash(a)
 	}
 	if t.behind(key) {
-		t.top = a.at(t.add(a, t.tail, key, hash, value, kind, seq)).key()
+		r := a.append(key, value, kind, seq, 0, false)
+		if l := t.tail; l.used < leafSlots {
+			l.add(headOf(key, int(l.skip)), hash, r, seq)
+		} else {
+			t.extend(a, key, hash, r, seq)
+		}
+		t.top = a.at(r).key()
 		return
 	}
 	if l == nil || l.used == leafSlots { // only a full leaf is ever replaced
@@ -87,7 +94,7 @@ func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kin
 		r := a.append(key, value, kind, seq, 0, false)
 		l.add(headOf(key, 0), hash, r, seq)
 		a.held.Add(leafBytes)
-		t.tail, t.top = l, a.at(r).key()
+		t.tail, t.top, t.inRun = l, a.at(r).key(), true
 		t.root.Store(&root{node: unsafe.Pointer(l)})
 		return
 	}
@@ -96,19 +103,42 @@ func (t *tree) put(a *arena, l *leaf, key []byte, hash uint64, value []byte, kin
 		l.update(i, hash, a.append(key, value, kind, seq, older, true), seq)
 		return
 	}
-	t.add(a, l, key, hash, value, kind, seq)
+	r := a.append(key, value, kind, seq, 0, false)
+	if l.used == leafSlots {
+		t.split(a, key, hash, r, seq)
+		return
+	}
+	l.add(headOf(key, int(l.skip)), hash, r, seq)
+	if l == t.tail {
+		t.inRun = false
+	}
 }
 
-// add adds a key that is not there to l, where it belongs, and returns where
-// its entry is.
-func (t *tree) add(a *arena, l *leaf, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) ref {
-	r := a.append(key, value, kind, seq, 0, false)
-	if l.used < leafSlots {
-		l.add(headOf(key, int(l.skip)), hash, r, seq)
-	} else {
-		t.split(a, key, hash, r, seq)
+// extend gives the key at r, which is behind all others, a leaf of its own behind
+// the tail, which is full.
+func (t *tree) extend(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
+	var p path
+	p.descend(t, a, key)
+	left := t.tail
+	if t.inRun {
+		left.sorted.Store(&identity)
 	}
-	return r
+	lower, _ := p.bounds(a)
+	if skip := commonPrefix(lower, key); skip > int(left.skip)+moreTelling {
+		order, n := left.inOrder(a)
+		left = newLeaf(a, left.cells(make([]cell, 0, leafSlots), order, n), int(left.skip), skip, left.newest.Load())
+	}
+	right := newLeaf(a, []cell{{headOf(key, 0), r | tagOf(hash)}}, 0, 0, uint64(seq))
+	a.held.Add(leafBytes)
+	t.tail, t.inRun = right, true
+	if p.height > 0 {
+		last := p.steps[p.height-1]
+		if last.branch.extend(a, unsafe.Pointer(right), r) {
+			last.branch.setChild(last.child, unsafe.Pointer(left))
+			return
+		}
+	}
+	t.replace(a, &p, unsafe.Pointer(left), unsafe.Pointer(right), r)
 }
 
 // split replaces the full leaf that key belongs in by two that hold the new
@@ -143,7 +173,7 @@ func (t *tree) split(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 	right := newLeaf(a, cells[cut:], int(l.skip), commonPrefix(middle, upper), uint64(seq))
 	a.held.Add(leafBytes)
 	if upper == nil && t.tail != nil {
-		t.tail = right
+		t.tail, t.inRun = right, true
 	}
 	t.replace(a, &p, unsafe.Pointer(left), unsafe.Pointer(right), sep)
 }
@@ -169,8 +199,8 @@ func (t *tree) replace(a *arena, p *path, left, right unsafe.Pointer, sep ref) {
 		switch i {
 		case 0:
 			cut = 1
-		case b.n - 1:
-			cut = b.n
+		case b.count() - 1:
+			cut = b.count()
 		}
 		left, right = unsafe.Pointer(f.branch(a, 0, cut)), unsafe.Pointer(f.branch(a, cut, f.n))
 		sep = f.seps[cut-1]
@@ -238,7 +268,7 @@ func (p *path) last(t *tree) bool {
 // next moves to the leaf after this one; false if there is none.
 func (p *path) next() bool {
 	for d := p.height - 1; d >= 0; d-- {
-		if s := &p.steps[d]; s.child+1 < s.branch.n {
+		if s := &p.steps[d]; s.child+1 < s.branch.count() {
 			s.child++
 			p.leftmost(d+1, s.branch.child(s.child))
 			return true
@@ -272,8 +302,8 @@ func (p *path) leftmost(d int, node unsafe.Pointer) {
 func (p *path) rightmost(d int, node unsafe.Pointer) {
 	for ; d < p.height; d++ {
 		b := (*branch)(node)
-		p.steps[d] = step{b, b.n - 1}
-		node = b.child(b.n - 1)
+		p.steps[d] = step{b, b.count() - 1}
+		node = b.child(b.count() - 1)
 	}
 	p.leaf = (*leaf)(node)
 }
@@ -287,7 +317,7 @@ func (p *path) bounds(a *arena) (lower, upper []byte) {
 		if s.child > 0 {
 			lower = a.at(s.branch.seps[s.child-1]).key()
 		}
-		if s.child+1 < s.branch.n {
+		if s.child+1 < s.branch.count() {
 			upper = a.at(s.branch.seps[s.child]).key()
 		}
 	}
