@@ -37,6 +37,7 @@ func (db *DB) commitOne(ks kv.Keyspace, kind kv.Kind, key, value []byte) error {
 		db.commitMu.Unlock()
 		return ErrNoKeyspace
 	}
+	v.active.table.Ask(ks, hash)
 	var end wal.LSN
 	var err error
 	if kind == kv.Set {

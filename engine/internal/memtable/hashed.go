@@ -65,11 +65,11 @@ func (s *sorted) bytes() int64 {
 	return int64(len(s.cells) * cellBytes)
 }
 
-// newHashed returns the keys of a tree that is no higher than one branch, nil if
-// there is no place for one of them.
-func newHashed(a *arena, t *tree) *hashed {
+// newHashed returns the keys of a tree that is no higher than one branch in n
+// slots or more, nil if there is no place for one of them.
+func newHashed(a *arena, t *tree, n int) *hashed {
 	h := new(hashed)
-	slots := make([]hashSlot, firstHashSlots)
+	slots := make([]hashSlot, n)
 	var p path
 	for more := p.first(t); more; more = p.next() {
 		l := p.leaf
@@ -274,8 +274,8 @@ func (s *sorted) search(a *arena, key []byte) int {
 }
 
 // hash makes the tree a hashed, if it can.
-func (t *tree) hash(a *arena) {
-	if h := newHashed(a, t); h != nil {
+func (t *tree) hash(a *arena, slots int) {
+	if h := newHashed(a, t, slots); h != nil {
 		t.hashed.Store(h)
 	}
 }

@@ -42,6 +42,7 @@ type Table struct {
 
 	asked   atomic.Bool // somebody asked for an order
 	ordered bool        // somebody will
+	slots   int         // what the main tree may need when it is hashed
 }
 
 // The trees of other keyspaces are kept sorted, and copied to add one.
@@ -54,9 +55,15 @@ type keyspaceTree struct {
 // first Put it holds less than 2 KiB.
 func New() *Table { return &Table{} }
 
-// Next returns an empty table for what comes after t: if order was asked for in t,
-// it is ready for that.
-func (t *Table) Next() *Table { return &Table{ordered: t.asked.Load()} }
+// Next returns an empty table that is ready for what t was used for: for puts in
+// no order, or for being asked for it. Nobody puts into t meanwhile.
+func (t *Table) Next() *Table {
+	next := &Table{ordered: t.asked.Load()}
+	if h := t.main.hashed.Load(); h != nil {
+		next.slots = len(*h.slots.Load())
+	}
+	return next
+}
 
 // wantsOrder notes that somebody asks for keys in order.
 func (t *Table) wantsOrder() {
@@ -74,7 +81,11 @@ func (t *Table) fit(tree *tree) {
 	} else if tree.strays {
 		tree.strays = false
 		if !t.ordered && !t.asked.Load() {
-			tree.hash(&t.arena)
+			slots := firstHashSlots
+			if tree == &t.main {
+				slots = max(slots, t.slots)
+			}
+			tree.hash(&t.arena, slots)
 		}
 	}
 }
@@ -86,6 +97,16 @@ func (t *Table) Put(ks kv.Keyspace, key []byte, hash uint64, value []byte, kind 
 	t.fit(tree)
 	tree.put(&t.arena, nil, key, hash, value, kind, seq)
 	t.count(seq, 1)
+}
+
+// Ask asks for the memory that a Put of a key with the hash will need, where that
+// is known: whoever has something else to do before it need not wait for it then.
+func (t *Table) Ask(ks kv.Keyspace, hash uint64) {
+	if tree := t.tree(ks); tree != nil {
+		if h := tree.hashed.Load(); h != nil {
+			h.ask(hash)
+		}
+	}
 }
 
 // An Edit is an operation on one key, Set or Delete, for PutAll.
