@@ -88,12 +88,14 @@ func (h *hashed) check(a *arena) error {
 	used := 0
 	for i := range *h.slots.Load() {
 		s := &(*h.slots.Load())[i]
-		if s.free() {
+		r, there := s.load()
+		if !there {
 			continue
 		}
 		used++
-		e := a.at(s.ref())
-		if key := e.key(); s.hash != kv.Hash(key) || h.slot(a, key, s.hash) != s || e.seq() > kv.Seq(h.newest.Load()) {
+		e := a.at(r)
+		key := e.key()
+		if found, _ := h.slot(a, key, s.hash); found != s || s.hash != kv.Hash(key) || e.seq() > kv.Seq(h.newest.Load()) {
 			return fmt.Errorf("slot %d: key %.40q of hash %x at %d, newest %d", i, key, s.hash, e.seq(), h.newest.Load())
 		}
 	}

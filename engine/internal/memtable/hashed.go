@@ -26,7 +26,7 @@ import (
 //  4. newest is stored when the entry is there: who loads it before the slots sees
 //     all entries up to it.
 type hashed struct {
-	slots   atomic.Pointer[[]hashSlot] // their number is a power of two
+	slots   atomic.Pointer[[]hashSlot]
 	sorted  atomic.Pointer[sorted]
 	sorting sync.Mutex // held by who sorts
 	_       [40]byte   // readers load what is above
@@ -45,10 +45,14 @@ const (
 	hashSlotBytes  = 16
 	firstHashSlots = 4 * leafSlots
 
-	// maxProbes is far more than random hashes lead to. Keys that were chosen for
+	// maxProbes is more than random hashes lead to: where three of four slots are
+	// taken, the longest row of them has about 26 log n. Keys that were chosen for
 	// their hashes get a tree, which does not depend on them.
-	maxProbes = 256
+	maxProbes = 1024
 )
+
+// mostUsed is how many of n slots may be taken.
+func mostUsed(n int) int { return n / 4 * 3 }
 
 // A sorted is the newest versions of a hashed in key order, as they were at some
 // time. It is immutable.
@@ -75,8 +79,8 @@ func newHashed(a *arena, t *tree, n int) *hashed {
 		l := p.leaf
 		for i := range l.slots[:l.used] {
 			r := l.slots[i].ref() &^ tagMask
-			if h.used++; h.used > len(slots)/4*3 {
-				if slots = twice(slots); slots == nil {
+			if h.used++; h.used > mostUsed(len(slots)) {
+				if slots = wider(slots); slots == nil {
 					return nil
 				}
 			}
@@ -94,12 +98,24 @@ func newHashed(a *arena, t *tree, n int) *hashed {
 	return h
 }
 
-func (s *hashSlot) ref() ref   { return ref(atomic.LoadUint64(&s.at) &^ taken) }
-func (s *hashSlot) free() bool { return atomic.LoadUint64(&s.at) == 0 }
+// load returns the ref of the newest version, false if the slot is free.
+func (s *hashSlot) load() (ref, bool) {
+	at := atomic.LoadUint64(&s.at)
+	return ref(at &^ taken), at != 0
+}
 
 // home is where the search for a hash begins.
 func home(slots []hashSlot, hash uint64) int {
-	return int(hash >> (65 - bits.Len(uint(len(slots)))))
+	at, _ := bits.Mul64(hash, uint64(len(slots)))
+	return int(at)
+}
+
+// next is the slot behind the i-th.
+func next(slots []hashSlot, i int) int {
+	if i++; i < len(slots) {
+		return i
+	}
+	return 0
 }
 
 // place returns the slot for a key that is not there, nil if there is none.
@@ -109,14 +125,14 @@ func place(slots []hashSlot, hash uint64) *hashSlot {
 		if s := &slots[i]; s.at == 0 {
 			return s
 		}
-		i = (i + 1) & (len(slots) - 1)
+		i = next(slots, i)
 	}
 	return nil
 }
 
-// twice returns slots in twice as many, nil if one of them has no place there.
-func twice(slots []hashSlot) []hashSlot {
-	more := make([]hashSlot, 2*len(slots))
+// wider returns slots in half as many again, nil if one of them has no place there.
+func wider(slots []hashSlot) []hashSlot {
+	more := make([]hashSlot, len(slots)+len(slots)/2)
 	for i := range slots {
 		if s := &slots[i]; s.at != 0 {
 			to := place(more, s.hash)
@@ -129,65 +145,61 @@ func twice(slots []hashSlot) []hashSlot {
 	return more
 }
 
-// slot returns the slot of key, or the free one for it, or nil.
-func (h *hashed) slot(a *arena, key []byte, hash uint64) *hashSlot {
+// slot returns the slot of key and what is in it, or the free one for it and 0, or
+// nil.
+func (h *hashed) slot(a *arena, key []byte, hash uint64) (*hashSlot, uint64) {
 	slots := *h.slots.Load()
 	i := home(slots, hash)
 	for range maxProbes {
 		s := &slots[i]
-		if s.free() || s.hash == hash && bytes.Equal(a.at(s.ref()).key(), key) {
-			return s
+		at := atomic.LoadUint64(&s.at)
+		if at == 0 || s.hash == hash && bytes.Equal(a.at(ref(at&^taken)).key(), key) {
+			return s, at
 		}
-		i = (i + 1) & (len(slots) - 1)
+		i = next(slots, i)
 	}
-	return nil
+	return nil, 0
 }
 
 // find returns the newest version of key, nil if there is none.
 func (h *hashed) find(a *arena, key []byte, hash uint64) entry {
-	s := h.slot(a, key, hash)
-	if s == nil {
-		return nil
+	if _, at := h.slot(a, key, hash); at != 0 {
+		return a.at(ref(at &^ taken))
 	}
-	at := atomic.LoadUint64(&s.at)
-	if at == 0 {
-		return nil
-	}
-	return a.at(ref(at &^ taken))
+	return nil
 }
 
 // put adds a version of key, and reports false if there is no place for it. One
 // writer at a time.
 func (h *hashed) put(a *arena, key []byte, hash uint64, value []byte, kind kv.Kind, seq kv.Seq) bool {
-	s := h.slot(a, key, hash)
-	if s != nil && s.free() && h.used >= len(*h.slots.Load())/4*3 {
-		if !h.grow(a) {
+	s, at := h.slot(a, key, hash)
+	if at == 0 {
+		if h.used >= mostUsed(len(*h.slots.Load())) {
+			if !h.grow(a) {
+				return false
+			}
+			s, _ = h.slot(a, key, hash)
+		}
+		if s == nil {
 			return false
 		}
-		s = h.slot(a, key, hash)
-	}
-	switch {
-	case s == nil:
-		return false
-	case s.free():
 		s.hash = hash
-		atomic.StoreUint64(&s.at, taken|uint64(a.append(key, value, kind, seq, 0, false)))
 		h.used++
-	default:
-		atomic.StoreUint64(&s.at, taken|uint64(a.append(key, value, kind, seq, s.ref(), true)))
 	}
+	r := a.append(key, value, kind, seq, ref(at&^taken), at != 0)
+	atomic.StoreUint64(&s.at, taken|uint64(r))
 	h.newest.Store(uint64(seq))
 	return true
 }
 
 func (h *hashed) grow(a *arena) bool {
 	slots := *h.slots.Load()
-	more := twice(slots)
+	more := wider(slots)
 	if more == nil {
 		return false
 	}
 	h.slots.Store(&more)
-	a.held.Add(int64(len(slots) * hashSlotBytes))
+	a.held.Add(int64((len(more) - len(slots)) * hashSlotBytes))
 	return true
 }
 
@@ -222,7 +234,7 @@ func (h *hashed) sort(a *arena) *sorted {
 	slots := *h.slots.Load()
 	n := 0
 	for i := range slots {
-		if !slots[i].free() {
+		if _, there := slots[i].load(); there {
 			n++
 		}
 	}
@@ -231,22 +243,21 @@ func (h *hashed) sort(a *arena) *sorted {
 	stale := 0        // the heads of so many were taken when it was longer
 	for i := range slots {
 		if i+ahead < len(slots) {
-			if s := &slots[i+ahead]; !s.free() {
-				prefetch(unsafe.Pointer(unsafe.SliceData(a.at(s.ref()))))
+			if r, there := slots[i+ahead].load(); there {
+				prefetch(unsafe.Pointer(unsafe.SliceData(a.at(r))))
 			}
 		}
-		s := &slots[i]
-		if s.free() {
+		r, there := slots[i].load()
+		if !there {
 			continue
 		}
-		r := s.ref()
 		key := a.at(r).key()
 		if len(cells) == 0 {
 			shared = key
 		} else if !bytes.HasPrefix(key, shared) {
 			shared, stale = shared[:commonPrefix(shared, key)], len(cells)
 		}
-		cells = append(cells, cell{headOf(key, len(shared)), r | tagOf(s.hash)})
+		cells = append(cells, cell{headOf(key, len(shared)), r | tagOf(slots[i].hash)})
 	}
 	sorter := sorter{a, make([]cell, len(cells))}
 	sorter.behead(cells[:stale], len(shared))

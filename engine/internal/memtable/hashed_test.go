@@ -81,7 +81,7 @@ func TestTable_Form(t *testing.T) {
 func TestTable_ChosenHashes(t *testing.T) {
 	table := New()
 	var keys [][]byte
-	for i := 0; len(keys) < 4*maxProbes; i++ {
+	for i := 0; len(keys) < 2*maxProbes; i++ {
 		if key := scattered(i); kv.Hash(key)>>52 == 0xABC {
 			keys = append(keys, key)
 			table.Put(0, key, kv.Hash(key), key, kv.Set, kv.Seq(len(keys)))
@@ -117,6 +117,15 @@ func TestTable_FormChangesBesideReaders(t *testing.T) {
 				k := scattered(number(i))
 				table.Put(0, k, kv.Hash(k), fmt.Appendf(nil, "%d", i), kv.Set, kv.Seq(i+1))
 				published.Store(uint64(i + 1))
+			}
+		})
+		all.Go(func() { // for what is never there
+			for i := keys; published.Load() < operations; i++ {
+				k := scattered(i)
+				if value, kind, at := table.Get(0, k, kv.Hash(k), kv.MaxSeq); kind != 0 {
+					t.Errorf("Get of an absent key: %q at %d", value, at)
+					return
+				}
 			}
 		})
 		for reader := range 3 {

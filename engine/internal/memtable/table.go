@@ -60,7 +60,7 @@ func New() *Table { return &Table{} }
 func (t *Table) Next() *Table {
 	next := &Table{ordered: t.asked.Load()}
 	if h := t.main.hashed.Load(); h != nil {
-		next.slots = len(*h.slots.Load())
+		next.slots = h.used / 5 * 7
 	}
 	return next
 }
