@@ -77,6 +77,34 @@ func TestTable_Form(t *testing.T) {
 	}
 }
 
+// Who asks for an order beside a put may ask again before the next one.
+func TestHashed_InOrder_WhatCameMeanwhile(t *testing.T) {
+	table := New()
+	put := func(i int) {
+		table.main.put(&table.arena, nil, scattered(i), kv.Hash(scattered(i)), nil, kv.Set, kv.Seq(i+1))
+	}
+	for i := range 1000 {
+		put(i)
+		table.fit(&table.main)
+	}
+	for i := 1000; i < 1010; i++ {
+		put(i) // which did not see that somebody asks
+		before := table.Bytes()
+		for _, seq := range []kv.Seq{kv.Seq(i + 1), kv.MaxSeq, kv.Seq(i)} {
+			c := table.NewCursor(0, seq)
+			if !c.SeekGE(scattered(i)) || (string(c.Key()) == string(scattered(i))) != (seq > kv.Seq(i)) {
+				t.Errorf("at %d key %d is there, or is not: %q", seq, i, c.Key())
+			}
+		}
+		if grown := table.Bytes() - before; i > 1000 && grown != cellBytes {
+			t.Errorf("an order of one key more takes %d bytes more", grown)
+		}
+	}
+	if !table.isHashed() {
+		t.Error("the table is a tree")
+	}
+}
+
 // Keys that were chosen for their hashes make a tree, and none of them is lost.
 func TestTable_ChosenHashes(t *testing.T) {
 	table := New()
