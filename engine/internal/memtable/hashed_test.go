@@ -70,6 +70,10 @@ func TestTable_Form(t *testing.T) {
 		if fill(next, scattered); next.isHashed() {
 			t.Errorf("%s: the next table is hashed", name)
 		}
+		if next.Changed(0, kv.Range{}, 0); !next.Next().ordered {
+			t.Errorf("%s: a tree does not remember that order was asked for", name)
+		}
+		next = next.Next()
 		after := next.Next()
 		if fill(after, scattered); !after.isHashed() {
 			t.Errorf("%s: nobody asked again, and the table after the next is no longer hashed", name)
@@ -192,4 +196,44 @@ func TestTable_FormChangesBesideReaders(t *testing.T) {
 		all.Wait()
 		checkTree(t, table, 0)
 	}
+}
+
+// While one writer puts keys in order, readers find each that was there when they
+// came.
+func TestTable_ReadersInOrder(t *testing.T) {
+	const operations = 100_000
+	table := New()
+	key := func(i int) []byte { return binary.BigEndian.AppendUint64([]byte("key "), uint64(i)) }
+	var published atomic.Uint64
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := range operations {
+			k := key(i)
+			table.Put(0, k, kv.Hash(k), k, kv.Set, kv.Seq(i+1))
+			published.Store(uint64(i + 1))
+		}
+	})
+	for range 2 {
+		all.Go(func() {
+			for n := 0; n < operations; {
+				n = int(published.Load())
+				for i := max(0, n-200); i < n; i++ {
+					if value, _, at := table.Get(0, key(i), kv.Hash(key(i)), kv.Seq(n)); at != kv.Seq(i+1) || string(value) != string(key(i)) {
+						t.Errorf("Get of key %d at %d: %q at %d", i, n, value, at)
+						return
+					}
+				}
+				c := table.NewCursor(0, kv.Seq(n))
+				first := max(0, n-200)
+				for more, i := c.SeekGE(key(first)), first; i < n; more, i = c.Next(), i+1 {
+					if !more || c.Seq() != kv.Seq(i+1) {
+						t.Errorf("key %d is not in order at %d: %d", i, n, c.Seq())
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	checkTree(t, table, 0)
 }

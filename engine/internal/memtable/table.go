@@ -3,7 +3,8 @@
 //
 // One writer at a time puts operations, each with a sequence number greater
 // than any before it. Any number of readers may read meanwhile, without locks
-// and without waiting. A reader names the sequence number it reads at. The
+// and without waiting, but for a cursor, which may have to sort the keys first. A
+// reader names the sequence number it reads at. The
 // table shows it exactly the operations up to that number, provided that they
 // had been put, as told by an atomic load of the reader's, before it came:
 // the engine publishes a sequence number when everything up to it is in the
@@ -17,6 +18,9 @@
 // a leaf by two and its parent by a copy, with one store to show them. Keys
 // have one slot each; the versions of a key are a list in the arena, which
 // holds all keys and values.
+//
+// Keys that come in no order, and that nobody asks for in one, go into a hash
+// table instead (hashed.go). The writer goes from one to the other.
 //
 // Skip lists were tried first: four times slower, for every level of a search
 // is a cache miss.
