@@ -14,19 +14,29 @@ import (
 // BackupInfo describes a backup stream.
 type BackupInfo struct {
 	Incremental bool
-	Log         bool   // of Restore: it came to RestoreOptions.Log, and failed there if it did
-	Torn        bool   // of Restore: that ends in what was not written whole
-	Keyspaces   int    // of a full one
-	Entries     uint64 // of a full one
-	Commits     uint64 // of an incremental one
-	Bytes       int64  // of the stream
-	Since       uint64 // of an incremental one: Seq of the backup that it follows
-	Seq         uint64 // sequence number of the newest operation in it
+	Log         bool     // of Restore: it came to RestoreOptions.Log, and failed there if it did
+	Torn        *TornLog // of Restore: what was left out at the end of that, or nil
+	Keyspaces   int      // of a full one
+	Entries     uint64   // of a full one
+	Commits     uint64   // of an incremental one
+	Bytes       int64    // of the stream
+	Since       uint64   // of an incremental one: Seq of the backup that it follows
+	Seq         uint64   // sequence number of the newest operation in it
 	Time        time.Time
 	Duration    time.Duration
 
 	uuid            [16]byte // of the database
 	link, sinceLink uint64   // of the moments Seq and Since; 0: not known
+}
+
+// TornLog is the end of a log behind which something was left out: what was not
+// written whole, as a crash leaves it, or is damaged where nothing proves that it
+// was.
+type TornLog struct {
+	Path   string // the file
+	Offset int64  // where the log ends in it
+	Bytes  int64  // written behind that, as far as it can be told
+	Short  bool   // the file has not the length that its header says
 }
 
 // BackupOptions are the settings of Backup.

@@ -462,7 +462,9 @@ func (db *DB) applyLog(ctx context.Context, info *BackupInfo, dir string, to uin
 	if errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing) || errors.Is(err, wal.ErrMismatch) {
 		return errorf("%w: the log of %s does not go on behind sequence number %d: %v", ErrChain, dir, info.Seq, err)
 	}
-	info.Torn = torn > 0
+	if torn != nil {
+		info.Torn = (*TornLog)(torn)
+	}
 	return err
 }
 

@@ -37,6 +37,31 @@ func lost(t testing.TB, disk *vfs.Mem) *vfs.Mem {
 	return disk
 }
 
+// eachSegment calls visit with each file of the log in lostDir, what is kept first.
+func eachSegment(t *testing.T, disk *vfs.Mem, visit func(file string, data []byte)) {
+	t.Helper()
+	for _, file := range filesOf(t, disk, lostDir) {
+		if !strings.HasSuffix(file, ".log") {
+			continue
+		}
+		data, err := disk.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		visit(file, data)
+	}
+}
+
+// changed is disk with another content of the file.
+func changed(t testing.TB, disk *vfs.Mem, file string, data []byte) *vfs.Mem {
+	t.Helper()
+	disk = disk.Clone()
+	if err := disk.WriteFile(file, data); err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
 // readsAs fails unless the database on disk is as of the commit that ends at seq.
 func readsAs(t testing.TB, disk vfs.FS, h *history, seq uint64) {
 	t.Helper()
@@ -68,7 +93,7 @@ func TestRestoreLog_ToEverySequenceNumber(t *testing.T) {
 			to = 0
 		}
 		info, err := restoreLog(target, to, chain[:1+k%len(chain)]...)
-		if err != nil || info.Seq != want || info.Torn {
+		if err != nil || info.Seq != want || info.Torn != nil {
 			t.Fatalf("to %d: %+v, %v", want, info, err)
 		}
 		readsAs(t, target, s.hist, want)
@@ -141,29 +166,19 @@ func TestRestoreLog_FlipBytes(t *testing.T) {
 	}
 	damaged, torn := 0, 0
 	for name, disk := range map[string]*vfs.Mem{"lost": lost(t, disk), "closed": closed} {
-		for _, file := range filesOf(t, disk, lostDir) {
-			if !strings.HasSuffix(file, ".log") {
-				continue
-			}
-			data, err := disk.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+		eachSegment(t, disk, func(file string, data []byte) {
 			for i, c := range data {
 				if c == 0 && i%64 != 0 || i > 4096+100 && i%8 != 0 || testing.Short() && i%7 != 0 {
 					continue
 				}
-				target := disk.Clone()
 				flipped := bytes.Clone(data)
 				flipped[i] ^= 0xFF
-				if err := target.WriteFile(file, flipped); err != nil {
-					t.Fatal(err)
-				}
+				target := changed(t, disk, file, flipped)
 				info, err := restoreLog(target, 0, b)
 				whole := info.Seq
 				if err == nil {
 					switch {
-					case info.Torn && whole == before && name == "lost":
+					case info.Torn != nil && whole == before && name == "lost":
 						torn++
 					case whole != end: // what stands behind the end, and between the parts, is dead
 						t.Fatalf("%s: byte %d of %s: %+v", name, i, file, info)
@@ -187,7 +202,7 @@ func TestRestoreLog_FlipBytes(t *testing.T) {
 				}
 				readsAs(t, target, h, whole)
 			}
-		}
+		})
 	}
 	if damaged < 100 || torn < 3 {
 		t.Errorf("%d damaged, %d torn", damaged, torn)
@@ -197,15 +212,9 @@ func TestRestoreLog_FlipBytes(t *testing.T) {
 // wholeBefore is the sequence number of the newest commit that stands in the log
 // before byte i of the file.
 func wholeBefore(t *testing.T, disk *vfs.Mem, file string, i int) (seq uint64) {
-	for _, name := range filesOf(t, disk, lostDir) { // kept, then wal
-		if !strings.HasSuffix(name, ".log") {
-			continue
-		}
-		data, err := disk.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for at := 4096; at+40 <= len(data); {
+	over := false
+	eachSegment(t, disk, func(name string, data []byte) {
+		for at := 4096; !over && at+40 <= len(data); {
 			next := at + (40+int(binary.LittleEndian.Uint32(data[at+4:]))+7)&^7
 			count := uint64(binary.LittleEndian.Uint32(data[at+32:]))
 			if count == 0 || name == file && next > i {
@@ -213,10 +222,8 @@ func wholeBefore(t *testing.T, disk *vfs.Mem, file string, i int) (seq uint64) {
 			}
 			at, seq = next, binary.LittleEndian.Uint64(data[at+16:])+count-1
 		}
-		if name == file {
-			break
-		}
-	}
+		over = over || name == file
+	})
 	return seq
 }
 
@@ -224,27 +231,76 @@ func wholeBefore(t *testing.T, disk *vfs.Mem, file string, i int) (seq uint64) {
 func TestRestoreLog_Torn(t *testing.T) {
 	disk, h, b := kept(t)
 	disk = lost(t, disk)
-	names := filesOf(t, disk, lostDir+"/wal")
 	for _, left := range []int{8, 40, 200, 500} {
-		target := disk.Clone()
-		for _, name := range names {
-			data, err := target.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if end := len(bytes.TrimRight(data, "\x00")); end > 4096+left && strings.HasSuffix(name, ".log") {
+		target := disk
+		eachSegment(t, disk, func(name string, data []byte) {
+			if end := len(bytes.TrimRight(data, "\x00")); end > 4096+left && strings.HasPrefix(name, lostDir+"/wal/") {
 				clear(data[end-left:])
-				if err := target.WriteFile(name, data); err != nil {
-					t.Fatal(err)
-				}
+				target = changed(t, disk, name, data)
 			}
-		}
+		})
 		info, err := restoreLog(target, 0, b)
-		if want := h.commits[len(h.commits)-2].seq; err != nil || !info.Torn || info.Seq != want {
+		if want := h.commits[len(h.commits)-2].seq; err != nil || info.Torn == nil || info.Seq != want {
 			t.Errorf("without %d bytes: %+v, %v", left, info, err)
 			continue
 		}
 		readsAs(t, target, h, info.Seq)
+	}
+}
+
+// A newest segment that was cut short, or grew, is read as far as it goes: nothing
+// is lost with the zeros behind its last commit, and what is lost with more is told,
+// as damage where the log or the trees prove that it was there.
+func TestRestoreLog_CutShort(t *testing.T) {
+	disk, h, b := kept(t)
+	end := h.last().seq
+	closed := disk.Clone()
+	closeDB(t, openOn(t, closed))
+	closed = closed.Clone()
+	if err := closed.Rename(dbDir, lostDir); err != nil {
+		t.Fatal(err)
+	}
+	zeros, torn, damaged := 0, 0, 0
+	for name, disk := range map[string]*vfs.Mem{"lost": lost(t, disk), "closed": closed} {
+		eachSegment(t, disk, func(file string, data []byte) {
+			used := len(bytes.TrimRight(data, "\x00"))
+			if !strings.HasPrefix(file, lostDir+"/wal/") || wholeBefore(t, disk, file, len(data)) != end || used <= 4096 {
+				return
+			}
+			target := changed(t, disk, file, append(bytes.Clone(data), 1, 2, 3))
+			if info, err := restoreLog(target, 0, b); err != nil || info.Seq != end || info.Torn != nil {
+				t.Errorf("%s: %s with 3 bytes more: %+v, %v", name, file, info, err)
+			}
+			readsAs(t, target, h, end)
+			for size := 4096; size < len(data); size++ {
+				if size > used+50 && size%509 != 0 && size != len(data)-1 || testing.Short() && size%7 != 0 {
+					continue
+				}
+				target := changed(t, disk, file, data[:size])
+				want := max(h.commits[2].seq, wholeBefore(t, disk, file, size))
+				info, err := restoreLog(target, 0, b)
+				switch {
+				case info.Seq != want:
+					t.Fatalf("%s: %d bytes of %s: whole up to %d, not %d: %v", name, size, file, info.Seq, want, err)
+				case err == nil && want == end && info.Torn == nil:
+					zeros++
+				case err == nil && (name == "lost" || want == end) && info.Torn != nil && info.Torn.Short && info.Torn.Path == file && info.Torn.Offset <= int64(size):
+					torn++
+				case want < end && errors.Is(err, engine.ErrCorrupt) && strings.Contains(err.Error(), file):
+					damaged++
+					wantNothing(t, target)
+					if _, err := restoreLog(target, want, b); err != nil {
+						t.Fatalf("%s: %d bytes of %s: to what was whole, %d: %v", name, size, file, want, err)
+					}
+				default:
+					t.Fatalf("%s: %d bytes of %s: %+v, %v", name, size, file, info, err)
+				}
+				readsAs(t, target, h, want)
+			}
+		})
+	}
+	if zeros < 20 || torn < 100 || damaged < 100 {
+		t.Errorf("%d without zeros, %d torn, %d damaged", zeros, torn, damaged)
 	}
 }
 
@@ -254,10 +310,7 @@ func TestRestoreLog_Gap(t *testing.T) {
 	disk, h, b := kept(t)
 	disk = lost(t, disk)
 	gaps := 0
-	for _, file := range filesOf(t, disk, lostDir) {
-		if !strings.HasSuffix(file, ".log") {
-			continue
-		}
+	eachSegment(t, disk, func(file string, _ []byte) {
 		target := disk.Clone()
 		if err := target.Remove(file); err != nil {
 			t.Fatal(err)
@@ -268,7 +321,7 @@ func TestRestoreLog_Gap(t *testing.T) {
 			if whole != h.last().seq {
 				t.Errorf("without %s: %+v", file, info)
 			}
-			continue
+			return
 		}
 		gaps++
 		if !errors.Is(err, engine.ErrChain) || !strings.Contains(err.Error(), fmt.Sprintf("does not go on behind sequence number %d", whole)) {
@@ -277,10 +330,10 @@ func TestRestoreLog_Gap(t *testing.T) {
 		wantNothing(t, target)
 		if _, err := restoreLog(target, whole, b); err != nil {
 			t.Errorf("without %s: to what was whole, %d: %v", file, whole, err)
-			continue
+			return
 		}
 		readsAs(t, target, h, whole)
-	}
+	})
 	if gaps < 2 {
 		t.Errorf("%d gaps", gaps)
 	}
@@ -397,26 +450,16 @@ func TestRestoreLog_Stops(t *testing.T) {
 func TestRestoreLog_Hostile(t *testing.T) {
 	disk, _, b := kept(t)
 	disk = lost(t, disk)
-	for _, file := range filesOf(t, disk, lostDir) {
-		if !strings.HasSuffix(file, ".log") {
-			continue
-		}
-		data, err := disk.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachSegment(t, disk, func(file string, data []byte) {
 		for at, c := range data {
 			if at < 4096+16 || c == 0 {
 				continue
 			}
 			for _, to := range []byte{0, 1, 4, 5, 9, 0xFF} {
-				target := disk.Clone()
-				changed := bytes.Clone(data)
-				changed[at] = to
-				resealSegment(changed)
-				if err := target.WriteFile(file, changed); err != nil {
-					t.Fatal(err)
-				}
+				made := bytes.Clone(data)
+				made[at] = to
+				resealSegment(made)
+				target := changed(t, disk, file, made)
 				if _, err := restoreLog(target, 0, b); err != nil {
 					wantNothing(t, target)
 				} else if err := checkDatabase(target, dbDir); err != nil {
@@ -427,7 +470,7 @@ func TestRestoreLog_Hostile(t *testing.T) {
 				break
 			}
 		}
-	}
+	})
 }
 
 // After a kill at any moment, also in a recovery, the log ends for a restore where
@@ -455,8 +498,8 @@ func TestRestoreLog_LikeRecovery(t *testing.T) {
 	}, func(image *vfs.Mem, _ bool) error {
 		target := lost(t, image)
 		info, err := restoreLog(target, 0, b)
-		if err != nil && (strings.Contains(err.Error(), "does not go on") || strings.Contains(err.Error(), "its header says")) {
-			return nil // a rename to what is kept was lost, and the cut behind it was not
+		if err != nil && strings.Contains(err.Error(), "does not go on") {
+			return nil // a rename to what is kept was lost
 		}
 		if err != nil {
 			return err

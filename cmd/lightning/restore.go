@@ -59,10 +59,12 @@ order, damaged or of another database, or the log is, no database is made.`,
 		if err != nil {
 			return err
 		}
-		if info.Torn {
-			a.Note("the log of %s ends in what was not written whole: that was left out", r.log)
+		said := backupJSON(info)
+		if t := info.Torn; t != nil {
+			said = append(said, ui.Member{Name: "log_torn", Value: tornJSON(t)})
+			a.tornNote(t, info.Seq)
 		}
-		return a.done(backupJSON(info), "%s", backupMessage("restore", info))
+		return a.done(said, "%s", backupMessage("restore", info))
 	}
 	return cmd
 }
@@ -116,6 +118,25 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		err = hinted(err, "name the directory of the database that the backups are of")
 	}
 	return info, err
+}
+
+// tornNote tells that the log ends in what was left out. Also who wants quiet hears
+// of what no crash leaves.
+func (a *app) tornNote(t *engine.TornLog, seq uint64) {
+	what := fmt.Sprintf("what was not written whole is left out, %s", ui.Bytes(t.Bytes))
+	if t.Short {
+		what = "the file was cut short, and what it had behind that is lost"
+	}
+	if !a.Quiet || t.Short {
+		fmt.Fprintf(ui.SafeWriter(a.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
+	}
+}
+
+func tornJSON(t *engine.TornLog) ui.Object {
+	return ui.Object{
+		{Name: "path", Value: t.Path}, {Name: "offset", Value: t.Offset}, {Name: "bytes", Value: t.Bytes},
+		{Name: "short", Value: t.Short},
+	}
 }
 
 // readerFunc is a function that reads.

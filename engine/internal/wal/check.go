@@ -369,7 +369,7 @@ func (c *checker) unreadable(w *walker, err error) {
 func (w *walker) resync(budget *int64) (found bool, err error) {
 	w.seq = 0
 	for p := w.place + alignment; ; p += alignment {
-		for w.segment().end < p+recordSize {
+		for w.segment().limit() < p+recordSize {
 			if !w.advance() {
 				return false, nil
 			}
@@ -377,10 +377,11 @@ func (w *walker) resync(budget *int64) (found bool, err error) {
 		}
 		s := w.segment()
 		w.win.look(s)
-		if p, err = w.win.find(p, s.end); err != nil {
+		end := s.limit()
+		if p, err = w.win.find(p, end); err != nil {
 			return false, err
 		}
-		if s.end-p < recordSize {
+		if end-p < recordSize {
 			continue
 		}
 		b, err := w.win.at(p, recordSize)
@@ -388,7 +389,7 @@ func (w *walker) resync(budget *int64) (found bool, err error) {
 			return false, err
 		}
 		var h recordHeader
-		if h.get(b); !h.belongs(&s.header, p, int64(s.end-p)) {
+		if h.get(b); !h.belongs(&s.header, p, int64(end-p)) {
 			continue
 		}
 		if *budget -= h.size(); *budget < 0 {

@@ -138,14 +138,21 @@ func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
 	return ErrGone
 }
 
+// Torn is the end of a log behind which something is left out.
+type Torn struct {
+	Path   string
+	Offset int64
+	Bytes  int64 // written behind it, as far as it can be told
+	Short  bool  // the file has not the length that its header says
+}
+
 // After is Past up to the end of the log, which nobody writes to: it may be all
-// that is left of a database. W3 says where the end is, with closed as in Start,
-// and torn is how many bytes of a torn tail stand there. io.EOF of visit is an
-// end, too.
+// that is left of a database. W3 says where the end is, with closed as in Start;
+// torn is not nil when something is left out there. io.EOF of visit is an end, too.
 //
 // What is damaged, missing (ErrGone, ErrMissing) or cannot be read is an error
 // once all before it was visited, and only then.
-func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn int64, err error) {
+func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn *Torn, err error) {
 	c, seq, behind := o.back(first, kv.MaxSeq)
 	var end LSN
 	for ; len(c) > 0; c = c[1:] {
@@ -155,17 +162,17 @@ func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn
 		case behind == nil && (err == nil || err == errInvalid):
 			return o.tornAt(c, end, closed)
 		case behind == nil || err != nil && err != errInvalid && !goesOn:
-			return 0, eofIsNil(err)
+			return nil, eofIsNil(err)
 		default:
-			return 0, behind
+			return nil, behind
 		}
 	}
-	return 0, behind
+	return nil, behind
 }
 
-// tornAt returns how many bytes of a torn tail stand at end, where the chain has no
-// valid record, or the damage that it is.
-func (o *Options) tornAt(c chain, end, closed LSN) (torn int64, err error) {
+// tornAt returns the torn tail at end, where the chain has no valid record, or nil
+// where nothing is left out, or the damage that it is.
+func (o *Options) tornAt(c chain, end, closed LSN) (torn *Torn, err error) {
 	w := newWalker(c, end, 0)
 	var behind rest
 	damage := w.damage(behind, closed) // as the headers tell, before many files are opened
@@ -181,10 +188,17 @@ func (o *Options) tornAt(c chain, end, closed LSN) (torn int64, err error) {
 		}
 	}
 	c.closeFiles()
-	if damage != nil {
-		err = damage
+	s := c[0]
+	short := s.limit() < s.end
+	switch {
+	case damage != nil:
+		return nil, damage
+	case err != nil:
+		return nil, err
+	case behind.bytes == 0 && !(short && end == s.limit()): // zeros are an end, of a short file too
+		return nil, nil
 	}
-	return behind.bytes, err
+	return &Torn{Path: s.path, Offset: s.offset(end), Bytes: behind.bytes, Short: short}, nil
 }
 
 // maxBack is how often the segments are listed again.
@@ -243,6 +257,8 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 			}
 		case err != nil && err != errInvalid:
 			broken = err
+		case err == errInvalid && s.limit() < s.end:
+			broken = s.corrupt(s.start, "W3", s.ends())
 		}
 	}
 	switch {
@@ -258,26 +274,26 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 	return nil, 0, ErrGone
 }
 
-// openPast opens a segment of the log or of the kept log. It may be moved from
-// the one to the other at any moment.
+// openPast opens a segment of the log or of the kept log, whatever the length of
+// its file: what that does not have was not written, as far as can be told. It may
+// be moved from the one to the other at any moment.
 func (o *Options) openPast(number uint64) (*segment, error) {
-	s, err := o.openSegment(number)
+	s, err := o.openFile(o.path(segmentName(number)), number)
 	if errors.Is(err, ErrMissing) && o.Kept != "" {
-		kept := *o
-		kept.Dir = o.Kept
-		s, err = kept.openSegment(number)
+		s, err = o.openFile(o.keptPath(number), number)
 	}
 	if errors.Is(err, ErrMissing) {
 		return nil, errVanished
+	} else if err != nil {
+		return nil, err
 	}
-	return s, err
-}
-
-// cutTo makes h the header of what the file of a kept segment has left.
-func (h *header) cutTo(f vfs.File) error {
-	size, err := f.Size()
-	h.capacity = min(h.capacity, max(size-dataOffset, 0))
-	return err
+	size, err := s.file.Size()
+	if err != nil {
+		_ = s.close()
+		return nil, errorf("size of log segment %s: %w", s.path, err)
+	}
+	s.capacity = min(s.capacity, max(size-dataOffset, 0)&^(alignment-1))
+	return s, nil
 }
 
 // readPast visits the records of a segment up to last, or its end. It returns the

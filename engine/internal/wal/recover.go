@@ -170,7 +170,7 @@ func (r *recovery) leftover(name string) (header, error) {
 	}
 	h, err := r.o.readHeader(f, path)
 	if err == nil {
-		err = checkFile(f, path, &h, h.number)
+		err = checkLength(f, path, &h)
 	}
 	if errors.Is(err, ErrCorrupt) {
 		h, err = header{}, nil

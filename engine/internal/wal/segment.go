@@ -13,7 +13,8 @@ import (
 
 // segment is one segment file. Everything but file and end is fixed once the log
 // knows it. Its lock guards end, which Shrink brings forward; Append reads that
-// of the active one without, and never beside a Shrink.
+// of the active one without, and never beside a Shrink. The capacity of one that
+// openPast opened is what the file has, which may be less than up to end.
 type segment struct {
 	header
 	path string
@@ -28,6 +29,9 @@ func newSegment(h header, path string) *segment {
 
 // offset is where lsn stands in the file.
 func (s *segment) offset(lsn LSN) int64 { return dataOffset + int64(lsn-s.start) }
+
+// limit is where what can be read ends: at end, or where the file does.
+func (s *segment) limit() LSN { return min(s.end, s.start+LSN(s.capacity)) }
 
 //go:noinline // called in many places, none of them hot
 func (s *segment) corrupt(lsn LSN, invariant, reason string) *CorruptError {
@@ -69,7 +73,20 @@ func (o *Options) readHeader(f vfs.File, path string) (header, error) {
 // openSegment opens the segment file with the number for reading and checks
 // its header and length.
 func (o *Options) openSegment(number uint64) (*segment, error) {
-	path := o.path(segmentName(number))
+	s, err := o.openFile(o.path(segmentName(number)), number)
+	if err != nil {
+		return nil, err
+	}
+	if err = checkLength(s.file, s.path, &s.header); err != nil {
+		_ = s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// openFile opens the file of the segment with the number for reading and checks
+// its header.
+func (o *Options) openFile(path string, number uint64) (*segment, error) {
 	f, err := o.FS.Open(path, vfs.ReadOnly)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &CorruptError{Path: path, Invariant: "W4", Reason: "the segment is missing", Cause: ErrMissing}
@@ -77,11 +94,11 @@ func (o *Options) openSegment(number uint64) (*segment, error) {
 		return nil, errorf("open log segment: %w", err)
 	}
 	h, err := o.readHeader(f, path)
-	if err == nil && o.Dir == o.Kept {
-		err = h.cutTo(f)
-	}
-	if err == nil {
-		err = checkFile(f, path, &h, number)
+	if err == nil && h.number != number {
+		err = &CorruptError{
+			Path: path, Offset: 32, Invariant: "W4", Cause: ErrMissing,
+			Reason: fmt.Sprintf("the file holds segment %d", h.number),
+		}
 	}
 	if err != nil {
 		_ = f.Close()
@@ -92,15 +109,8 @@ func (o *Options) openSegment(number uint64) (*segment, error) {
 	return s, nil
 }
 
-// checkFile checks that a segment file is the one that its name says, and as
-// long as its header says.
-func checkFile(f vfs.File, path string, h *header, number uint64) error {
-	if h.number != number {
-		return &CorruptError{
-			Path: path, Offset: 32, Invariant: "W4", Cause: ErrMissing,
-			Reason: fmt.Sprintf("the file holds segment %d", h.number),
-		}
-	}
+// checkLength checks that a segment file is as long as its header says.
+func checkLength(f vfs.File, path string, h *header) error {
 	size, err := f.Size()
 	if err != nil {
 		return errorf("size of log segment %s: %w", path, err)

@@ -91,7 +91,10 @@ func (w *walker) next() (Record, error) {
 func (w *walker) read() (h recordHeader, b []byte, err error) {
 	s := w.segment()
 	w.win.look(s)
-	rest := int64(s.end - w.place)
+	rest := int64(s.limit() - w.place)
+	if rest < recordSize {
+		return h, nil, errInvalid // the file was cut short
+	}
 	if b, err = w.win.at(w.place, recordSize); err != nil {
 		return h, nil, err
 	}
@@ -136,7 +139,7 @@ func (w *walker) scan() (rest, error) {
 	var r rest
 	budget := int64(8 * windowSize) // for checksums that do not hold
 	for i := w.i; i < len(w.chain); i++ {
-		budget += 8 * int64(w.chain[i].end-w.chain[i].start)
+		budget += 8 * int64(w.chain[i].limit()-w.chain[i].start)
 	}
 	win := &w.win
 	win.forget()
@@ -155,19 +158,20 @@ func (w *walker) scan() (rest, error) {
 
 // scanSegment scans s from a place on and returns where what was written ends.
 func (w *walker) scanSegment(s *segment, from LSN, r *rest, budget *int64) (written LSN, err error) {
+	end := s.limit()
 	written = from
-	if from == w.place && s.end-from >= recordSize {
-		b, err := w.win.at(from, recordSize)
+	if room := min(end-from, recordSize); from == w.place && (room == recordSize || end < s.end) {
+		b, err := w.win.at(from, int64(room))
 		if err != nil {
 			return 0, err
 		}
 		if !allZero(b) {
 			r.used = true
-			written = from + recordSize
+			written = from + room
 		}
 	}
 	for p := from; ; p += alignment {
-		if p, err = w.win.find(p, s.end); err != nil || s.end-p < recordSize {
+		if p, err = w.win.find(p, end); err != nil || end-p < recordSize {
 			return written, err
 		}
 		b, err := w.win.at(p, recordSize)
@@ -176,7 +180,7 @@ func (w *walker) scanSegment(s *segment, from LSN, r *rest, budget *int64) (writ
 		}
 		var h recordHeader
 		h.get(b)
-		if !h.belongs(&s.header, p, int64(s.end-p)) {
+		if !h.belongs(&s.header, p, int64(end-p)) {
 			continue
 		}
 		r.used = true
@@ -212,7 +216,15 @@ func (w *walker) damage(r rest, closed LSN) *CorruptError {
 	if reason == "" {
 		return nil
 	}
-	return s.corrupt(w.place, "W3", "no valid record here, but "+reason)
+	return s.corrupt(w.place, "W3", s.ends()+", but "+reason)
+}
+
+// ends says how the log ends in s, where no valid record stands.
+func (s *segment) ends() string {
+	if s.limit() < s.end {
+		return "no valid record here, in a file that was cut short"
+	}
+	return "no valid record here"
 }
 
 func allZero(b []byte) bool {
