@@ -134,7 +134,9 @@ func (a *app) tornNote(t *engine.TornLog, seq uint64) {
 
 func tornJSON(t *engine.TornLog) ui.Object {
 	return ui.Object{
-		{Name: "path", Value: t.Path}, {Name: "offset", Value: t.Offset}, {Name: "bytes", Value: t.Bytes},
+		{Name: "path", Value: t.Path},
+		{Name: "offset", Value: t.Offset},
+		{Name: "bytes", Value: t.Bytes},
 		{Name: "short", Value: t.Short},
 	}
 }
