@@ -33,10 +33,11 @@ type BackupInfo struct {
 // written whole, as a crash leaves it, or is damaged where nothing proves that it
 // was.
 type TornLog struct {
-	Path   string // the file
-	Offset int64  // where the log ends in it
-	Bytes  int64  // written behind that, as far as it can be told
-	Short  bool   // the file has not the length that its header says
+	Path    string // the file
+	Offset  int64  // where the log ends in it
+	Bytes   int64  // written behind that, as far as it can be told
+	Commits uint64 // that are whole there: a power cut may leave them, and so does damage
+	Short   bool   // the file has not the length that its header says
 }
 
 // BackupOptions are the settings of Backup.

@@ -44,8 +44,8 @@ const restoreSuffix = ".restoring"
 // such a restore left behind is replaced by the next one; while one is under way
 // another of the same dir gets ErrLocked. ErrChain when the backups do not follow
 // each other, the log does not go on where they end, or no commit ends at ToSeq.
-// Where the log ends in a commit that was not written whole, that is left out:
-// BackupInfo.Torn. A segment that was cut short is read as far as it goes.
+// Where the log ends in a commit that was not written whole, that is left out, with
+// all behind it, as a recovery does: BackupInfo.Torn. A segment that was cut short is read as far as it goes.
 //
 // Where an incremental one or the log fails, all up to the Seq that is returned
 // was whole.

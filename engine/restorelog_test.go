@@ -248,6 +248,48 @@ func TestRestoreLog_Torn(t *testing.T) {
 	}
 }
 
+// Where nothing proves that what does not read was synced, the log ends there, as it
+// does for a recovery. Which commits are whole behind that is told: damage looks the
+// same.
+func TestRestoreLog_CommitsBehindTheEnd(t *testing.T) {
+	disk, h, b := kept(t)
+	disk = lost(t, disk)
+	tried := 0
+	eachSegment(t, disk, func(file string, data []byte) {
+		var records []int
+		for at := 4096; at+40 <= len(data) && binary.LittleEndian.Uint32(data[at+32:]) != 0; {
+			records = append(records, at)
+			binary.LittleEndian.PutUint64(data[at+24:], 0) // nothing was known to be synced
+			at += (40 + int(binary.LittleEndian.Uint32(data[at+4:])) + 7) &^ 7
+		}
+		if !strings.HasPrefix(file, lostDir+"/wal/") || len(records) == 0 || wholeBefore(t, disk, file, len(data)) != h.last().seq {
+			return
+		}
+		resealSegment(data)
+		for i, at := range records {
+			flipped := bytes.Clone(data)
+			flipped[at+44] ^= 0xFF
+			target := changed(t, disk, file, flipped)
+			want := wholeBefore(t, disk, file, at)
+			info, err := restoreLog(target, 0, b)
+			if err != nil || info.Seq != want || info.Torn == nil {
+				t.Fatalf("without record %d of %d: %+v, %v", i, len(records), info, err)
+			}
+			behind := engine.TornLog{Path: file, Offset: int64(at), Bytes: info.Torn.Bytes, Commits: uint64(len(records) - i - 1)}
+			if *info.Torn != behind || behind.Bytes < 40 {
+				t.Errorf("without record %d of %d: %+v", i, len(records), info.Torn)
+			}
+			readsAs(t, target, h, want)
+			if behind.Commits > 1 {
+				tried++
+			}
+		}
+	})
+	if tried < 2 {
+		t.Errorf("%d places", tried)
+	}
+}
+
 // A newest segment that was cut short, or grew, is read as far as it goes: nothing
 // is lost with the zeros behind its last commit, and what is lost with more is told,
 // as damage where the log or the trees prove that it was there.

@@ -62,7 +62,7 @@ order, damaged or of another database, or the log is, no database is made.`,
 		said := backupJSON(info)
 		if t := info.Torn; t != nil {
 			said = append(said, ui.Member{Name: "log_torn", Value: tornJSON(t)})
-			a.tornNote(t, info.Seq)
+			r.tornNote(t, info.Seq)
 		}
 		return a.done(said, "%s", backupMessage("restore", info))
 	}
@@ -121,14 +121,18 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 }
 
 // tornNote tells that the log ends in what was left out. Also who wants quiet hears
-// of what no crash leaves.
-func (a *app) tornNote(t *engine.TornLog, seq uint64) {
+// of what may be damage.
+func (r *restore) tornNote(t *engine.TornLog, seq uint64) {
 	what := fmt.Sprintf("what was not written whole is left out, %s", ui.Bytes(t.Bytes))
 	if t.Short {
 		what = "the file was cut short, and what it had behind that is lost"
 	}
-	if !a.Quiet || t.Short {
-		fmt.Fprintf(ui.SafeWriter(a.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
+	if t.Commits > 0 {
+		what += fmt.Sprintf("; so are %s behind it, which are whole: a power cut leaves that, and so does damage; lightning repair %s NEW saves them",
+			ui.Plural(t.Commits, "commit"), r.log)
+	}
+	if !r.Quiet || t.Short || t.Commits > 0 {
+		fmt.Fprintf(ui.SafeWriter(r.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
 	}
 }
 
@@ -137,6 +141,7 @@ func tornJSON(t *engine.TornLog) ui.Object {
 		{Name: "path", Value: t.Path},
 		{Name: "offset", Value: t.Offset},
 		{Name: "bytes", Value: t.Bytes},
+		{Name: "whole_commits", Value: t.Commits},
 		{Name: "short", Value: t.Short},
 	}
 }

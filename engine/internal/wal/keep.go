@@ -140,10 +140,11 @@ func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
 
 // Torn is the end of a log behind which something is left out.
 type Torn struct {
-	Path   string
-	Offset int64
-	Bytes  int64 // written behind it, as far as it can be told
-	Short  bool  // the file has not the length that its header says
+	Path    string
+	Offset  int64
+	Bytes   int64  // written behind it, as far as it can be told
+	Commits uint64 // that are whole there: a power cut may leave them, and so does damage
+	Short   bool   // the file has not the length that its header says
 }
 
 // After is Past up to the end of the log, which nobody writes to: it may be all
@@ -160,7 +161,7 @@ func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn
 		switch goesOn := errors.Is(err, ErrMissing); {
 		case len(c) > 1 && (err == nil || goesOn):
 		case behind == nil && (err == nil || err == errInvalid):
-			return o.tornAt(c, end, closed)
+			return o.tornAt(c, end, seq, closed)
 		case behind == nil || err != nil && err != errInvalid && !goesOn:
 			return nil, eofIsNil(err)
 		default:
@@ -170,35 +171,40 @@ func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn
 	return nil, behind
 }
 
-// tornAt returns the torn tail at end, where the chain has no valid record, or nil
-// where nothing is left out, or the damage that it is.
-func (o *Options) tornAt(c chain, end, closed LSN) (torn *Torn, err error) {
-	w := newWalker(c, end, 0)
-	var behind rest
-	damage := w.damage(behind, closed) // as the headers tell, before many files are opened
-	for i := 0; i < len(c) && damage == nil && err == nil; i++ {
-		var f vfs.File
-		if f, err = o.FS.Open(c[i].path, vfs.ReadOnly); err == nil {
-			c[i].file = f
+// tornAt returns the torn tail at end, behind the operation before seq, where the
+// chain has no valid record, or nil where nothing is left out, or the damage that it
+// is.
+func (o *Options) tornAt(c chain, end LSN, seq kv.Seq, closed LSN) (torn *Torn, err error) {
+	w := newWalker(c, end, seq)
+	if damage := w.damage(rest{}, closed); damage != nil { // before many files are opened
+		return nil, damage
+	}
+	defer c.closeFiles()
+	for _, s := range c {
+		if s.file, err = o.FS.Open(s.path, vfs.ReadOnly); err != nil {
+			s.file = nil
+			return nil, err
 		}
 	}
-	if damage == nil && err == nil {
-		if behind, err = w.scan(); err == nil {
-			damage = w.damage(behind, closed)
+	k := checker{o: o, last: true, report: Report{Seq: seq - 1}, visit: func(r Record) error {
+		if !r.Cut {
+			return w.segment().corrupt(r.LSN, "W3", "a record that could not be read before can be now")
 		}
-	}
-	c.closeFiles()
-	s := c[0]
+		return nil
+	}}
+	s, err := c[0], k.walk(w, closed)
 	short := s.limit() < s.end
 	switch {
-	case damage != nil:
-		return nil, damage
 	case err != nil:
 		return nil, err
-	case behind.bytes == 0 && !(short && end == s.limit()): // zeros are an end, of a short file too
+	case k.blind != nil:
+		return nil, k.blind
+	case k.cut == nil:
+		return nil, k.damages[0]
+	case k.report.TornBytes == 0 && !(short && end == s.limit()): // zeros are an end, of a short file too
 		return nil, nil
 	}
-	return &Torn{Path: s.path, Offset: s.offset(end), Bytes: behind.bytes, Short: short}, nil
+	return &Torn{s.path, s.offset(end), k.report.TornBytes, k.missed.records, short}, nil
 }
 
 // maxBack is how often the segments are listed again.
