@@ -175,7 +175,7 @@ func (b *BackupInfo) next(rec *wal.Record, linked *bool) (bool, error) {
 	case rec.Seq <= kv.Seq(b.Seq):
 		return false, errorf("%w: the commit at sequence number %d is another than in the earlier one: since then the database was put back to an older state, or lost its newest commits in a power cut", ErrChain, b.Seq)
 	case !*linked:
-		return false, wal.ErrGone
+		return false, errorf("%w: what is left begins with sequence number %d", wal.ErrGone, rec.Seq)
 	}
 	return true, nil
 }
@@ -390,12 +390,14 @@ func (db *DB) applyAll(ctx context.Context, info *BackupInfo, backups []io.Reade
 			err = next.Follows(info)
 		}
 		if err != nil {
+			info.Whole = errors.Is(err, ErrCorrupt)
 			return err
 		}
 		err = readCommits(ctx, s, &next, func(_ uint64, o *ops) error {
 			return db.applyNext(info, o, to, &CorruptError{Path: "backup", Offset: s.offset, Kind: "structure"})
 		})
 		if err != nil {
+			info.Whole = errors.Is(err, ErrCorrupt)
 			return err
 		}
 		info.Bytes += s.offset
@@ -459,7 +461,10 @@ func (db *DB) applyLog(ctx context.Context, info *BackupInfo, dir string, to uin
 	if err == nil && !linked {
 		err = wal.ErrGone
 	}
-	if errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing) || errors.Is(err, wal.ErrMismatch) {
+	gone := errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing)
+	foreign := errors.Is(err, wal.ErrMismatch)
+	info.Whole = !foreign && (gone || errors.Is(public(err), ErrCorrupt))
+	if gone || foreign {
 		return errorf("%w: the log of %s does not go on behind sequence number %d: %v", ErrChain, dir, info.Seq, err)
 	}
 	if torn != nil {

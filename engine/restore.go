@@ -47,8 +47,8 @@ const restoreSuffix = ".restoring"
 // Where the log ends in a commit that was not written whole, that is left out, with
 // all behind it, as a recovery does: BackupInfo.Torn. A segment that was cut short is read as far as it goes.
 //
-// Where an incremental one or the log fails, all up to the Seq that is returned
-// was whole.
+// Where an incremental one or the log is damaged, or the log lacks something, all up
+// to the Seq that is returned was whole: BackupInfo.Whole.
 func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (BackupInfo, error) {
 	if o == nil {
 		o = &RestoreOptions{}

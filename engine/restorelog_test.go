@@ -346,12 +346,54 @@ func TestRestoreLog_CutShort(t *testing.T) {
 	}
 }
 
+// A kept segment that was cut short is damaged where it ends, for a checkpoint had all
+// of it. Where it ends with a commit, and there may have been another one behind it,
+// the log lacks something. Both name the file, and what is whole before.
+func TestRestoreLog_KeptCutShort(t *testing.T) {
+	disk, h, b := kept(t)
+	disk = lost(t, disk)
+	damaged, lacking := 0, 0
+	eachSegment(t, disk, func(file string, data []byte) {
+		if !strings.HasPrefix(file, lostDir+"/kept/") {
+			return
+		}
+		for size := range data {
+			if size%8 > 1 || testing.Short() && size%7 != 0 || size < 4090 && size != 64 {
+				continue
+			}
+			target := changed(t, disk, file, data[:size])
+			want := max(h.commits[2].seq, wholeBefore(t, disk, file, size))
+			info, err := restoreLog(target, 0, b)
+			if err == nil && want == max(h.commits[2].seq, wholeBefore(t, disk, file, len(data))) {
+				readsAs(t, target, h, h.last().seq) // what was cut was behind the end
+				continue
+			}
+			switch {
+			case err == nil || info.Seq != want || !info.Whole || !strings.Contains(err.Error(), file):
+				t.Fatalf("%d bytes of %s: whole up to %d: %+v, %v", size, file, want, info, err)
+			case errors.Is(err, engine.ErrCorrupt):
+				damaged++
+			case errors.Is(err, engine.ErrChain):
+				lacking++
+			}
+			if _, err := restoreLog(target, want, b); err != nil {
+				t.Fatalf("%d bytes of %s: to what was whole, %d: %v", size, file, want, err)
+			}
+			readsAs(t, target, h, want)
+		}
+	})
+	if damaged < 100 || lacking > 20 {
+		t.Errorf("%d damaged, %d lack something", damaged, lacking)
+	}
+}
+
 // Without a segment what comes before it can be restored, and what comes behind is
 // never taken for what follows.
 func TestRestoreLog_Gap(t *testing.T) {
 	disk, h, b := kept(t)
 	disk = lost(t, disk)
 	gaps := 0
+	previous := "what is left begins with"
 	eachSegment(t, disk, func(file string, _ []byte) {
 		target := disk.Clone()
 		if err := target.Remove(file); err != nil {
@@ -366,9 +408,13 @@ func TestRestoreLog_Gap(t *testing.T) {
 			return
 		}
 		gaps++
-		if !errors.Is(err, engine.ErrChain) || !strings.Contains(err.Error(), fmt.Sprintf("does not go on behind sequence number %d", whole)) {
-			t.Errorf("without %s: %v", file, err)
+		if !errors.Is(err, engine.ErrChain) || !info.Whole || !strings.Contains(err.Error(), fmt.Sprintf("does not go on behind sequence number %d", whole)) {
+			t.Errorf("without %s: %+v, %v", file, info, err)
 		}
+		if before := strings.TrimPrefix(previous, lostDir); !strings.Contains(err.Error(), before) {
+			t.Errorf("without %s, which %s comes before: %v", file, previous, err)
+		}
+		previous = file
 		wantNothing(t, target)
 		if _, err := restoreLog(target, whole, b); err != nil {
 			t.Errorf("without %s: to what was whole, %d: %v", file, whole, err)

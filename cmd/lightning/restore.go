@@ -110,7 +110,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		err = u.explain(err)
 	}
 	switch {
-	case (u != full || info.Log) && errors.Is(err, engine.ErrCorrupt):
+	case info.Whole:
 		err = hinted(err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq))
 	case r.log != "" && errors.Is(err, engine.ErrLocked):
 		err = hinted(err, "what a program has open gives an incremental backup: backup --since")

@@ -418,9 +418,30 @@ func ofBackups() []canary {
 		canary{
 			name: "damage-of-the-log-is-torn", breaks: "a restore from a damaged log leaves commits out, as if a crash had cut it",
 			file: "internal/wal/keep.go",
-			old:  "			damage = w.damage(behind, closed)\n		}\n	}\n	c.closeFiles()",
-			new:  "		}\n	}\n	c.closeFiles()",
+			old:  "return nil, k.damages[0]",
+			new:  "return nil, nil",
 			test: "TestRestoreLog_FlipBytes",
+		},
+		canary{
+			name: "cut-segment-is-whole", breaks: "a kept segment that was cut short passes for one that ends there, and the log for one that lacks another",
+			file: "internal/wal/keep.go",
+			old:  "max(size-dataOffset, 0)&^(alignment-1))\n",
+			new:  "max(size-dataOffset, 0)&^(alignment-1))\n	s.end = s.limit()\n",
+			test: "TestRestoreLog_KeptCutShort",
+		},
+		canary{
+			name: "cut-of-the-end-not-told", breaks: "a restore from a log whose end is cut off says nothing",
+			file: "internal/wal/keep.go",
+			old:  "!(short && end == s.limit())",
+			new:  "!(short && end == s.end)",
+			test: "TestRestoreLog_CutShort",
+		},
+		canary{
+			name: "whole-commits-not-told", breaks: "a restore from a log leaves whole commits out without a word",
+			file: "internal/wal/keep.go",
+			old:  "k.missed.records, short}",
+			new:  "0, short}",
+			test: "TestRestoreLog_CommitsBehindTheEnd",
 		},
 		canary{
 			name: "restore-overwrites", breaks: "a restore writes over a database",

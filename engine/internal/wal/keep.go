@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -157,16 +158,21 @@ func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn
 	c, seq, behind := o.back(first, kv.MaxSeq)
 	var end LSN
 	for ; len(c) > 0; c = c[1:] {
-		seq, end, err = o.readPast(c[0], seq, first, kv.MaxSeq, visit)
+		s := c[0]
+		seq, end, err = o.readPast(s, seq, first, kv.MaxSeq, visit)
 		switch goesOn := errors.Is(err, ErrMissing); {
 		case len(c) > 1 && (err == nil || goesOn):
-		case behind == nil && (err == nil || err == errInvalid):
-			return o.tornAt(c, end, seq, closed)
-		case behind == nil || err != nil && err != errInvalid && !goesOn:
+			continue
+		case err != nil && err != errInvalid && !(goesOn && behind != nil):
 			return nil, eofIsNil(err)
-		default:
-			return nil, behind
+		case err == errInvalid && s.path == o.keptPath(s.number) && (len(c) > 1 || end != s.limit()):
+			return nil, s.corrupt(end, "W3", s.ends()+", but the log goes on") // a checkpoint had it
+		case behind == nil && !goesOn && s.path == o.keptPath(s.number):
+			return nil, s.gap(nil)
+		case err == errInvalid && behind == nil || err == nil && behind == nil:
+			return o.tornAt(c, end, seq, closed)
 		}
+		return nil, behind
 	}
 	return nil, behind
 }
@@ -242,13 +248,13 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 			_ = s.close()
 			continue
 		}
-		if s.end != limit && (len(segments) > 0 || broken != nil) { // a gap
+		if len(segments) > 0 && broken == nil && o.lacks(s, segments[0]) || broken != nil && s.end != limit { // a gap
 			if broken == nil && oldest == first+1 {
 				_ = s.close()
 				break // those before were let go
 			}
 			if behind = broken; broken == nil {
-				behind = errVanished // or the list is of several moments
+				behind = s.gap(segments[0]) // or the list is of several moments
 			}
 			segments, oldest = nil, 0
 		}
@@ -276,8 +282,36 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 		return nil, 0, behind
 	case oldest == 0 && first == last: // nothing since
 		return nil, first + 1, nil
+	case oldest > first:
+		return nil, 0, errorf("%w: what is left begins with sequence number %d", ErrGone, oldest)
 	}
 	return nil, 0, ErrGone
+}
+
+// lacks reports whether something is missing between two segments: where the first
+// ends before the next begins. A kept one ends where its file does, if that is behind
+// a record, and numbers are left for one between the two: else it was cut short.
+func (o *Options) lacks(s, next *segment) bool {
+	if s.end != next.start || s.limit() == s.end || s.number+1 == next.number || s.path != o.keptPath(s.number) {
+		return s.end != next.start
+	}
+	w := newWalker(chain{s}, s.start, 0)
+	for err := error(nil); err == nil; {
+		_, err = w.next()
+	}
+	return w.place == s.limit()
+}
+
+// gap is the error that what stands behind s, before next if that is not nil, is
+// missing.
+func (s *segment) gap(next *segment) error {
+	c := s.corrupt(s.limit(), "W1", "the segments behind this one are missing")
+	if next != nil {
+		c.Reason = fmt.Sprintf("LSN %d to %d are missing, a segment or the end of this one, before %s",
+			s.limit(), next.start, segmentName(next.number))
+	}
+	c.Cause = errVanished
+	return c
 }
 
 // openPast opens a segment of the log or of the kept log, whatever the length of
@@ -323,7 +357,7 @@ func (o *Options) readPast(s *segment, seq, first, last kv.Seq, visit func(Recor
 		case err == errInvalid && last == kv.MaxSeq:
 			return w.seq, w.place, err
 		case err == errInvalid && w.seq <= last:
-			err = s.corrupt(w.place, "W3", "no valid record here, but the log goes on")
+			err = s.corrupt(w.place, "W3", s.ends()+", but the log goes on")
 		case err == errInvalid:
 			return w.seq, w.place, nil
 		}
