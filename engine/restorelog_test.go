@@ -193,6 +193,9 @@ func TestRestoreLog_FlipBytes(t *testing.T) {
 				if !errors.Is(err, engine.ErrCorrupt) && !errors.Is(err, engine.ErrChain) {
 					t.Fatalf("%s: byte %d of %s: %v", name, i, file, err)
 				}
+				if d, ok := errors.AsType[*engine.CorruptError](err); ok && (d.Path != file || d.Offset > int64(i)) {
+					t.Fatalf("%s: byte %d of %s: %v", name, i, file, err)
+				}
 				wantNothing(t, target)
 				if whole == 0 {
 					t.Fatalf("%s: byte %d of %s: %v, and the backup was not whole", name, i, file, err)

@@ -194,19 +194,19 @@ func (o *Options) tornAt(c chain, end LSN, seq kv.Seq, closed LSN) (torn *Torn, 
 	}
 	k := checker{o: o, last: true, report: Report{Seq: seq - 1}, visit: func(r Record) error {
 		if !r.Cut {
-			return w.segment().corrupt(r.LSN, "W3", "a record that could not be read before can be now")
+			return io.EOF // behind damage
 		}
 		return nil
 	}}
 	s, err := c[0], k.walk(w, closed)
 	short := s.limit() < s.end
 	switch {
-	case err != nil:
-		return nil, err
 	case k.blind != nil:
 		return nil, k.blind
-	case k.cut == nil:
+	case k.cut == nil && len(k.damages) > 0:
 		return nil, k.damages[0]
+	case err != nil:
+		return nil, s.corrupt(end, "W3", "what stands here does not read the same again")
 	case k.report.TornBytes == 0 && !(short && end == s.limit()): // zeros are an end, of a short file too
 		return nil, nil
 	}
