@@ -17,10 +17,11 @@ type BackupInfo struct {
 	Log         bool     // of Restore: it came to RestoreOptions.Log, and failed there if it did
 	Whole       bool     // of Restore, which failed for what is damaged or missing behind Seq: all up to that was whole
 	Torn        *TornLog // of Restore: what was left out at the end of that, or nil
-	Keyspaces   int      // of a full one
-	Entries     uint64   // of a full one
-	Commits     uint64   // of an incremental one
-	Bytes       int64    // of the stream
+	Keyspaces   int      // of a full one; of Restore: of the database
+	Entries     uint64   // likewise, as Stats counts them
+	Runs        int      // of Restore: Stats.Runs
+	Commits     uint64   // of an incremental one; of Restore: that were applied to the full one
+	Bytes       int64    // of the stream; of Restore: of all that were read
 	Since       uint64   // of an incremental one: Seq of the backup that it follows
 	Seq         uint64   // sequence number of the newest operation in it
 	Time        time.Time

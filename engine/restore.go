@@ -92,6 +92,11 @@ func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (i
 		if err == nil {
 			err = info.endsAt(o.ToSeq)
 		}
+		if err == nil {
+			_, err = db.Checkpoint(ctx)
+			s := db.Stats()
+			info.Keyspaces, info.Entries, info.Runs = s.Keyspaces, s.Entries, s.Runs
+		}
 		if e := db.CloseContext(ctx); err == nil { // where it is stopped, nothing is merged
 			err = e
 		}

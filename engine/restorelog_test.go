@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"testing"
@@ -485,6 +486,44 @@ func TestRestoreLog_Wrong(t *testing.T) {
 	refused("not kept", lost(t, disk), engine.ErrChain, "does not go on behind sequence number 1", b)
 
 	refused("nothing", vfs.NewMem(), engine.ErrNotExist, "it has no directory wal", b)
+}
+
+// A restore tells how many entries and keyspaces the database has, with what was
+// applied; where entries wait in sorted runs how many there are at most.
+func TestRestore_TellsWhatIsThere(t *testing.T) {
+	disk, _, b := kept(t)
+	disk = lost(t, disk)
+	info, err := restoreLog(disk, 0, b)
+	if err != nil || info.Entries != 6 || info.Keyspaces != 1 || info.Runs != 0 || info.Commits != 10 {
+		t.Errorf("%+v, %v", info, err)
+	}
+
+	disk = vfs.NewMem()
+	db := openOn(t, disk)
+	keepLog(t, disk, true)
+	write := func(from, to, by int) {
+		batch := db.NewBatch()
+		value := make([]byte, 60)
+		for i := from; i < to; i += by {
+			if err := batch.Put([]byte(fmt.Sprintf("%06d", i)), value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := db.Apply(context.Background(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const have = 300_000
+	write(0, have, 1)
+	full, since := backup(t, db, nil)
+	write(0, have, 25)
+	write(have, have+100, 1)
+	inc, _ := backup(t, db, &since)
+	closeDB(t, db)
+	info, err = engine.Restore(context.Background(), bytes.NewReader(full), "other", &engine.RestoreOptions{FS: disk, Apply: []io.Reader{bytes.NewReader(inc)}})
+	if err != nil || info.Runs == 0 || info.Entries != have+100+have/25 {
+		t.Errorf("with runs: %+v, %v", info, err)
+	}
 }
 
 // Nothing is read beside a process that writes, which is not hindered.

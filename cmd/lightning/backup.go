@@ -285,7 +285,11 @@ func backupJSON(info engine.BackupInfo) ui.Object {
 	if info.Incremental {
 		o = ui.Object{{Name: "since", Value: info.Since}}
 	} else {
-		o = ui.Object{{Name: "keyspaces", Value: info.Keyspaces}, {Name: "entries", Value: info.Entries}}
+		entries := "entries"
+		if info.Runs > 0 {
+			entries = "entries_at_most"
+		}
+		o = ui.Object{{Name: "keyspaces", Value: info.Keyspaces}, {Name: entries, Value: info.Entries}}
 	}
 	if info.Incremental || info.Commits > 0 {
 		o = append(o, ui.Member{Name: "commits", Value: info.Commits})
@@ -299,13 +303,17 @@ func backupJSON(info engine.BackupInfo) ui.Object {
 
 func backupMessage(what string, info engine.BackupInfo) string {
 	commits := ui.Plural(info.Commits, "commit")
+	bytes := ui.Bytes(info.Bytes)
 	held := ui.Plural(info.Entries, "entry") + " in " + ui.Plural(int64(info.Keyspaces), "keyspace")
 	switch {
 	case info.Incremental:
 		held = fmt.Sprintf("%s since seq %s", commits, ui.Count(info.Since))
+	case info.Runs > 0: // a key may be in several, or deleted in one
+		held = "at most " + held
+		fallthrough
 	case info.Commits > 0:
-		held += ", " + commits
+		held += ", " + commits + " applied"
+		bytes += " of backups"
 	}
-	return fmt.Sprintf("%s: %s, %s, seq %s, %s", what, held,
-		ui.Bytes(info.Bytes), ui.Count(info.Seq), ui.Duration(info.Duration))
+	return fmt.Sprintf("%s: %s, %s, seq %s, %s", what, held, bytes, ui.Count(info.Seq), ui.Duration(info.Duration))
 }
