@@ -93,10 +93,10 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 		if err == nil {
 			err = out.finish(info.Commits, out.commits)
 		}
-		if err != nil {
-			return info, wrap("backup", err)
+		if err == nil {
+			err = step()
 		}
-		return info, step()
+		return info, wrap("backup", err)
 	}
 	for _, sp := range s.view.v.spaces.list() {
 		if err := out.put(blockKeyspace, encodeStreamSpace(sp)); err != nil {
@@ -110,7 +110,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	if err := out.finish(info.Entries, uint64(info.Keyspaces)); err != nil {
 		return info, errorf("backup: %w", err)
 	}
-	return info, step()
+	return info, wrap("backup", step())
 }
 
 // list returns the keyspaces by id.

@@ -107,6 +107,13 @@ func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (i
 
 // lockLog takes the lock of a database whose log is to be read.
 func lockLog(fsys vfs.FS, dir string) (vfs.Lock, error) {
+	info, err := fsys.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errorf("%s: %w: no such directory", dir, ErrNotExist)
+	case err == nil && !info.IsDir:
+		return nil, errorf("%s: %w: it is not a directory", dir, ErrNotExist)
+	}
 	if info, err := fsys.Stat(filepath.Join(dir, walName)); err != nil || !info.IsDir {
 		return nil, errorf("%s: %w: it has no directory wal", dir, ErrNotExist)
 	}

@@ -485,7 +485,17 @@ func TestRestoreLog_Wrong(t *testing.T) {
 	}
 	refused("not kept", lost(t, disk), engine.ErrChain, "does not go on behind sequence number 1", b)
 
-	refused("nothing", vfs.NewMem(), engine.ErrNotExist, "it has no directory wal", b)
+	refused("nothing", vfs.NewMem(), engine.ErrNotExist, "no such directory", b)
+	disk = vfs.NewMem()
+	if err := disk.WriteFile(lostDir, b); err != nil {
+		t.Fatal(err)
+	}
+	refused("a file", disk, engine.ErrNotExist, "it is not a directory", b)
+	disk = vfs.NewMem()
+	if err := disk.Mkdir(lostDir); err != nil {
+		t.Fatal(err)
+	}
+	refused("without a log", disk, engine.ErrNotExist, "it has no directory wal", b)
 }
 
 // A restore tells how many entries and keyspaces the database has, with what was

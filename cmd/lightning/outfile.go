@@ -97,6 +97,21 @@ func outside(path string) error {
 	return nil
 }
 
+// within reports whether path, which need not be there, is inside the directory dir.
+func within(dir, path string) bool {
+	up, err := filepath.EvalSymlinks(filepath.Dir(filepath.Clean(path)))
+	if err == nil {
+		up, err = filepath.Abs(up)
+	}
+	for err == nil && !same(up, dir) {
+		if up == filepath.Dir(up) {
+			return false
+		}
+		up = filepath.Dir(up)
+	}
+	return err == nil
+}
+
 // databaseAround returns the directory of the database that path is inside of, or
 // nothing.
 func databaseAround(path string) string {

@@ -38,16 +38,22 @@ order, damaged or of another database, or the log is, no database is made.`,
 		Args: arguments(2, -1),
 	}
 	f := cmd.Flags()
+	var logs []string
 	f.StringArrayVar(&r.apply, "apply", nil, "apply this incremental backup, and those named behind it")
-	f.StringVar(&r.log, "log", "", "apply what the log of this database has behind the backups")
+	f.StringArrayVar(&logs, "log", nil, "apply what the log of this database has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])
 		if err == nil {
 			err = outsideNew(path)
 		}
-		if err == nil && f.Changed("log") {
-			r.log, err = a.path(r.log)
+		if err == nil && len(logs) > 1 {
+			err = usagef("--log: there can be one, behind the last backup")
+		}
+		if err == nil && len(logs) > 0 {
+			if r.log, err = a.path(logs[0]); err == nil && within(r.log, path) {
+				err = usagef("%s is inside %s, whose log is read: name another place", path, r.log)
+			}
 		}
 		if err != nil {
 			return err
@@ -78,7 +84,7 @@ type restore struct {
 
 func (r *restore) run(ctx context.Context, db, path string, apply []string) (engine.BackupInfo, error) {
 	if len(apply) > 0 {
-		if err := checkChain(path, apply); err != nil {
+		if err := checkChain(path, apply, r.toSeq); err != nil {
 			return engine.BackupInfo{}, err
 		}
 	}
@@ -155,12 +161,16 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // checkChain reads the beginnings of the backups before anything is done, for a
 // long restore is not to fail for their order: of those that are files, since of
 // a pipe they could not be read again.
-func checkChain(path string, apply []string) error {
+// None is read behind the sequence number to, if that is not 0.
+func checkChain(path string, apply []string, to uint64) error {
 	var before *engine.BackupInfo
 	piped := false
 	for _, name := range append([]string{path}, apply...) {
 		if name == "-" && piped {
 			return usagef("only one backup may be -")
+		}
+		if before != nil && to != 0 && before.Seq >= to {
+			continue
 		}
 		piped = piped || name == "-"
 		if info, err := os.Stat(name); name == "-" || err == nil && !info.Mode().IsRegular() {
@@ -168,6 +178,9 @@ func checkChain(path string, apply []string) error {
 			continue
 		}
 		next, err := headOf(context.Background(), name)
+		if before != nil && (errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrFormat)) {
+			err = hinted(err, fmt.Sprintf("the backups before it can be restored: --to-seq %d", before.Seq))
+		}
 		if err == nil && before != nil {
 			if err = next.Follows(before); err != nil {
 				err = fmt.Errorf("%s: %w", name, err)

@@ -40,6 +40,8 @@ type longCommand struct {
 	grows bool
 	// lasts says that it goes on until it is stopped, in a directory of its own.
 	lasts bool
+	// says stands in what it says when it is asked to stop.
+	says string
 	// entries are how many my.db may have afterwards, where it writes to that.
 	entries []int
 }
@@ -266,6 +268,9 @@ func (s *stopRun) stop(c *longCommand, sig syscall.Signal, takes time.Duration, 
 		if !regexp.MustCompile(`(?m)^lightning: .*interrupted.*\n\z`).MatchString(text) {
 			t.Errorf("it does not say that it was interrupted")
 		}
+		if !strings.Contains(text, c.says) {
+			t.Errorf("it does not say %q", c.says)
+		}
 	}
 	if c.lasts && killed {
 		return // what they leave then is in a directory of their own
@@ -354,13 +359,13 @@ func TestF18_EveryLongCommand(t *testing.T) {
 		{args: "export my.db --to csv"},
 		{args: "backup my.db new.backup --verify", makes: "new.backup"},
 		{args: "backup my.db -"},
-		{args: "backup chain.db new.backup --since chain.full --verify", makes: "new.backup"},
+		{args: "backup chain.db new.backup --since chain.full --verify", makes: "new.backup", says: "new.backup was not written"},
 		{args: "restore new.db my.backup", makes: "new.db"},
 		{args: "restore new.db chain.full --apply chain.inc", makes: "new.db"},
 		{args: "repair my.db new.db --report report.json", makes: "new.db"},
 		{args: "verify my.db"},
 		{args: "verify my.db --resume my.scrub"},
-		{args: "verify my.backup"},
+		{args: "verify my.backup", says: " of it were read"},
 		{args: "inspect tree my.db"},
 		{args: "hash my.db"},
 		{args: "diff my.db other.db"},
@@ -373,7 +378,7 @@ func TestF18_EveryLongCommand(t *testing.T) {
 		{args: "copy my.db new.db", makes: "new.db", grows: true},
 		{args: "import new.db rows.jsonl --key {id} --batch 1000", makes: "new.db", grows: true},
 		{args: "import new.db rows.jsonl --key {id} --batch 1000 --resume --sync full", makes: "new.db", grows: true},
-		{args: "import new.db rows.jsonl --key {id} --sorted", makes: "new.db"},
+		{args: "import new.db rows.jsonl --key {id} --sorted", makes: "new.db", says: "; no database was made"},
 		{args: "import my.db rows.jsonl --key again:{id}", entries: []int{entries, entries + 1, 2 * entries}},
 		{args: "compact my.db", entries: []int{entries}},
 		{args: "checkpoint my.db", entries: []int{entries}},

@@ -260,7 +260,13 @@ func (a *app) verifyBackup(ctx context.Context, path, format string) error {
 		return err
 	}
 	defer f.Close()
-	info, err := verifyBackup(ctx, r, inputName(path))
+	var read atomic.Int64
+	info, err := verifyBackup(ctx, readerFunc(func(p []byte) (int, error) {
+		n, err := r.Read(p)
+		read.Add(int64(n))
+		return n, err
+	}), inputName(path))
+	err = stopped(err, "%s of it were read, and no damage was found", ui.Bytes(read.Load()))
 	if damage, ok := errors.AsType[*engine.CorruptError](err); ok && format != formatText {
 		found := verify.Finding{Kind: damage.Kind, Path: path, Offset: damage.Offset, Reason: damage.Reason}
 		printErr := a.printJSON(append(ui.Object{
