@@ -19,6 +19,9 @@ import (
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
+// fullBackup is what to do where no incremental backup can be made.
+const fullBackup = "make a full backup, with --keep-log, which later ones can follow"
+
 func backupCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "backup DB FILE",
@@ -98,7 +101,10 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 		}
 		bar.Stop()
 		if errors.Is(err, engine.ErrGone) {
-			return hinted(err, "make a full backup, with --keep-log, which later ones can follow")
+			return hinted(err, fullBackup)
+		}
+		if b.since != "" && errors.Is(err, engine.ErrCorrupt) { // of the log, which no verify reads
+			return hinted(err, fullBackup)
 		}
 		if err != nil {
 			return err

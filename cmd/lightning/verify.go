@@ -28,6 +28,9 @@ func verifyCommand(a *app) *cobra.Command {
 docs/FORMAT.md promises. Nothing is changed, and the database may be in use. A
 file is read as a backup, to its end, and so is what - is, standard input.
 
+What is kept of the log behind its checkpoints (backup --keep-log) is not read:
+backup --since and restore --log do, and name the first damage there.
+
 Keys are those of the trees and sorted runs. What was written since the last
 checkpoint is in the log, and is counted as operations.
 
