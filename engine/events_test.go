@@ -625,10 +625,14 @@ func TestEvents_CorruptionOfAFilter(t *testing.T) {
 		if err := xorByte(disk, "/"+treeFile, int64(filters[1].Offset)+48, 0xFF); err != nil {
 			t.Fatal(err)
 		}
-		s.opts.Events = w.listen
-		s.open()
-		s.read()
-		s.close()
+		for _, s.opts.Events = range []func(engine.Event){nil, w.listen} {
+			s.open()
+			if n := s.db.Stats().Errors; n != 1 {
+				t.Errorf("%d errors are counted, want that of the filter", n)
+			}
+			s.read()
+			s.close()
+		}
 		if e := one[*engine.Corruption](t, w); uint64(e.Err.Offset) != filters[1].Offset {
 			t.Errorf("told of %+v, want the filter at %d", e.Err, filters[1].Offset)
 		}

@@ -47,29 +47,31 @@ const (
 	closeWait  = time.Second
 )
 
-// listen starts the delivery, with the event that the database is open.
+// listen starts the delivery, with the event that the database is open, and tells
+// and counts the filters that could not be read.
 func (db *DB) listen() {
-	if db.opts.Events == nil {
-		return
+	if db.opts.Events != nil {
+		db.listener = &listener{
+			listen:   db.opts.Events,
+			counters: &db.counters,
+			wake:     make(chan struct{}, 1),
+			ended:    make(chan struct{}),
+			damaged:  map[damage]bool{},
+		}
+		db.tell(&Opened{Path: db.dir, Report: db.report})
 	}
-	db.listener = &listener{
-		listen:   db.opts.Events,
-		counters: &db.counters,
-		wake:     make(chan struct{}, 1),
-		ended:    make(chan struct{}),
-		damaged:  map[damage]bool{},
-	}
-	db.tell(&Opened{Path: db.dir, Report: db.report})
 	v := db.version.Load()
 	for _, sp := range v.spaces.byID {
 		for _, r := range sp.runs {
 			if r.filter == nil { // it could not be read
 				_, err := v.pager.ReadPlain(r.filterRef, sp.id)
-				db.notice(err)
+				_ = db.readError(err)
 			}
 		}
 	}
-	go db.listener.run(db.cacheWatch())
+	if db.listener != nil {
+		go db.listener.run(db.cacheWatch())
+	}
 }
 
 // tell queues an event, if there is a listener.
