@@ -148,6 +148,44 @@ func (t *Tree) SameLeaf(a, b []byte) (bool, error) {
 	return true, nil
 }
 
+// Split appends to cuts the separators inside a range, which is not empty, of the
+// highest level that has n or more of them, or else of the lowest: in order, and
+// between two as many entries as a subtree has. It reads branches only.
+func (t *Tree) Split(cuts [][]byte, r kv.Range, n int) ([][]byte, error) {
+	if t.root == nil {
+		return cuts, nil
+	}
+	nodes, lows := []*pager.Frame{t.root}, [][]byte{nil} // of one level, and the least key of each
+	for len(lows) <= n && nodes[0].Level() != 0 {
+		var below []*pager.Frame
+		var keys [][]byte
+		for i, f := range nodes {
+			b, err := t.p.NodeForScan(f)
+			if err != nil {
+				return nil, err
+			}
+			if b.Kind() == node.Leaf { // the root: its level was not known
+				return cuts, nil
+			}
+			for c := range b.Count() {
+				low := lows[i]
+				if c > 0 {
+					low = b.AppendSeparator(nil, c)
+				}
+				if r.End != nil && kv.Compare(low, r.End) >= 0 {
+					break
+				}
+				if kv.Compare(low, r.Start) <= 0 { // those before end where the range begins
+					below, keys = below[:0], keys[:0]
+				}
+				below, keys = append(below, t.p.Child(f, b, c)), append(keys, low)
+			}
+		}
+		nodes, lows = below, keys
+	}
+	return append(cuts, lows[1:]...), nil
+}
+
 // Shape is how many nodes a descent reads, and about how many there are: as many
 // as if all branches were filled like those on the way to the middle, which are
 // what it reads.
