@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -515,11 +516,15 @@ func (i *inspector) wal(operations bool) error {
 			return err
 		}
 	}
+	var seq any // left out where neither a meta nor a record tells
+	if report.Seq != math.MaxUint64 {
+		seq = report.Seq
+	}
 	return i.thing("end", ui.Object{
 		{Name: "lsn", Value: report.End},
 		{Name: "records", Value: report.Records},
 		{Name: "operations", Value: report.Operations},
-		{Name: "seq", Value: report.Seq},
+		{Name: "seq", Value: seq},
 		{Name: "torn_bytes", Value: report.TornBytes},
 	})
 }
