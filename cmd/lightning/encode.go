@@ -166,7 +166,7 @@ type keyRange struct {
 func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
 	r := &keyRange{cmd: cmd, names: [2]string{from, to}}
 	f := cmd.Flags()
-	f.StringVar(&r.prefix, "prefix", "", "keys that begin with this")
+	f.Var(&onceFlag{to: &r.prefix}, "prefix", "keys that begin with this")
 	f.StringVar(&r.from, from, "", "keys from this one on (inclusive)")
 	f.StringVar(&r.to, to, "", "keys before this one (exclusive)")
 	if from == "from" { // by the names that other tools and export have, too
