@@ -33,14 +33,15 @@ func (w *view) split(ks kv.Keyspace, start, end []byte, n int) ([][]byte, error)
 	for _, m := range w.v.frozen {
 		table(m.table, w.seq)
 	}
-	bounds := kv.Range{Start: start, End: end}
-	if cuts, err = sp.tree.Split(cuts, bounds, n); err != nil {
-		return nil, w.failed(err)
-	}
-	for _, r := range sp.runs {
-		if cuts, err = r.tree.Split(cuts, bounds, n); err != nil {
+	tree := sp.tree
+	for i := 0; ; i++ {
+		if cuts, err = tree.Split(cuts, kv.Range{Start: start, End: end}, n); err != nil {
 			return nil, w.failed(err)
 		}
+		if i == len(sp.runs) {
+			break
+		}
+		tree = sp.runs[i].tree
 	}
 	sort.Slice(cuts, func(i, j int) bool { return bytes.Compare(cuts[i], cuts[j]) < 0 })
 	n, before := 0, start

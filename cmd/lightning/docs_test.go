@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/gendocs"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/stress/workload"
@@ -128,7 +129,7 @@ func TestHelp_ListsFormats(t *testing.T) {
 	dir := database(t, 1)
 	takes := func(line string) map[string]bool {
 		status, _, message := runHere(t.Context(), nil, strings.Fields(strings.ReplaceAll(line, "DB", dir)+" -o nosuch")...)
-		_, list, ok := strings.Cut(message, ` "nosuch" here: use `)
+		_, list, ok := strings.Cut(message, `: use `)
 		if status != 2 || !ok {
 			t.Fatalf("%s -o nosuch: status %d, %q", line, status, message)
 		}
@@ -146,6 +147,7 @@ func TestHelp_ListsFormats(t *testing.T) {
 		{"keyspace list DB", "table text json jsonl"},
 		{"version", "table text json jsonl line"},
 		{"count DB", "text json jsonl"},
+		{"export DB", strings.ReplaceAll(dump.Writable, ",", "")},
 	} {
 		have, want := takes(c.line), strings.Fields(c.of)
 		for _, form := range want {

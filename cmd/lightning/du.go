@@ -141,17 +141,9 @@ func (d *du) estimate(r engine.Reader, start, end []byte) (stop []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	pieces := len(cuts) + 1
+	bounds := append(append([][]byte{start}, cuts...), end)
+	pieces := len(bounds) - 1
 	strata := min(d.sample, pieces)
-	bound := func(piece int) []byte {
-		switch piece {
-		case 0:
-			return start
-		case pieces:
-			return end
-		}
-		return cuts[piece-1]
-	}
 	d.sums, d.part = map[string]*sums{}, float64(strata)/float64(pieces)
 	random := rand.New(rand.NewPCG(uint64(pieces), uint64(strata)))
 	for h := range strata {
@@ -159,10 +151,10 @@ func (d *du) estimate(r engine.Reader, start, end []byte) (stop []byte, err erro
 		piece, stands := first+random.IntN(next-first), float64(next-first)
 		var g groups
 		if err = d.ctx.Err(); err == nil {
-			_, err = d.count(r, bound(piece), bound(piece+1), &g)
+			_, err = d.count(r, bounds[piece], bounds[piece+1], &g)
 		}
 		if errors.Is(err, context.Canceled) {
-			stop, strata = bound(first), h
+			stop, strata = bounds[first], h
 			break
 		}
 		var keys, size float64
@@ -192,18 +184,21 @@ func (d *du) estimate(r engine.Reader, start, end []byte) (stop []byte, err erro
 	return stop, err
 }
 
+// duColumns are those of figures; every second is only of --sample.
+var duColumns = [...]struct{ title, name string }{
+	{"keys", "keys"}, {"±", "keys_error"}, {"bytes", "bytes"}, {"±", "bytes_error"}, {"on disk (est)", "disk_estimate"},
+}
+
 // print prints the rows, the largest first, and the sum.
 func (d *du) print(format string, disk float64) error {
 	sort.Sort(&d.all)
-	columns := []int{0, 2, 4, 5}
-	if d.sample > 0 {
-		columns = []int{0, 1, 2, 3, 4, 5}
-	}
 	var titles, names []string
-	for _, c := range columns {
-		titles = append(titles, []string{"keys", "±", "bytes", "±", "on disk (est)", "prefix"}[c])
-		names = append(names, []string{"keys", "keys_error", "bytes", "bytes_error", "disk_estimate", keyColumn("prefix", d.keys)}[c])
+	for i := range duColumns {
+		if i%2 == 0 || d.sample > 0 {
+			titles, names = append(titles, duColumns[i].title), append(names, duColumns[i].name)
+		}
 	}
+	titles, names = append(titles, "prefix"), append(names, keyColumn("prefix", d.keys))
 	t, err := d.newTable(format, titles, names)
 	if err != nil {
 		return err
@@ -219,11 +214,14 @@ func (d *du) print(format string, disk float64) error {
 		if d.sample > 0 {
 			row[1], row[3] = d.off(d.sums[g.value])
 		}
-		last := len(columns) - 1
-		for at, c := range columns[:last] {
-			t.number(at, row[c], c > 1)
+		at := 0
+		for i, n := range row {
+			if i%2 == 0 || d.sample > 0 {
+				t.number(at, n, i > 1)
+				at++
+			}
 		}
-		t.key(last, "prefix", []byte(g.value))
+		t.key(at, "prefix", []byte(g.value))
 		if err := t.row(); err != nil {
 			return err
 		}

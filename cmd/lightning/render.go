@@ -11,6 +11,7 @@ import (
 
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
 )
 
 // Output formats.
@@ -61,36 +62,37 @@ var entryFormats = []string{formatTable, formatText, formatJSON, formatJSONL, fo
 // objectFormats are what object prints.
 var objectFormats = []string{formatText, formatTable, formatLine, formatJSON, formatJSONL}
 
+var formatsByCommand = [...]struct {
+	commands string
+	formats  []string
+}{
+	{" get scan shell", entryFormats},
+	{" du top", columnFormats},
+	{" stats", []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatPrometheus}},
+	{" upgrade version", objectFormats},
+	{" batch diff", []string{formatText, formatJSONL}},
+	{" bench", []string{formatTable, formatJSON, formatGobench}},
+	{" export", []string{formatCSV, formatTSV, formatJSON, formatJSONL, formatDBDump, string(dump.Pairs), formatSQL}}, // dump.Writable
+	{" list", []string{formatTable, formatText, formatJSON, formatJSONL}},
+}
+
 // formatsOf returns the output formats of a command, whatever its other flags are.
 func formatsOf(cmd *cobra.Command) []string {
-	switch cmd.Name() {
-	case "get", "scan", "shell":
-		return entryFormats
-	case "du", "top":
-		return columnFormats
-	case "stats":
-		return slices.Concat(columnFormats, []string{formatPrometheus})
-	case "upgrade", "version":
-		return objectFormats
-	case "batch", "diff":
-		return []string{formatText, formatJSONL}
-	case "bench":
-		return []string{formatTable, formatJSON, formatGobench}
-	case "export":
-		return strings.Split(dump.Writable, ", ")
-	case "list":
-		return []string{formatTable, formatText, formatJSON, formatJSONL}
+	for i := range formatsByCommand {
+		if shell.In(cmd.Name(), formatsByCommand[i].commands) {
+			return formatsByCommand[i].formats
+		}
 	}
 	return []string{formatText, formatJSON, formatJSONL}
 }
 
 // listFormats has the help of each command below cmd say which of the output
 // formats it has.
-func listFormats(cmd *cobra.Command, output pflag.Flag) {
+func listFormats(cmd *cobra.Command, output *pflag.Flag) {
 	for _, c := range cmd.Commands() {
 		listFormats(c, output)
 		if c.GroupID != "" || c.Parent().GroupID != "" || c.Name() == "version" {
-			own := output
+			own := *output
 			own.Usage = "output `FORMAT`: " + strings.Join(formatsOf(c), ", ") + " (help formats)"
 			c.Flags().AddFlag(&own)
 		}

@@ -128,7 +128,7 @@ process writes.`,
 	root.AddCommand(topics()...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	listFormats(root, *f.Lookup("output"))
+	listFormats(root, f.Lookup("output"))
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false // help has those first that are used most
 		switch cmd.Name() {

@@ -155,12 +155,15 @@ func (t *Tree) Split(cuts [][]byte, r kv.Range, n int) ([][]byte, error) {
 	if t.root == nil {
 		return cuts, nil
 	}
-	nodes, lows := []*pager.Frame{t.root}, [][]byte{nil} // of one level, and the least key of each
-	for len(lows) <= n && nodes[0].Level() != 0 {
-		var below []*pager.Frame
-		var keys [][]byte
-		for i, f := range nodes {
-			b, err := t.p.NodeForScan(f)
+	type subtree struct {
+		*pager.Frame
+		low []byte // its least key
+	}
+	level := []subtree{{t.root, nil}} // those that reach into the range
+	for len(level) <= n && level[0].Level() != 0 {
+		var below []subtree
+		for _, s := range level {
+			b, err := t.p.NodeForScan(s.Frame)
 			if err != nil {
 				return nil, err
 			}
@@ -168,22 +171,24 @@ func (t *Tree) Split(cuts [][]byte, r kv.Range, n int) ([][]byte, error) {
 				return cuts, nil
 			}
 			for c := range b.Count() {
-				low := lows[i]
 				if c > 0 {
-					low = b.AppendSeparator(nil, c)
+					s.low = b.AppendSeparator(nil, c)
 				}
-				if r.End != nil && kv.Compare(low, r.End) >= 0 {
+				if r.End != nil && kv.Compare(s.low, r.End) >= 0 {
 					break
 				}
-				if kv.Compare(low, r.Start) <= 0 { // those before end where the range begins
-					below, keys = below[:0], keys[:0]
+				if kv.Compare(s.low, r.Start) <= 0 { // those before end where the range begins
+					below = below[:0]
 				}
-				below, keys = append(below, t.p.Child(f, b, c)), append(keys, low)
+				below = append(below, subtree{t.p.Child(s.Frame, b, c), s.low})
 			}
 		}
-		nodes, lows = below, keys
+		level = below
 	}
-	return append(cuts, lows[1:]...), nil
+	for _, s := range level[1:] {
+		cuts = append(cuts, s.low)
+	}
+	return cuts, nil
 }
 
 // Shape is how many nodes a descent reads, and about how many there are: as many
