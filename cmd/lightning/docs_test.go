@@ -65,7 +65,7 @@ func TestDocs_AreFresh(t *testing.T) {
 	}
 }
 
-// TestManuals: each command that help lists has a page, a page refers to pages that
+// TestManuals: each command that help lists has a page and an example, a page refers to pages that
 // there are, each page is referred to, and options look as they are typed: cobra wrote --json[=false] and --file="".
 func TestManuals(t *testing.T) {
 	pages := map[string]bool{}
@@ -101,6 +101,9 @@ func TestManuals(t *testing.T) {
 	visit = func(cmd *cobra.Command) {
 		if _, ok := pages[strings.ReplaceAll(cmd.CommandPath(), " ", "-")]; !ok && !cmd.Hidden && cmd.Name() != "help" {
 			t.Errorf("no page of %s", cmd.CommandPath())
+		}
+		if cmd.Example == "" && !cmd.Hidden && cmd.Runnable() && cmd.Name() != "help" && !strings.Contains(cmd.CommandPath(), "completion") {
+			t.Errorf("no example of %s", cmd.CommandPath())
 		}
 		for _, c := range cmd.Commands() {
 			visit(c)

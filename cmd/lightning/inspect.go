@@ -27,6 +27,8 @@ of docs/FORMAT.md. Nothing is changed.
 
 Each line of text is one thing, with its fields; --json gives the same as JSON
 lines.`,
+		Example: `  lightning inspect tree my.db
+  lightning inspect key my.db user:1`,
 	}
 	a.group(cmd)
 	i := &inspector{app: a}
