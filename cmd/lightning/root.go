@@ -169,7 +169,7 @@ func beforeNumber(args []string) []string {
 		strings.HasPrefix(args[last-1], "-") || slices.Contains(args, "--") {
 		return args
 	}
-	return slices.Insert(slices.Clone(args), last, "--")
+	return append(append(slices.Clone(args[:last]), "--"), args[last])
 }
 
 // flagError says what is wrong with a flag, without the names of Go's functions
