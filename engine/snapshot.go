@@ -30,6 +30,11 @@ type Reader interface {
 	ScanPrefix(prefix []byte) iter.Seq2[[]byte, []byte]
 	// NewIterator returns a cursor to move about with. Close it.
 	NewIterator(IterOptions) *Iterator
+	// Split returns keys between start and end, in order, that cut the range into
+	// pieces with few entries each: n of them or more where there are enough
+	// entries for that. It is for goroutines that share a scan, or for who looks at
+	// a part. It reads what the branches of the tree say, and no leaf.
+	Split(start, end []byte, n int) ([][]byte, error)
 	// Err is the first error that ended a scan early, or nil.
 	Err() error
 }
@@ -102,6 +107,11 @@ func (s *Snapshot) ScanPrefix(prefix []byte) iter.Seq2[[]byte, []byte] {
 
 // NewIterator implements Reader.
 func (s *Snapshot) NewIterator(o IterOptions) *Iterator { return s.view.iterator(s.ks, o) }
+
+// Split implements Reader.
+func (s *Snapshot) Split(start, end []byte, n int) ([][]byte, error) {
+	return s.view.split(s.ks, start, end, n)
+}
 
 // Err implements Reader.
 func (s *Snapshot) Err() error { return s.view.err }

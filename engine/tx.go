@@ -487,5 +487,10 @@ func (tx *Tx) ScanPrefix(prefix []byte) iter.Seq2[[]byte, []byte] {
 // were when it was made.
 func (tx *Tx) NewIterator(o IterOptions) *Iterator { return tx.view.iterator(tx.ks, o) }
 
+// Split implements Reader.
+func (tx *Tx) Split(start, end []byte, n int) ([][]byte, error) {
+	return tx.view.split(tx.ks, start, end, n)
+}
+
 // Err implements Reader.
 func (tx *Tx) Err() error { return tx.view.err }

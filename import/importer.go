@@ -126,6 +126,7 @@ type job struct {
 
 	result  Result
 	pending int64 // records in the batch
+	bytes   int64 // of their keys and values
 	loose   int64 // records committed, but not counted until a Sync
 	synced  time.Time
 
@@ -214,6 +215,7 @@ func (j *job) add(r *dump.Record) error {
 		if put, err := j.put(r); !put || err != nil {
 			return err
 		}
+		j.bytes += int64(len(j.key) + len(j.value))
 	}
 	j.pending++
 	return nil
@@ -325,7 +327,6 @@ func (j *job) commit() error {
 	n := j.pending
 	j.pending = 0
 	if j.batch != nil {
-		size := j.batch.Bytes()
 		if j.progress != nil {
 			if err := j.mark(); err != nil {
 				return err
@@ -338,7 +339,8 @@ func (j *job) commit() error {
 		for _, p := range j.places {
 			clear(p.keys)
 		}
-		j.result.Bytes += int64(size)
+		j.result.Bytes += j.bytes
+		j.bytes = 0
 		j.loose += n
 	}
 	if !j.o.Unsafe {

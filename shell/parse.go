@@ -188,7 +188,7 @@ func (p *parser) filters() bool {
 		if i == 0 && !In(w.Text, Filtered) {
 			break
 		}
-		if i > 0 && w.Plain("where") {
+		if i > 0 && (w.Plain("where") || w.Plain("select") && p.words[0].Text != "delete") {
 			return true
 		}
 	}
@@ -196,8 +196,8 @@ func (p *parser) filters() bool {
 }
 
 // Filtered are the commands in which the word "where" begins an expression over
-// values. Inside it only "..." are quotes, and they stay; in its parentheses a
-// semicolon ends no statement.
+// values, and, but for delete, "select" some of them. Inside these only "..." are
+// quotes, and they stay; in their parentheses a semicolon ends no statement.
 const Filtered = " scan ls count delete"
 
 // Clauses are the words of scan that mean something, written without quotes.

@@ -73,6 +73,11 @@ func TestParse(t *testing.T) {
 			text: `scan user: where .age > 30 and (.city == "New; York") select .name limit 5; count`,
 			want: `scan|user:|where|.age|>|30|and|(.city|==|\"New; York\")|select|.name|limit|5` + "\ncount",
 		},
+		{
+			text: `scan user: select .a=="b; c",(.d | any(.[]; . > 1)) limit 5; count`,
+			want: `scan|user:|select|.a==\"b; c\",(.d|||any(.[];|.|>|1))|limit|5` + "\ncount",
+		},
+		{text: `delete select "a b"; scan "select" "a b"`, want: "delete|select|a b@0\nscan|select@0|a b@0"},
 		{text: `scan a where .a=="b c"`, want: `scan|a|where|.a==\"b c\"`},
 		{
 			text: `count where .a | test("x)(;"; "i") and any(.b[] ; . > 1); get k`,

@@ -140,14 +140,15 @@ func (c *copying) all(dest *engine.DB, spaces []space, look bool) error {
 				return err
 			}
 		}
-		batch := dest.NewBatch().In(ks)
+		batch, size := dest.NewBatch().In(ks), 0
 		commit := func() error {
 			// The context is for what is read: no commit is in doubt.
 			if err := dest.Apply(context.Background(), batch); err != nil {
 				return err
 			}
 			c.copied += int64(batch.Len())
-			c.bytes += int64(batch.Bytes())
+			c.bytes += int64(size)
+			size = 0
 			batch.Reset()
 			return nil
 		}
@@ -165,6 +166,7 @@ func (c *copying) all(dest *engine.DB, spaces []space, look bool) error {
 			if value == nil {
 				return src.Err()
 			}
+			size += len(key) + len(value)
 			if err := batch.Put(key, value); err != nil || batch.Len() < 10_000 && batch.Bytes() < 8<<20 {
 				return err
 			}

@@ -45,7 +45,8 @@ Modes:
 
 The exit status is 0 where all is well and 11 where something was lost or wrong:
 what, the line that repeats it, and the directory where it is kept as the crash
-left it, for lightning verify and lightning inspect.
+left it, for lightning verify and lightning inspect. A run in which there was
+nothing to lose shows nothing: the status is 8.
 
 --self-test shows that the test can fail: it runs sim with file systems that are
 broken on purpose, and is content when it has found each.`,
@@ -99,9 +100,11 @@ func (c *crashRun) run(ctx context.Context) error {
 	sim := c.mode == "sim"
 	switch {
 	case c.Options.Duration < 0 || c.Count < 0 || c.State < 0 || c.Jobs < 0 || c.Jobs > mostJobs || c.Level < 1 || c.Level > 3:
-		return usagef("use limits of 0 or more, 1 to %d jobs and level 1 to 3", mostJobs)
+		return usagef("use limits of more than 0, 1 to %d jobs and level 1 to 3", mostJobs)
 	case !sim && (c.State > 0 || c.Level > 1 || c.selfTest) || c.mode != "syscall" && c.Run != nil || c.mode != "power" && c.FileSystem != "":
 		return usagef("--state, --level and --self-test are for mode sim, --run is for syscall, --fs for power")
+	case c.cmd.Flags().Changed("duration") && c.Options.Duration == 0 || c.cmd.Flags().Changed("cycles") && c.Count == 0:
+		return usagef("--duration and --cycles: use more than 0, or leave them out for a minute")
 	case c.FileSystem != "" && c.FileSystem != "ext4" && c.FileSystem != "xfs":
 		return usagef("--fs %s: use ext4 or xfs", c.FileSystem)
 	case c.State > 0 && c.Options.Seed == 0:
@@ -200,22 +203,21 @@ func (c *crashRun) verdict(report *crash.Report, err error) error {
 }
 
 func (c *crashRun) text(r *crash.Report) string {
-	count := func(n int) string { return ui.Count(int64(n)) }
-	promised := " acknowledged commits checked, "
+	promised := "acknowledged commit"
 	if c.mode == "kill" || c.mode == "power" {
-		promised = " acknowledged keys checked, "
+		promised = "acknowledged key"
 	}
-	text := ui.Duration(r.Elapsed) + ", " + count(r.States) + " crashes"
+	text := ui.Duration(r.Elapsed) + ", " + ui.Plural(r.States, "crash")
 	if r.Points > 0 {
-		text += " at " + count(r.Points) + " operations"
+		text += " at " + ui.Plural(r.Points, "operation")
 	}
-	text += " of " + count(r.Scenarios) + " databases, " + ui.Count(r.Promised) + promised +
-		count(r.Recoveries) + " recoveries of at most " + ui.Duration(r.Longest)
+	text += " of " + ui.Plural(r.Scenarios, "database") + ", " + ui.Plural(r.Promised, promised) + " checked, " +
+		ui.Plural(r.Recoveries, "recovery") + " of at most " + ui.Duration(r.Longest)
 	if l := &r.Losses; l.Writes > 0 {
-		text += "; not synced and gone: " + count(l.Writes) + " writes, " + count(l.Names) + " names, " + count(l.Sectors) + " sectors torn"
+		text += "; not synced and gone: " + ui.Plural(l.Writes, "write") + ", " + ui.Plural(l.Names, "name") + ", " + ui.Plural(l.Sectors, "sector") + " torn"
 	}
 	if r.Unmountable > 0 {
-		text += "; file systems that the kernel would not mount again: " + count(r.Unmountable)
+		text += "; file systems that the kernel would not mount again: " + ui.Count(r.Unmountable)
 	}
 	return text
 }
@@ -235,7 +237,7 @@ func (c *crashRun) testSelf(ctx context.Context) error {
 			{Name: "ok", Value: t.Err != nil},
 			{Name: "states", Value: t.States},
 			{Name: "found", Value: what},
-		}, "%-9s %s: %s states, then: %s", verdict, t.Broken, ui.Count(int64(t.States)), what))
+		}, "%-9s %s: %s, then: %s", verdict, t.Broken, ui.Plural(t.States, "state"), what))
 	})
 	if err = errors.Join(err, sayErr); err != nil {
 		return stopped(err, "seed %d", c.Options.Seed)

@@ -60,6 +60,16 @@ func decode(e dump.Encoding, arg string) ([]byte, error) {
 	return e.Decode([]byte(arg))
 }
 
+// argument writes a key as an argument that means it; where -K leaves that open,
+// as text or with the escapes of -K quoted.
+func (a *app) argument(key []byte) string {
+	text := a.keys.Append(nil, key)
+	if back, err := a.keys.Decode(text); err != nil || !bytes.Equal(back, key) {
+		return dump.Printable(key)
+	}
+	return string(text)
+}
+
 func checkKey(key []byte) error {
 	if len(key) > engine.MaxKeySize {
 		return fmt.Errorf("key %s: %w: it has %d bytes, and the longest key %d", dump.Printable(key), engine.ErrTooLarge, len(key), engine.MaxKeySize)
@@ -156,7 +166,7 @@ type keyRange struct {
 func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
 	r := &keyRange{cmd: cmd, names: [2]string{from, to}}
 	f := cmd.Flags()
-	f.StringVar(&r.prefix, "prefix", "", "keys that begin with this")
+	f.Var(&onceFlag{to: &r.prefix}, "prefix", "keys that begin with this")
 	f.StringVar(&r.from, from, "", "keys from this one on (inclusive)")
 	f.StringVar(&r.to, to, "", "keys before this one (exclusive)")
 	if from == "from" { // by the names that other tools and export have, too

@@ -51,7 +51,7 @@ const exitTopic = `Exit statuses:
          follow each other
       6  permission denied, or opened read-only
       7  I/O error: disk full, a file to read that is not there
-      8  other database error, or a test of stress met nothing
+      8  other database error, or stress or crashtest met nothing
       9  transaction conflict
      10  damage found
      11  a test of stress or crashtest failed

@@ -150,7 +150,7 @@ func TestStress_WithoutProc(t *testing.T) {
 	for command, want := range map[string]int{"--run memory": exitDatabase, "--run 'memory|edge' ": exitDone} {
 		status, text := d.run(&hardship{}, "stress --dir . "+command)
 		if status != want || !strings.Contains(text, "memory             none ") || !strings.Contains(text, "does not tell how much memory") ||
-			want == exitDone && !strings.Contains(text, "stress: 1 tests passed") {
+			want == exitDone && !strings.Contains(text, "stress: 1 test passed") {
 			t.Errorf("%s: status %d: %s", command, status, text)
 		}
 	}

@@ -26,7 +26,8 @@ func importCommand(a *app) *cobra.Command {
 		GroupID: groupMove,
 		Short:   "Import records from CSV, TSV, JSON, JSON lines, db_dump, Redis or bbolt",
 		Long: `Import records from files, or from standard input (no FILE, or -), plain or
-compressed by gzip or zstd. The database is created where there is none.
+compressed by gzip or zstd. The database is created where there is none. On Linux
+the name behind < tells the format, too.
 
 What lightning export wrote needs no option. For any other file, --key makes
 the key of each record: a column or field, or a template such as
@@ -398,6 +399,9 @@ func (i *importing) file(ctx context.Context, path string) error {
 }
 
 func (i *importing) formatOf(path string) (dump.Format, error) {
+	if path == "-" {
+		path, _ = i.behind(i.In, "0")
+	}
 	format, ok := dump.FormatOf(path)
 	if i.from != "" {
 		var err error

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,8 @@ of docs/FORMAT.md. Nothing is changed.
 
 Each line of text is one thing, with its fields; --json gives the same as JSON
 lines.`,
+		Example: `  lightning inspect tree my.db
+  lightning inspect key my.db user:1`,
 	}
 	a.group(cmd)
 	i := &inspector{app: a}
@@ -515,11 +518,15 @@ func (i *inspector) wal(operations bool) error {
 			return err
 		}
 	}
+	var seq any // left out where neither a meta nor a record tells
+	if report.Seq != math.MaxUint64 {
+		seq = report.Seq
+	}
 	return i.thing("end", ui.Object{
 		{Name: "lsn", Value: report.End},
 		{Name: "records", Value: report.Records},
 		{Name: "operations", Value: report.Operations},
-		{Name: "seq", Value: report.Seq},
+		{Name: "seq", Value: seq},
 		{Name: "torn_bytes", Value: report.TornBytes},
 	})
 }

@@ -22,6 +22,8 @@ func keyspaceCommand(a *app) *cobra.Command {
 		Long: `A keyspace is a named, separate map inside a database, with settings of its
 own. Commands use the default one, which has no name, or the one that
 --keyspace names.`,
+		Example: `  lightning keyspace create my.db logs
+  lightning put my.db -k logs 2026-11-29 started`,
 	}
 	a.group(cmd)
 	cmd.AddCommand(whole(a.keyspaceList()), whole(a.keyspaceCreate()), whole(a.keyspaceDrop()))

@@ -48,12 +48,17 @@ func createFile(path string, force bool) (*outFile, error) {
 	return f, f.named(err)
 }
 
-// outFile returns the name of the ordinary file that standard output is, on Linux,
-// and how much is in it; "" is none. That of a shell is for all its statements.
-func (a *app) outFile() (name string, size int64) {
-	if f, ok := a.Out.(*os.File); ok && a.session == nil {
+// outFile returns the name of the ordinary file that standard output is, and how
+// much is in it; "" is none.
+func (a *app) outFile() (name string, size int64) { return a.behind(a.Out, "1") }
+
+// behind returns the name of the ordinary file that a standard stream is, on
+// Linux, and how much is in it; "" is none. Those of a shell are for all its
+// statements.
+func (a *app) behind(stream any, descriptor string) (name string, size int64) {
+	if f, ok := stream.(*os.File); ok && a.session == nil {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			name, _ = os.Readlink("/proc/self/fd/1")
+			name, _ = os.Readlink("/proc/self/fd/" + descriptor)
 			size = info.Size()
 		}
 	}

@@ -6,8 +6,12 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
 )
 
 // Output formats.
@@ -54,6 +58,46 @@ in the name too (value_hex). -V json embeds values that are JSON.
 
 // entryFormats are what entries can be printed as.
 var entryFormats = []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatNull, formatDBDump, formatSQL, formatMD}
+
+// objectFormats are what object prints.
+var objectFormats = []string{formatText, formatTable, formatLine, formatJSON, formatJSONL}
+
+var formatsByCommand = [...]struct {
+	commands string
+	formats  []string
+}{
+	{" get scan shell", entryFormats},
+	{" du top", columnFormats},
+	{" stats", []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatPrometheus}},
+	{" upgrade version", objectFormats},
+	{" batch diff", []string{formatText, formatJSONL}},
+	{" bench", []string{formatTable, formatJSON, formatGobench}},
+	{" export", []string{formatCSV, formatTSV, formatJSON, formatJSONL, formatDBDump, string(dump.Pairs), formatSQL}}, // dump.Writable
+	{" list", []string{formatTable, formatText, formatJSON, formatJSONL}},
+}
+
+// formatsOf returns the output formats of a command, whatever its other flags are.
+func formatsOf(cmd *cobra.Command) []string {
+	for i := range formatsByCommand {
+		if shell.In(cmd.Name(), formatsByCommand[i].commands) {
+			return formatsByCommand[i].formats
+		}
+	}
+	return []string{formatText, formatJSON, formatJSONL}
+}
+
+// listFormats has the help of each command below cmd say which of the output
+// formats it has.
+func listFormats(cmd *cobra.Command, output *pflag.Flag) {
+	for _, c := range cmd.Commands() {
+		listFormats(c, output)
+		if c.GroupID != "" || c.Parent().GroupID != "" || c.Name() == "version" {
+			own := *output
+			own.Usage = "output `FORMAT`: " + strings.Join(formatsOf(c), ", ") + " (help formats)"
+			c.Flags().AddFlag(&own)
+		}
+	}
+}
 
 // format returns the output format, one of those that the command has.
 func (a *app) format(standard string, allowed ...string) (string, error) {
@@ -119,7 +163,7 @@ func (a *app) entryWriter(format string, c columns) (dump.Writer, error) {
 
 // object prints one thing: in JSON, or as names and values.
 func (a *app) object(v ui.Object, fields [][2]string) error {
-	format, err := a.format(formatText, formatText, formatTable, formatLine, formatJSON, formatJSONL)
+	format, err := a.format(formatText, objectFormats...)
 	if err != nil {
 		return err
 	}

@@ -128,6 +128,7 @@ process writes.`,
 	root.AddCommand(topics()...)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	listFormats(root, f.Lookup("output"))
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false // help has those first that are used most
 		switch cmd.Name() {
@@ -168,7 +169,7 @@ func beforeNumber(args []string) []string {
 		strings.HasPrefix(args[last-1], "-") || slices.Contains(args, "--") {
 		return args
 	}
-	return slices.Insert(slices.Clone(args), last, "--")
+	return append(append(slices.Clone(args[:last]), "--"), args[last])
 }
 
 // flagError says what is wrong with a flag, without the names of Go's functions
@@ -199,6 +200,11 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 		}
 		if a.output == "" {
 			a.output = formatJSON
+		}
+	}
+	if !a.json && a.output != "" && cmd.Name() != "export" { // which knows other names of them
+		if _, err := a.format("", formatsOf(cmd)...); err != nil {
+			return err // before anything is done
 		}
 	}
 	if a.keys, err = dump.ParseEncoding(a.keysFlag); err != nil {

@@ -225,6 +225,7 @@ func (s *scan) print(ctx context.Context, snapshot engine.Reader) (int64, error)
 		if err := s.out.Flush(); err != nil {
 			return n, err
 		}
+		s.Quiet = false // what is left out is said at any rate
 		s.Note("… the first %d are shown; --limit 0 for all", n)
 	}
 	return n, nil

@@ -294,9 +294,9 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 	switch {
 	case failed:
 	case idle > 0 || passed == 0:
-		return false, fmt.Errorf("%d of %d tests show that all is well, the others nothing; seed %d", passed, ran, s.seed)
+		return false, fmt.Errorf("%d of %s show that all is well, the others nothing; seed %d", passed, ui.Plural(ran, "test"), s.seed)
 	default:
-		s.Note("stress: %d tests passed in %s, seed %d", passed, ui.Duration(time.Since(began)), s.seed)
+		s.Note("stress: %s passed in %s, seed %d", ui.Plural(passed, "test"), ui.Duration(time.Since(began)), s.seed)
 	}
 	return failed, nil
 }
@@ -414,8 +414,9 @@ func (s *stressRun) sizes() (least, most int, ok bool) {
 }
 
 func tickText(t *stress.Tick) string {
-	return fmt.Sprintf("%s, %s operations, %s/s, %d checks of all, %d reopens, %d faults, %s of memory, %s of files",
-		ui.Duration(t.Elapsed), ui.Count(t.Ops), ui.Count(int64(t.Rate)), t.Checks, t.Reopens, t.Faults, ui.Bytes(t.Memory), ui.Bytes(t.Disk))
+	return fmt.Sprintf("%s, %s, %s/s, %s of all, %s, %s, %s of memory, %s of files",
+		ui.Duration(t.Elapsed), ui.Plural(t.Ops, "operation"), ui.Count(int64(t.Rate)), ui.Plural(t.Checks, "check"), ui.Plural(t.Reopens, "reopen"),
+		ui.Plural(t.Faults, "fault"), ui.Bytes(t.Memory), ui.Bytes(t.Disk))
 }
 
 // The writer that stress and crashtest kill is this program, by a command that

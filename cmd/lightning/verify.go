@@ -177,8 +177,9 @@ func (a *app) printPass(p *verify.Pass) error {
 	if p.Ended.IsZero() {
 		rest = "; there is more to read, by the same command"
 	}
-	_, err := fmt.Fprintf(a.out, "%s%s, %s, %s since %s%s\n", result, ui.Plural(p.Keys, "key"), ui.Plural(p.Nodes, "node"),
-		ui.Bytes(p.Bytes), moment(p.Began), rest)
+	// Not how many nodes: those above the keys of several parts are read in each.
+	_, err := fmt.Fprintf(a.out, "%s%s, %s read in %s since %s%s\n", result, ui.Plural(p.Keys, "key"),
+		ui.Bytes(p.Bytes), ui.Plural(p.Parts, "part"), moment(p.Began), rest)
 	return err
 }
 
@@ -192,6 +193,7 @@ func passJSON(p *verify.Pass) ui.Object {
 		{Name: "keys", Value: p.Keys},
 		{Name: "findings", Value: findingsJSON(p.Findings)},
 		{Name: "omitted_findings", Value: p.Omitted},
+		{Name: "parts", Value: p.Parts},
 		{Name: "nodes", Value: p.Nodes},
 		{Name: "bytes_read", Value: p.Bytes},
 	}

@@ -14,9 +14,10 @@ const version = "0.1.0-dev"
 
 func versionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  arguments(0, 0),
+		Use:     "version",
+		Short:   "Print the version",
+		Example: `  lightning version --json`,
+		Args:    arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			platform := runtime.GOOS + "/" + runtime.GOARCH
 			if a.output != "" {

@@ -510,13 +510,18 @@ func (p *parser) compile(n *node) {
 }
 
 // within returns where in the source a byte of the string at at stands: escapes
-// are longer than what they stand for.
+// are longer than what they stand for, and two may be one character.
 func (p *parser) within(at, offset int) int {
 	for at++; offset > 0 || !utf8.RuneStart(p.raw[at]); {
 		n := 1
 		if p.raw[at] == '\\' {
 			if n = 2; p.raw[at+1] == 'u' {
 				n = 6
+				if p.raw[at+6] == '\\' && p.raw[at+7] == 'u' {
+					if r, _ := utf8.DecodeRune(appendUnescaped(nil, p.raw[at:at+12])); r > 0xFFFF {
+						n = 12
+					}
+				}
 			}
 		}
 		offset -= len(appendUnescaped(nil, p.raw[at:at+n]))

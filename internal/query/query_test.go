@@ -167,6 +167,7 @@ func TestCompile_SaysWhatIsWrong(t *testing.T) {
 		{`.a | test("a)b")`, `column 13: test: a ) without its (: .a | test("a→)b")`},
 		{`.a | test("\\d\u00e9é[")`, `column 22: test: its ] is missing: .a | test("\\d\u00e9é→[")`},
 		{`.a | test("\ud83d\ude00é(")`, `test: its ) is missing`},
+		{`.a | test("\ud83d\ude00ab\ud83d\u0041[")`, `column 38: test: its ] is missing: `},
 		{`.a | test("\\p{Greek}")`, `column 12: test: \p{…}, the classes of Unicode, are left out`},
 		{"any(.a[]; . | test(\"\xff\"))", "test: it is not UTF-8"},
 		{`.a | test("(((a{1000}){1000}){1000})")`, "column 23: test: repeated more than 1000 times, with the repetitions in it"},

@@ -122,7 +122,7 @@ var fewCollections = []string{"GOGC=1000", "GOMEMLIMIT=4GiB"}
 const outOfTime = `(?m)^--- FAIL: Fuzz\w+ \([0-9.]+s\)\n    context deadline exceeded\nFAIL$`
 
 // crashes finds what lightning crashtest says at its end.
-const crashes = `([\d,]+) crashes`
+const crashes = `([\d,]+) crash`
 
 // commands are command lines that do not change with the scale.
 func commands(lines ...[]string) func(*runner, *step) ([][]string, error) {

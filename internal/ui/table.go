@@ -158,7 +158,7 @@ func (g *Grid) border() error {
 func (g *Grid) row(cells []string) error {
 	var b strings.Builder
 	for i, cell := range cells {
-		if CellWidth(cell) > g.widths[i] {
+		if g.width > 0 && CellWidth(cell) > g.widths[i] { // elsewhere nothing is cut
 			// How long a value is that was cut before stays.
 			tail := cell[max(0, strings.LastIndex(cell, "…(")):]
 			if CellWidth(tail) >= min(g.widths[i], 16) {

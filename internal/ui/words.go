@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -39,9 +40,9 @@ func plural(n int64, one string) string {
 	switch {
 	case n == 1:
 		many = one
-	case one == "match":
+	case strings.HasSuffix(one, "h"): // match, crash
 		many = one + "es"
-	case one[len(one)-1] == 'y' && one != "key":
+	case one[len(one)-1] == 'y' && !strings.HasSuffix(one, "key"):
 		many = one[:len(one)-1] + "ies"
 	}
 	return count(n) + " " + many

@@ -257,6 +257,14 @@ func TestKill(t *testing.T) {
 	if _, err := Kill(context.Background(), Options{}); err == nil {
 		t.Error("without a way to start a writer")
 	}
+
+	// Writers that write nothing can lose nothing.
+	o.Count, o.Start = 2, func(stress.Child, *os.File) (*os.Process, error) {
+		return os.StartProcess(self, []string{self}, &os.ProcAttr{Env: append(os.Environ(), hangVar+"=1"), Files: make([]*os.File, 3)})
+	}
+	if report, err = Kill(context.Background(), o); err == nil || report.States < o.Count {
+		t.Errorf("%+v, %v of writers that write nothing", report, err)
+	}
 }
 
 // A limit of time or of cycles ends no judgement: what fails then is kept. An

@@ -26,7 +26,7 @@ func Kill(ctx context.Context, o Options) (Report, error) {
 	if o.Start == nil {
 		return Report{}, errors.New("this program cannot start itself")
 	}
-	return do(ctx, o, func(ctx context.Context, r *run, i uint64) error {
+	return tested(do(ctx, o, func(ctx context.Context, r *run, i uint64) error {
 		rng := rand.New(rand.NewPCG(o.Seed, i))
 		dir, err := r.newDir("kill", i)
 		if err != nil {
@@ -57,7 +57,7 @@ func Kill(ctx context.Context, o Options) (Report, error) {
 			}
 		}
 		return stress.RemoveTree(dir)
-	})
+	}))
 }
 
 // newWriter is the writer of a database in a directory.

@@ -41,7 +41,7 @@ func Power(ctx context.Context, o Options) (Report, error) {
 			kinds = kinds[:1]
 		}
 	}
-	return do(ctx, o, func(ctx context.Context, r *run, i uint64) error {
+	return tested(do(ctx, o, func(ctx context.Context, r *run, i uint64) error {
 		dir, err := r.newDir("power", i)
 		if err != nil {
 			return err
@@ -70,7 +70,7 @@ func Power(ctx context.Context, o Options) (Report, error) {
 			}
 		}
 		return stress.RemoveTree(dir)
-	})
+	}))
 }
 
 // full returns err, or, where the disk below the file system is full, that: the

@@ -148,6 +148,49 @@ func (t *Tree) SameLeaf(a, b []byte) (bool, error) {
 	return true, nil
 }
 
+// Split appends to cuts the separators inside a range, which is not empty, of the
+// highest level that has n or more of them, or else of the lowest: in order, and
+// between two as many entries as a subtree has. It reads branches only.
+func (t *Tree) Split(cuts [][]byte, r kv.Range, n int) ([][]byte, error) {
+	if t.root == nil {
+		return cuts, nil
+	}
+	type subtree struct {
+		*pager.Frame
+		low []byte // its least key
+	}
+	level := []subtree{{t.root, nil}} // those that reach into the range
+	for len(level) <= n && level[0].Level() != 0 {
+		var below []subtree
+		for _, s := range level {
+			b, err := t.p.NodeForScan(s.Frame)
+			if err != nil {
+				return nil, err
+			}
+			if b.Kind() == node.Leaf { // the root: its level was not known
+				return cuts, nil
+			}
+			for c := range b.Count() {
+				if c > 0 {
+					s.low = b.AppendSeparator(nil, c)
+				}
+				if r.End != nil && kv.Compare(s.low, r.End) >= 0 {
+					break
+				}
+				if kv.Compare(s.low, r.Start) <= 0 { // those before end where the range begins
+					below = below[:0]
+				}
+				below = append(below, subtree{t.p.Child(s.Frame, b, c), s.low})
+			}
+		}
+		level = below
+	}
+	for _, s := range level[1:] {
+		cuts = append(cuts, s.low)
+	}
+	return cuts, nil
+}
+
 // Shape is how many nodes a descent reads, and about how many there are: as many
 // as if all branches were filled like those on the way to the middle, which are
 // what it reads.
