@@ -1,11 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"encoding/binary"
-	"io"
+	"errors"
 	"path/filepath"
 
+	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 )
@@ -17,20 +18,28 @@ import (
 // next returns the next entry, lent until it is called again, and io.EOF behind
 // the last one; any other error of it, keys that do not increase, and a ctx that
 // is done end the load and are returned. The caller's goroutine calls it, while
-// another one makes the tree of what it has returned: of keys out of order Load
-// may learn a megabyte of entries later. As of Restore, the database gets its
-// name when it is whole and durable, and only one may be under way: ErrLocked.
+// another one makes the tree of what it has returned: of keys out of order, or
+// of a disk that is full, Load may learn a megabyte of entries later. As of
+// Restore, the database gets its name when it is whole and durable, and only one
+// may be under way: ErrLocked.
 func Load(ctx context.Context, dir string, o *RestoreOptions, next func() (key, value []byte, err error)) (err error) {
 	ctx = orBackground(ctx)
-	l := loader{empty: make(chan []byte, 2), full: make(chan loaded), built: make(chan struct{})}
+	l := &loader{empty: make(chan block, 2), full: make(chan block), built: make(chan struct{})}
 	go func() {
 		defer close(l.built)
 		err = wrap("load "+dir, assemble(o.fs(), filepath.Clean(dir), func(p *pager.Pager) error {
-			return buildTrees(ctx, p, func(meta *pager.Meta, add func(*space, *entryReader) error) error {
+			return buildTrees(p, func(w *pager.Writer, meta *pager.Meta, add func(*space, *btree.Tree, uint64)) error {
 				id := kv.DefaultKeyspace
 				sp := &space{id: id, config: treeConfig(id, meta.PageSize, byte(CompressionNone))}
-				l.empty <- nil // and the one that the first call of take gives back
-				return add(sp, &entryReader{ctx: ctx, source: l.take})
+				l.empty <- block{} // and the one that take gives back first
+				tree, bytes, err := btree.Build(w, p, sp.config, func() (btree.Block, error) { return l.take(ctx) })
+				if errors.Is(err, btree.ErrOrder) {
+					err = errOrder
+				}
+				if err == nil {
+					add(sp, tree, bytes)
+				}
+				return err
 			})
 		}, nil))
 	}()
@@ -46,32 +55,31 @@ func Load(ctx context.Context, dir string, o *RestoreOptions, next func() (key, 
 // A loader hands entries from the one who has them to the one who builds. There
 // are two blocks: while one is filled the entries of the other go into the tree.
 type loader struct {
-	empty chan []byte
-	full  chan loaded
+	empty chan block
+	full  chan block
 	built chan struct{} // closed where the tree is done, or cannot be
-	taken loaded        // by the one who builds
+	taken block         // by the one who builds
 }
 
-// loaded is entries, as they are in a block of a backup stream, and what ended
-// them: nil where more follow.
-type loaded struct {
-	entries []byte
-	err     error
+// A block is entries and what ended them: nil where more follow.
+type block struct {
+	btree.Block
+	err error
 }
 
-// loadBytes is how many bytes of entries are handed over at a time.
+// loadBytes is how many bytes a block has, but for a large entry.
 const loadBytes = 1 << 20
 
 // feed hands over all that next returns.
 func (l *loader) feed(next func() (key, value []byte, err error)) {
-	var b loaded
+	var b block
 	for b.err == nil {
 		select {
-		case b.entries = <-l.empty:
+		case b = <-l.empty:
 		case <-l.built:
 			return
 		}
-		b.fill(next, l.built)
+		b.fill(next)
 		select {
 		case l.full <- b:
 		case <-l.built:
@@ -79,55 +87,39 @@ func (l *loader) feed(next func() (key, value []byte, err error)) {
 	}
 }
 
-// fill fills a block, until built is closed.
-func (b *loaded) fill(next func() (key, value []byte, err error), built <-chan struct{}) {
-	for b.entries = b.entries[:0]; b.err == nil && len(b.entries) < loadBytes; {
-		select {
-		case <-built:
-			return
-		default:
-		}
+// fill fills a block.
+func (b *block) fill(next func() (key, value []byte, err error)) {
+	bytes, ends := b.Bytes[:0], b.Ends[:0]
+	for b.err == nil && len(bytes)+4*len(ends) < loadBytes {
 		key, value, err := next()
 		if err == nil {
 			err = checkSizes(key, value)
 		}
 		if b.err = err; err == nil {
-			b.entries = binary.AppendUvarint(b.entries, uint64(len(key)))
-			b.entries = append(b.entries, key...)
-			b.entries = binary.AppendUvarint(b.entries, uint64(len(value)))
-			b.entries = append(b.entries, value...)
+			bytes = append(bytes, key...)
+			ends = append(ends, uint32(len(bytes)))
+			bytes = append(bytes, value...)
+			ends = append(ends, uint32(len(bytes)))
 		}
 	}
-}
-
-// take returns the next block, lent until it is called again, and behind the
-// last one what ended them.
-func (l *loader) take() ([]byte, error) {
-	if l.taken.err != nil {
-		return nil, l.taken.err
-	}
-	if cap(l.taken.entries) > 4*loadBytes {
-		l.taken.entries = nil
-	}
-	l.empty <- l.taken.entries
-	var ok bool
-	if l.taken, ok = <-l.full; !ok {
-		l.taken.err = context.Canceled
-	}
-	if len(l.taken.entries) == 0 {
-		return nil, l.taken.err
-	}
-	return l.taken.entries, nil
+	b.Bytes, b.Ends = bytes, ends
 }
 
 const errOrder = invalid("keys are out of order: each must be behind the one before it")
 
-// load moves to the next block of source.
-func (c *entryReader) load() bool {
-	var err error
-	if c.rest, err = c.source(); err == io.EOF {
-		c.kind = blockEnd
-		return false
+// take returns the next block, lent until it is called again, and behind the
+// last one what ended them.
+func (l *loader) take(ctx context.Context) (btree.Block, error) {
+	if err := cmp.Or(ctx.Err(), l.taken.err); err != nil {
+		return btree.Block{}, err
 	}
-	return err == nil || c.fail(err)
+	if cap(l.taken.Bytes) > 4*loadBytes {
+		l.taken.Bytes = nil
+	}
+	l.empty <- l.taken
+	var ok bool
+	if l.taken, ok = <-l.full; !ok {
+		l.taken.err = context.Canceled
+	}
+	return l.taken.Block, nil
 }

@@ -208,7 +208,7 @@ func assembleIn(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
 
 // restoreTrees writes the keyspaces of a stream as one generation.
 func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (info BackupInfo, err error) {
-	return info, buildTrees(ctx, p, func(meta *pager.Meta, add func(*space, *entryReader) error) error {
+	return info, buildTrees(p, func(w *pager.Writer, meta *pager.Meta, add func(*space, *btree.Tree, uint64)) error {
 		s, head, err := openStream(r)
 		if err != nil {
 			return err
@@ -217,13 +217,20 @@ func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (info Backup
 			return errorf("%w: it is an incremental one, which follows that of sequence number %d: begin with a full one", ErrChain, head.Since)
 		}
 		meta.Seq = kv.Seq(head.Seq)
-		info, err = readStream(ctx, s, head, add)
+		info, err = readStream(ctx, s, head, func(sp *space, entries *entryReader) error {
+			tree, stats, err := btree.Merge(ctx.Err, w, btree.Open(p, node.Ref{}, sp.config), entries, nil)
+			if err == nil {
+				add(sp, tree, uint64(stats.KeyBytes+stats.ValueBytes))
+			}
+			return err
+		})
 		return err
 	})
 }
 
-// buildTrees writes the keyspaces that fill adds as one generation.
-func buildTrees(ctx context.Context, p *pager.Pager, fill func(meta *pager.Meta, add func(*space, *entryReader) error) error) error {
+// buildTrees writes the keyspaces that fill adds, each with its tree and the
+// bytes of its keys and values, as one generation.
+func buildTrees(p *pager.Pager, fill func(w *pager.Writer, meta *pager.Meta, add func(*space, *btree.Tree, uint64)) error) error {
 	w, err := p.Begin(p.Meta().Gen)
 	if err != nil {
 		return err
@@ -231,15 +238,10 @@ func buildTrees(ctx context.Context, p *pager.Pager, fill func(meta *pager.Meta,
 	meta := p.Meta()
 	meta.Gen = w.Gen()
 	var list []*space
-	err = fill(&meta, func(sp *space, entries *entryReader) error {
-		tree, stats, err := btree.Merge(ctx.Err, w, btree.Open(p, node.Ref{}, sp.config), entries, nil)
-		if err != nil {
-			return err
-		}
-		sp.tree, sp.bytes = tree, uint64(stats.KeyBytes+stats.ValueBytes)
+	err = fill(w, &meta, func(sp *space, tree *btree.Tree, bytes uint64) {
+		sp.tree, sp.bytes = tree, bytes
 		list = append(list, sp)
 		meta.NextKeyspace = max(meta.NextKeyspace, uint32(sp.id)+1)
-		return nil
 	})
 	var catalog *btree.Tree
 	if err == nil {
@@ -253,13 +255,11 @@ func buildTrees(ctx context.Context, p *pager.Pager, fill func(meta *pager.Meta,
 	return w.Commit(meta, false)
 }
 
-// entryReader is the cursor over the entries of one keyspace in a stream, or
-// those in the blocks that source returns. It only goes forward. It checks that
-// keys increase.
+// entryReader is the cursor over the entries of one keyspace in a stream. It
+// only goes forward. It checks that keys increase.
 type entryReader struct {
 	ctx    context.Context
 	stream *streamReader
-	source func() ([]byte, error) // instead of a stream
 	count  uint64
 
 	rest       []byte // of the current block
@@ -293,9 +293,6 @@ func (c *entryReader) Next() bool {
 		return c.fail(streamDamage(c.stream.offset, "an entry is longer than its block"))
 	}
 	if c.begun && kv.Compare(c.last, c.key) >= 0 {
-		if c.source != nil {
-			return c.fail(errOrder)
-		}
 		return c.fail(streamDamage(c.stream.offset, "keys are out of order"))
 	}
 	c.begun = true
@@ -304,9 +301,6 @@ func (c *entryReader) Next() bool {
 }
 
 func (c *entryReader) nextBlock() bool {
-	if c.source != nil {
-		return c.load()
-	}
 	kind, block, err := c.stream.next()
 	switch {
 	case err != nil:

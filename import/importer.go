@@ -138,7 +138,8 @@ type job struct {
 	progress        *engine.Batch
 
 	key, value []byte
-	object     []byte // holds value where the record has it in no one place
+	made       []byte // holds key where the record has it in no one place
+	object     []byte // likewise value
 }
 
 func (j *job) read(ctx context.Context, r dump.Reader) error {
@@ -292,7 +293,7 @@ func (j *job) entry(r *dump.Record) (err error) {
 	if j.o.Key == nil {
 		j.key, err = r.Key()
 	} else {
-		j.key, err = j.o.Key.Append(j.key[:0], r)
+		j.key, err = j.o.Key.Make(&j.made, r)
 	}
 	if err != nil {
 		return err

@@ -21,9 +21,7 @@ func Load(r dump.Reader, o Options, load func(next func() (key, value []byte, er
 			if err == nil {
 				err = j.ordered(record, last, begun)
 			}
-			bad, isBad := errors.AsType[*dump.RowError](err)
-			switch {
-			case err == nil:
+			if err == nil {
 				last, begun = append(last[:0], j.key...), true
 				j.result.Bytes += int64(len(j.key) + len(j.value))
 				if o.Key == nil && o.Value == "" && record.Len() > 2 {
@@ -33,13 +31,14 @@ func Load(r dump.Reader, o Options, load func(next func() (key, value []byte, er
 					o.Report(j.result)
 				}
 				return j.key, j.value, nil
-			case isBad:
-				j.result.Read++
-				if err := j.reject(bad); err != nil {
-					return nil, nil, err
-				}
-			default:
+			}
+			bad, ok := errors.AsType[*dump.RowError](err)
+			if !ok {
 				return nil, nil, err // io.EOF too
+			}
+			j.result.Read++
+			if err := j.reject(bad); err != nil {
+				return nil, nil, err
 			}
 		}
 	})

@@ -67,8 +67,10 @@ func ParseTemplate(s string) (*Template, error) {
 	return t, nil
 }
 
-// Append appends the key of a record.
-func (t *Template) Append(dst []byte, r *dump.Record) ([]byte, error) {
+// Make makes the key of a record: one of its fields, lent as the record is, or
+// what is put together in buf.
+func (t *Template) Make(buf *[]byte, r *dump.Record) ([]byte, error) {
+	dst := (*buf)[:0]
 	for _, p := range t.parts {
 		if !p.field {
 			dst = append(dst, p.text...)
@@ -76,12 +78,16 @@ func (t *Template) Append(dst []byte, r *dump.Record) ([]byte, error) {
 		}
 		text, err := r.Field(p.text)
 		if err != nil {
-			return dst, err
+			return nil, err
 		}
 		if string(text) == "null" && r.IsNull(p.text) {
-			return dst, fmt.Errorf("field %q of the key is null", p.text)
+			return nil, fmt.Errorf("field %q of the key is null", p.text)
+		}
+		if len(t.parts) == 1 {
+			return text, nil
 		}
 		dst = append(dst, text...)
 	}
+	*buf = dst
 	return dst, nil
 }

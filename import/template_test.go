@@ -22,7 +22,7 @@ func TestTemplate_MakesKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		have, err := tmpl.Append(nil, parse(t, record))
+		have, err := tmpl.Make(new([]byte), parse(t, record))
 		if err != nil || string(have) != c.want {
 			t.Errorf("%s: have %s, %v, want %s", c.template, have, err, c.want)
 		}
@@ -32,7 +32,7 @@ func TestTemplate_MakesKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if have, err := tmpl.Append(nil, parse(t, record)); err == nil {
+		if have, err := tmpl.Make(new([]byte), parse(t, record)); err == nil {
 			t.Errorf("%s: have %s, want an error", missing, have)
 		}
 	}

@@ -364,8 +364,8 @@ func ofTheNodes() []canary {
 		canary{
 			name: "split-loses-a-key", breaks: "an entry is gone where a node is cut in two",
 			file: "builder.go",
-			old:  "if err := b.write(k, first.lower, items[:cut]); err != nil {",
-			new:  "if err := b.write(k, first.lower, items[:max(cut-1, 2*k, 1)]); err != nil {",
+			old:  "if err := b.write(k, first.lower, items[:cut], size, prefix); err != nil {",
+			new:  "if err := b.write(k, first.lower, items[:max(cut-1, 2*k, 1)], size, prefix); err != nil {",
 			test: "TestMerge_AgreesWithModel",
 		},
 		canary{

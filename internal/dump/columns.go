@@ -2,7 +2,9 @@ package dump
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -11,15 +13,10 @@ import (
 // columns is what CSV and TSV share: a header that names the fields of each
 // row behind it.
 type columns struct {
-	split func() error // reads the next row into the three fields below
-
-	values [][]byte
-	source []byte
-	line   int64
-
-	head   []byte // bytes of the header
+	split  func() error // reads the next row into record
 	record Record
-	valid  bool // the names of the columns are UTF-8
+	head   []byte // bytes of the header
+	valid  bool   // the names of the columns are UTF-8
 }
 
 // maxColumns bounds what a row takes beyond its bytes.
@@ -41,9 +38,9 @@ func (c *columns) start(names []string) error {
 		case err != nil:
 			return inputError("header: %w", err)
 		}
-		c.head = append([]byte(nil), c.source...)
-		for _, v := range c.values {
-			names = append(names, string(v))
+		c.head = append([]byte(nil), c.record.Source...)
+		for i := range c.record.ends {
+			names = append(names, string(c.record.value(i)))
 		}
 		switch {
 		case bytes.HasPrefix(c.head, []byte{0xff, 0xfe}), bytes.HasPrefix(c.head, []byte{0xfe, 0xff}):
@@ -56,6 +53,10 @@ func (c *columns) start(names []string) error {
 		return inputError("columns: %w", errColumns)
 	}
 	c.record.fields = fieldsNamed(names...)
+	c.record.room = shortBytes
+	for _, f := range c.record.fields {
+		c.record.room += len(f.label)
+	}
 	c.valid = utf8.ValidString(strings.Join(names, ","))
 	return nil
 }
@@ -78,30 +79,62 @@ func (c *columns) Read() (*Record, error) {
 		return nil, err
 	}
 	r := &c.record
-	r.Line, r.Source = c.line, c.source
-	if len(c.values) != len(r.fields) {
+	if len(r.ends) != len(r.fields) {
 		return nil, r.Bad(c.otherNumber())
-	}
-	for i, v := range c.values {
-		r.fields[i].value = v
 	}
 	return r, nil
 }
+
+// cut finds the fields of a row in which nothing has a meaning of its own but
+// the delimiter between them: they stay where they are. Where they are short it
+// looks at eight bytes at a time, and sees on the way whether these are plain.
+func (c *columns) cut(row []byte, delimiter byte) {
+	r := &c.record
+	r.text, r.gap, r.plain, r.seen = row, 1, c.valid, 0
+	ends, i := r.ends[:0], 0
+	if len(row) < shortField*len(r.fields) {
+		odd, between := uint64(0), ones*uint64(delimiter)
+		for ; i+8 <= len(row); i += 8 {
+			x := binary.LittleEndian.Uint64(row[i:])
+			odd |= marks(x) | (x + ones) | x
+			x ^= between
+			for hits := ^(x&^tops + ^uint64(tops) | x) & tops; hits != 0 && len(ends) < maxColumns; hits &= hits - 1 {
+				ends = append(ends, i+bits.TrailingZeros64(hits)/8)
+			}
+		}
+		if odd&tops == 0 {
+			r.seen = i
+		}
+	}
+	for len(ends) < maxColumns {
+		n := bytes.IndexByte(row[i:], delimiter)
+		if n < 0 {
+			break
+		}
+		ends = append(ends, i+n)
+		i += n + 1
+	}
+	r.ends = append(ends, len(row))
+}
+
+// shortField is the average length of a field up to which it pays to look for
+// the delimiters of a row, eight bytes at a time, and not for one after another.
+const shortField = 16
 
 // otherNumber is the error for a row that has not as many fields as there are
 // columns.
 func (c *columns) otherNumber() error {
 	fields, where := "fields", "the header has %d"
-	if len(c.values) == 1 {
+	if len(c.record.ends) == 1 {
 		fields = "field"
 	}
-	if len(c.values) > maxColumns {
+	if len(c.record.ends) > maxColumns {
 		fields = "fields or more"
 	}
 	if c.head == nil {
 		where = "%d columns are named"
 	}
-	return errorf("%d %s, where "+where, len(c.values), fields, len(c.record.fields))
+	return errorf("%d %s, where "+where, len(c.record.ends), fields, len(c.record.fields))
 }
 
 // A rowWriter writes entries as rows of two columns.

@@ -17,8 +17,7 @@ type csvReader struct {
 	lines     *lines
 	delimiter byte
 
-	text []byte // contents of the row's fields, one after another
-	ends []int  // where each field ends in text
+	own  []byte // holds the fields of a row with quotes
 	many []byte // bytes of a row of several lines
 }
 
@@ -41,14 +40,12 @@ func (c *csvReader) next() error {
 	if err != nil {
 		return err
 	}
-	c.line, c.source = c.lines.line, line
-	row := chomp(line)
-	c.record.plain = c.valid && asciiEnd(row, 0) == len(row)
-	if c.record.plain || bytes.IndexByte(line, '"') < 0 {
-		c.cut(row)
+	r := &c.record
+	r.Line, r.Source = c.lines.line, line
+	if c.cut(chomp(line), c.delimiter); bytes.IndexByte(line[r.seen:], '"') < 0 {
 		return nil
 	}
-	c.text, c.ends = c.text[:0], c.ends[:0]
+	r.text, r.ends, r.gap, r.plain = c.own[:0], r.ends[:0], 0, false
 	for more := true; more; {
 		if len(line) > 0 && line[0] == '"' {
 			line, more, err = c.quoted(line[1:])
@@ -58,30 +55,12 @@ func (c *csvReader) next() error {
 		} else {
 			line, more = c.bare(line)
 		}
-		if len(c.ends) <= maxColumns {
-			c.ends = append(c.ends, len(c.text))
+		if len(r.ends) <= maxColumns {
+			r.ends = append(r.ends, len(r.text))
 		}
 	}
-	c.values = c.values[:0]
-	begin := 0
-	for _, end := range c.ends {
-		c.values = append(c.values, c.text[begin:end:end])
-		begin = end
-	}
+	c.own = r.text
 	return nil
-}
-
-// cut takes the fields of a row without quotes, which stay where they are.
-func (c *csvReader) cut(row []byte) {
-	c.values = c.values[:0]
-	for more := true; more && len(c.values) <= maxColumns; {
-		value := row
-		i := bytes.IndexByte(row, c.delimiter)
-		if more = i >= 0; more {
-			value, row = row[:i:i], row[i+1:]
-		}
-		c.values = append(c.values, value)
-	}
 }
 
 // bare reads a field without quotes, and reports whether another one follows.
@@ -92,7 +71,7 @@ func (c *csvReader) bare(line []byte) (rest []byte, more bool) {
 	} else {
 		value = chomp(line)
 	}
-	c.text = append(c.text, value...)
+	c.record.text = append(c.record.text, value...)
 	return rest, more
 }
 
@@ -101,51 +80,48 @@ func (c *csvReader) quoted(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')
 		if i < 0 {
-			c.text = append(c.text, line...)
+			c.record.text = append(c.record.text, line...)
 			if line, err = c.extend(); err != nil {
 				return nil, false, err
 			}
 			continue
 		}
-		c.text = append(c.text, line[:i]...)
+		c.record.text = append(c.record.text, line[:i]...)
 		line = line[i+1:]
 		switch {
 		case len(line) > 0 && line[0] == '"':
-			c.text = append(c.text, '"')
+			c.record.text = append(c.record.text, '"')
 			line = line[1:]
 		case len(line) > 0 && line[0] == c.delimiter:
 			return line[1:], true, nil
 		case len(chomp(line)) == 0:
 			return nil, false, nil
 		default:
-			return nil, false, c.bad(errAfterQuote)
+			return nil, false, c.record.Bad(errAfterQuote)
 		}
 	}
 }
 
 // extend reads the next line of a row that goes on.
 func (c *csvReader) extend() ([]byte, error) {
-	if err := c.lines.fits(len(c.source), c.line); err != nil {
+	r := &c.record
+	if err := c.lines.fits(len(r.Source), r.Line); err != nil {
 		return nil, err
 	}
-	if c.line == c.lines.line {
+	if r.Line == c.lines.line {
 		c.many = c.many[:0]
 	}
 	if len(c.many) == 0 {
-		c.many = append(c.many, c.source...)
+		c.many = append(c.many, r.Source...)
 	}
-	c.source = c.many
+	r.Source = c.many
 	line, err := c.lines.next()
 	if err == io.EOF {
-		return nil, c.bad(errUnclosed)
+		return nil, r.Bad(errUnclosed)
 	}
 	c.many = append(c.many, line...)
-	c.source = c.many
+	r.Source = c.many
 	return line, err
-}
-
-func (c *csvReader) bad(err error) *RowError {
-	return &RowError{Line: c.line, Source: c.source, Err: err}
 }
 
 // appendCSV appends a field, in quotes where it needs them.

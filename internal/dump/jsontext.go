@@ -161,15 +161,13 @@ const hexDigits = "0123456789abcdef"
 // second block too, are escaped, so that the line is safe on a terminal;
 // nothing else is.
 func AppendJSONString(dst, text []byte) []byte {
-	return appendJSONString(dst, text, asciiEnd(text, 0))
+	return append(appendJSONText(append(dst, '"'), text), '"')
 }
 
-// appendJSONString is AppendJSONString for who knows that what is before i
-// stands as it is.
-func appendJSONString(dst, text []byte, i int) []byte {
-	dst = append(dst, '"')
+// appendJSONText appends what stands between the quotes.
+func appendJSONText(dst, text []byte) []byte {
 	plain := 0
-	for ; i < len(text); i = asciiEnd(text, i+1) {
+	for i := asciiEnd(text, 0); i < len(text); i = asciiEnd(text, i+1) {
 		c := text[i]
 		second := c == 0xc2 && i+1 < len(text) && text[i+1]&0xe0 == 0x80 // U+0080 to U+009F
 		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f && !second {
@@ -193,5 +191,5 @@ func appendJSONString(dst, text []byte, i int) []byte {
 		}
 		plain = i + 1
 	}
-	return append(append(dst, text[plain:]...), '"')
+	return append(dst, text[plain:]...)
 }

@@ -72,8 +72,16 @@ type Record struct {
 	Source []byte // its bytes in the file
 	Space  string // the keyspace that the file says; empty where it does not
 
-	fields  []field
-	plain   bool   // names are UTF-8, and values what stands in a JSON string as it is
+	fields []field
+
+	// The values of CSV and TSV, where ends is not nil.
+	text  []byte // one behind the other
+	ends  []int  // where in text each ends
+	gap   int    // bytes between two
+	plain bool   // text is the row as it stands, and the names are UTF-8
+	seen  int    // so many bytes of it stand in a JSON string as they are
+	room  int    // bytes of all labels, and some more
+
 	object  []byte // JSON: the whole record without insignificant space
 	exact   []byte // JSON: the whole record as it stands
 	compact []byte // holds object where that is not exact
@@ -82,18 +90,20 @@ type Record struct {
 // A field's value is text in CSV and TSV, and JSON in an object.
 type field struct {
 	name  []byte
-	label []byte // but of an object: name as JSON, between a comma, if it is not the first, and a colon
-	value []byte
+	label []byte // but of an object: what a JSON object of all fields has before value
+	value []byte // but of CSV and TSV: see Record.value
 }
 
 func fieldsNamed(names ...string) []field {
 	fields := make([]field, len(names))
 	for i, name := range names {
 		fields[i].name = []byte(name)
-		if i > 0 {
-			fields[i].label = append(fields[i].label, ',')
+		label := []byte(`",`)
+		if i == 0 {
+			label = []byte("{")
 		}
-		fields[i].label = append(AppendJSONString(fields[i].label, fields[i].name), ':')
+		label = append(AppendJSONString(label, fields[i].name), `:"`...)
+		fields[i].label = slices.Grow(label, shortBytes)
 	}
 	return fields
 }
@@ -109,10 +119,22 @@ func (r *Record) Bad(err error) *RowError {
 func (r *Record) Find(name string) ([]byte, bool) {
 	for i := len(r.fields) - 1; i >= 0; i-- {
 		if string(r.fields[i].name) == name {
-			return r.fields[i].value, true
+			return r.value(i), true
 		}
 	}
 	return nil, false
+}
+
+// value returns the value of a field.
+func (r *Record) value(i int) []byte {
+	if r.ends == nil {
+		return r.fields[i].value
+	}
+	begin, end := 0, r.ends[i]
+	if i > 0 {
+		begin = r.ends[i-1] + r.gap
+	}
+	return r.text[begin:end:end]
 }
 
 // Field returns the text of a field: a CSV column, a top-level JSON field, or,
@@ -167,22 +189,44 @@ func (r *Record) Object(buf *[]byte) ([]byte, error) {
 	if r.object != nil {
 		return r.object, nil
 	}
-	dst := append((*buf)[:0], '{')
-	for i := range r.fields {
-		f := &r.fields[i]
-		from := len(f.value)
-		if !r.plain {
-			from = asciiEnd(f.value, 0)
+	dst := (*buf)[:0]
+	if r.plain && asciiEnd(r.text, r.seen) == len(r.text) {
+		dst = slices.Grow(dst, r.room+len(r.text))
+		begin := 0
+		for i, end := range r.ends {
+			dst = appendShort(appendShort(dst, r.fields[i].label), r.text[begin:end])
+			begin = end + 1
 		}
-		dst = appendJSONString(append(dst, f.label...), f.value, from)
+		*buf = append(dst, `"}`...)
+		return *buf, nil
 	}
-	dst = append(dst, '}')
+	for i := range r.fields {
+		dst = appendJSONText(append(dst, r.fields[i].label...), r.value(i))
+	}
+	dst = append(dst, `"}`...)
 	*buf = dst
-	if r.plain || utf8.Valid(dst) { // which is faster than to ask of each field
+	if utf8.Valid(dst) { // which is faster than to ask of each field
 		return dst, nil
 	}
-	i := slices.IndexFunc(r.fields, func(f field) bool { return !utf8.Valid(f.name) || !utf8.Valid(f.value) })
+	i := 0
+	for utf8.Valid(r.fields[i].name) && utf8.Valid(r.value(i)) {
+		i++
+	}
 	return nil, errorf("column %s is not UTF-8 text: convert the file first, for example with iconv", Printable(r.fields[i].name))
+}
+
+// shortBytes is what appendShort copies at a time.
+const shortBytes = 16
+
+// appendShort is append for what is short most often: one move of a fixed length
+// takes a third of the time of one whose length is not known.
+func appendShort(dst, b []byte) []byte {
+	n := len(dst)
+	if len(b) > shortBytes || cap(b) < shortBytes || cap(dst)-n < shortBytes {
+		return append(dst, b...)
+	}
+	*(*[shortBytes]byte)(dst[n : n+shortBytes]) = [shortBytes]byte(b[:shortBytes])
+	return dst[:n+len(b)]
 }
 
 // encodings are those of a field key or value, whose name says which: Raw is

@@ -10,7 +10,7 @@ import (
 type tsvReader struct {
 	columns
 	lines *lines
-	text  []byte
+	own   []byte // holds the fields of a row with escapes
 }
 
 func newTSVReader(r io.Reader, names []string) (*tsvReader, error) {
@@ -27,40 +27,37 @@ func (t *tsvReader) next() error {
 	if err != nil {
 		return err
 	}
-	t.line, t.source = t.lines.line, line
-	rest := chomp(line)
-	if bytes.IndexByte(rest, '\\') >= 0 && cap(t.text) < len(rest) {
-		t.text = make([]byte, 0, len(rest)) // fields below stay where they are
-	}
-	t.text, t.values = t.text[:0], t.values[:0]
-	for more := true; more; {
-		var value []byte
-		value, rest, more = bytes.Cut(rest, []byte{'\t'})
-		if len(t.values) <= maxColumns {
-			t.values = append(t.values, t.unescape(value))
-		}
+	t.record.Line, t.record.Source = t.lines.line, line
+	t.cut(chomp(line), '\t')
+	if bytes.IndexByte(line, '\\') >= 0 {
+		t.unescape()
 	}
 	return nil
 }
 
-func (t *tsvReader) unescape(field []byte) []byte {
-	if bytes.IndexByte(field, '\\') < 0 {
-		return field
-	}
-	begin := len(t.text)
-	for len(field) > 0 {
-		c := field[0]
-		if c == '\\' && len(field) > 1 {
-			if plain := tsvEscapes[field[1]]; plain != 0 || field[1] == '0' {
-				t.text = append(t.text, plain)
-				field = field[2:]
-				continue
+// unescape copies the fields to where no escapes are left.
+func (t *tsvReader) unescape() {
+	r := &t.record
+	text := t.own[:0]
+	begin := 0
+	for i, end := range r.ends {
+		field := r.text[begin:end]
+		begin = end + 1
+		for len(field) > 0 {
+			c := field[0]
+			if c == '\\' && len(field) > 1 {
+				if plain := tsvEscapes[field[1]]; plain != 0 || field[1] == '0' {
+					text = append(text, plain)
+					field = field[2:]
+					continue
+				}
 			}
+			text = append(text, c)
+			field = field[1:]
 		}
-		t.text = append(t.text, c)
-		field = field[1:]
+		r.ends[i] = len(text)
 	}
-	return t.text[begin:len(t.text):len(t.text)]
+	r.text, r.gap, r.plain, t.own = text, 0, false, text
 }
 
 var tsvEscapes = [256]byte{'t': '\t', 'n': '\n', 'r': '\r', '\\': '\\'}

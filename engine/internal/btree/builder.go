@@ -72,36 +72,29 @@ func (b *builder) below(lower []byte) {
 type stable struct{ key, value bool }
 
 // add appends an item to level k.
-func (b *builder) add(k int, it item, s stable) error {
+func (b *builder) add(k int, it *item, s stable) error {
 	l := b.level(k)
-	p := &l.pages[0]
-	if full := !l.pages[1].empty(); full || !p.fits(&it, b.limit()) {
-		p = &l.pages[1]
-		if full && !p.fits(&it, b.limit()) {
-			if err := b.write(k, l.pages[0].lower, l.pages[0].items); err != nil {
-				return err
-			}
-			l.pages[0].reset()
-			l.pages[0], l.pages[1] = l.pages[1], l.pages[0]
+	first, second := &l.pages[0], &l.pages[1]
+	if !second.empty() {
+		if second.add(it, b.limit(), s) {
+			return nil
 		}
-		if p.empty() {
-			before := l.pages[0].items
-			p.lower = append(p.lower[:0], lowerBound(k, before[len(before)-1], it)...)
+		if err := b.write(k, first.lower, first.items, first.size(), first.prefix); err != nil {
+			return err
 		}
+		first.reset()
+		*first, *second = *second, *first
+	} else if first.add(it, b.limit(), s) {
+		return nil
 	}
-	if !s.key {
-		it.key = p.keep(it.key)
-	}
-	if !s.value {
-		it.value = p.keep(it.value)
-	}
-	p.add(&it)
+	second.lower = append(second.lower[:0], lowerBound(k, &first.items[len(first.items)-1], it)...)
+	second.add(it, b.limit(), s)
 	return nil
 }
 
 // lowerBound is the separator that leads to a node of level k which begins
 // with it, behind one that ends with before.
-func lowerBound(k int, before, it item) []byte {
+func lowerBound(k int, before, it *item) []byte {
 	if k > 0 {
 		return it.key
 	}
@@ -117,11 +110,13 @@ func (b *builder) flush(k int) error {
 	if !second.empty() && (len(second.items) < minItems(second.branch) || second.size() < b.limit()/2) {
 		cut = halve(first.branch, items, cut, b.limit())
 	}
-	if err := b.write(k, first.lower, items[:cut]); err != nil {
+	size, prefix, _ := measure(first.branch, items[:cut])
+	if err := b.write(k, first.lower, items[:cut], size, prefix); err != nil {
 		return err
 	}
 	if cut < len(items) {
-		if err := b.write(k, lowerBound(k, items[cut-1], items[cut]), items[cut:]); err != nil {
+		size, prefix, _ = measure(first.branch, items[cut:])
+		if err := b.write(k, lowerBound(k, &items[cut-1], &items[cut]), items[cut:], size, prefix); err != nil {
 			return err
 		}
 	}
@@ -131,30 +126,36 @@ func (b *builder) flush(k int) error {
 }
 
 // write writes a node of level k and adds it to the level above. lower is its
-// separator, for a leaf: a branch begins with its own.
-func (b *builder) write(k int, lower []byte, items []item) error {
-	h := node.Header{
-		Level:    uint8(k),
-		Keyspace: b.t.cfg.Keyspace,
-		Codec:    uint8(b.t.cfg.Codec),
-	}
+// separator, for a leaf: a branch begins with its own. size and prefix are what
+// measure says.
+func (b *builder) write(k int, lower []byte, items []item, size, prefix int) error {
+	h := b.header(k)
 	var f *pager.Frame
 	var err error
 	if k == 0 {
-		f, err = b.writeLeaf(h, items)
+		f, err = b.writeLeaf(h, items, size, prefix)
 	} else {
 		lower = items[0].key
-		f, err = b.writeBranch(h, items)
+		f, err = b.writeBranch(h, items, size, prefix)
 	}
 	if err != nil {
 		return err
 	}
-	b.nodes++
-	return b.add(k+1, item{key: lower, value: encode(f.Ref()), frame: f}, stable{value: true})
+	return b.written(k, lower, f)
 }
 
-func (b *builder) writeLeaf(h node.Header, items []item) (*pager.Frame, error) {
-	size, prefix, _ := measure(false, items)
+// header is what the builder knows of a node of level k before it is laid out.
+func (b *builder) header(k int) node.Header {
+	return node.Header{Level: uint8(k), Keyspace: b.t.cfg.Keyspace, Codec: uint8(b.t.cfg.Codec)}
+}
+
+// written adds a node of level k that was written to the level above.
+func (b *builder) written(k int, lower []byte, f *pager.Frame) error {
+	b.nodes++
+	return b.add(k+1, &item{key: lower, value: encode(f.Ref()), frame: f}, stable{value: true})
+}
+
+func (b *builder) writeLeaf(h node.Header, items []item, size, prefix int) (*pager.Frame, error) {
 	b.leaf.Begin(len(items), items[0].key[:prefix], size)
 	overflow, hot := false, false
 	for i := range items {
@@ -167,8 +168,7 @@ func (b *builder) writeLeaf(h node.Header, items []item) (*pager.Frame, error) {
 	return b.w.Write(h, uint64(len(items)), overflow, buf, nil, hot)
 }
 
-func (b *builder) writeBranch(h node.Header, items []item) (*pager.Frame, error) {
-	size, prefix, _ := measure(true, items)
+func (b *builder) writeBranch(h node.Header, items []item, size, prefix int) (*pager.Frame, error) {
 	b.branch.Begin(len(items), items[1].key[:prefix], size)
 	frames := make([]*pager.Frame, len(items))
 	count, overflow := uint64(0), false
@@ -213,7 +213,7 @@ func (b *builder) carry(k int, it item) error {
 		}
 		return b.children(k, it, func(c item) error { return b.carry(k-1, c) })
 	}
-	return b.add(k+1, it, stable{value: true})
+	return b.add(k+1, &it, stable{value: true})
 }
 
 // children replaces the branch it, of level k, by its children, which it calls
@@ -240,7 +240,7 @@ func (b *builder) children(k int, it item, visit func(c item) error) error {
 // unpack replaces the node it, of level k, by its items.
 func (b *builder) unpack(k int, it item) error {
 	if k > 0 {
-		return b.children(k, it, func(c item) error { return b.add(k, c, stable{value: true}) })
+		return b.children(k, it, func(c item) error { return b.add(k, &c, stable{value: true}) })
 	}
 	f := b.frame(0, it)
 	hot := f.Resident()
@@ -275,7 +275,7 @@ func (b *builder) keep(n node.Node, i int, key []byte, cell node.Cell, hot bool)
 		key: key, value: cell.Value, valueLen: cell.Len, fp: n.Fingerprint(i),
 		overflow: cell.Overflow, tombstone: cell.Tombstone, hot: hot,
 	}
-	return b.add(0, it, stable{}) // the leaf may be on loan
+	return b.add(0, &it, stable{}) // the leaf may be on loan
 }
 
 // entry appends a new entry, of kind Set, or Delete in a run.
@@ -292,7 +292,7 @@ func (b *builder) entry(key, value []byte, kind kv.Kind, s stable) error {
 		}
 		it.value, it.overflow, s.value = encode(ref), true, true
 	}
-	return b.add(0, it, s)
+	return b.add(0, &it, s)
 }
 
 // finish writes what is left and returns the root, nil for an empty tree.
@@ -339,8 +339,8 @@ func (b *builder) joinLeft(k int) error {
 	if err := b.unpack(k, left); err != nil {
 		return err
 	}
-	for _, it := range held {
-		if err := b.add(k, it, stable{key: true, value: true}); err != nil {
+	for i := range held {
+		if err := b.add(k, &held[i], stable{key: true, value: true}); err != nil {
 			return err
 		}
 	}

@@ -54,29 +54,28 @@ func (p *page) empty() bool { return len(p.items) == 0 }
 // size is the length of the node, header included.
 func (p *page) size() int { return layoutSize(p.branch, len(p.items), p.prefix, p.cells) }
 
-// fits reports whether p has room for it below limit bytes.
-func (p *page) fits(it *item, limit int) bool {
-	if len(p.items) < minItems(p.branch) {
-		return true
+// add appends an item, where there is room for it below limit bytes, and reports
+// whether there is. What is not stable it copies to where it stays until p is
+// reset.
+func (p *page) add(it *item, limit int, s stable) bool {
+	prefix, cells, fits := p.with(it, limit)
+	if !fits {
+		return false
 	}
-	return layoutSize(p.branch, len(p.items)+1, p.prefixWith(it.key), p.cells+cellSize(p.branch, it)) <= limit
-}
-
-// add appends an item, whose key and value stay as they are for as long as p
-// needs them: see keep.
-func (p *page) add(it *item) {
-	p.prefix = p.prefixWith(it.key)
-	if !p.branch || len(p.items) > 0 {
-		p.cells += cellSize(p.branch, it)
-	}
+	n := len(p.items)
+	p.prefix, p.cells = prefix, cells
 	p.items = append(p.items, *it)
-}
-
-// keep copies b to where it stays until p is reset.
-func (p *page) keep(b []byte) []byte {
-	n := len(p.arena)
-	p.arena = append(p.arena, b...) // when it moves, older items keep the old one alive
-	return p.arena[n:len(p.arena):len(p.arena)]
+	kept := &p.items[n]
+	// When the arena moves, older items keep the old one alive.
+	if !s.key {
+		p.arena = append(p.arena, it.key...)
+		kept.key = p.arena[len(p.arena)-len(it.key) : len(p.arena) : len(p.arena)]
+	}
+	if !s.value {
+		p.arena = append(p.arena, it.value...)
+		kept.value = p.arena[len(p.arena)-len(it.value) : len(p.arena) : len(p.arena)]
+	}
+	return true
 }
 
 // prefixWith is the length of the common prefix with one more key.
@@ -95,6 +94,17 @@ func (p *page) prefixWith(key []byte) int {
 		return node.CommonPrefix(head, key)
 	}
 	return p.prefix
+}
+
+// with returns what prefix and cells would be with one more item, and whether
+// there is room for it below limit bytes.
+func (p *page) with(it *item, limit int) (prefix, cells int, fits bool) {
+	n := len(p.items)
+	prefix, cells = p.prefixWith(it.key), p.cells
+	if !p.branch || n > 0 {
+		cells += cellSize(p.branch, it)
+	}
+	return prefix, cells, n < minItems(p.branch) || layoutSize(p.branch, n+1, prefix, cells) <= limit
 }
 
 // pop takes the last item off.

@@ -2,6 +2,7 @@ package btree
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -42,7 +43,7 @@ func TestPage_KnowsItsSize(t *testing.T) {
 			}
 		}
 		for _, it := range items {
-			p.add(&it)
+			p.add(&it, math.MaxInt, stable{})
 			check()
 		}
 		for !p.empty() {
@@ -62,10 +63,9 @@ func TestHalve(t *testing.T) {
 		items := randomItems(r, branch)
 		p := page{branch: branch}
 		for _, it := range items {
-			if !p.fits(&it, limit) {
+			if !p.add(&it, limit, stable{}) {
 				break
 			}
-			p.add(&it)
 		}
 		at := len(p.items)
 		if rest, _, _ := measure(branch, items[at:]); at == len(items) || rest > limit/2 {

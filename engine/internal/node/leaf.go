@@ -64,20 +64,20 @@ func begin(buf []byte, n, size int) []byte {
 // value is an encoded Ref and valueLen the length of the value it stands for;
 // with neither value nor valueLen the entry is a tombstone.
 func (b *LeafBuilder) Add(suffix []byte, fp uint8, value []byte, valueLen int, overflow bool) {
-	off := len(b.buf) - HeaderSize
+	buf := b.buf
+	off := len(buf) - HeaderSize
 	if b.added == b.count || off > 0xFFFF {
 		panic("node: leaf does not hold its entries")
 	}
-	b.buf[HeaderSize+b.added] = fp
-	binary.LittleEndian.PutUint16(b.buf[leafSlots(b.count)+2*b.added:], uint16(off))
+	buf[HeaderSize+b.added] = fp
+	binary.LittleEndian.PutUint16(buf[leafSlots(b.count)+2*b.added:], uint16(off))
 	v := uint64(valueLen) << 1
 	if overflow {
 		v |= 1
 	}
-	b.buf = binary.AppendUvarint(b.buf, uint64(len(suffix)))
-	b.buf = binary.AppendUvarint(b.buf, v)
-	b.buf = append(b.buf, suffix...)
-	b.buf = append(b.buf, value...)
+	buf = binary.AppendUvarint(buf, uint64(len(suffix)))
+	buf = binary.AppendUvarint(buf, v)
+	b.buf = append(append(buf, suffix...), value...)
 	b.added++
 }
 
