@@ -17,7 +17,7 @@ COLD    := fmt strings time $(addprefix l/,cmd/lightning shell stress stress/cra
 COPIES  := bin/slim/src/go.mod
 LINKER   = $(if $(LINES),,$(patsubst %,-toolexec=$(CURDIR)/%,$(shell ls bin/link.exe 2>/dev/null)))
 BUILD    = GOWORK=off CGO_ENABLED=0 $(GO) build -C bin/slim/src $(LINKER) -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
-LDFLAGS := $(if $(LINES),,-s -w) -funcalign=16 -X main.revision=$(shell git describe --always --dirty --exclude '*' 2>/dev/null)
+LDFLAGS := $(if $(LINES),,-s -w) -funcalign=8 -X main.revision=$(shell git describe --always --dirty --exclude '*' 2>/dev/null)
 TOOLCHAIN := bin/toolchain-$(firstword $(shell $(GO) env GOVERSION GOROOT | cksum))
 
 TOOL := $(GO) tool -modfile=tools/go.mod
