@@ -52,7 +52,7 @@ func newReplay(p *pager.Pager, spaces *spaces, limit int64) *replay {
 
 // begin begins the next memtable.
 func (r *replay) begin(start wal.LSN) {
-	r.mem = newMem(start)
+	r.mem = newMem(start, r.limit)
 	r.loader = memtable.NewLoader(r.mem.table)
 }
 

@@ -44,7 +44,9 @@ type mem struct {
 	number uint64 // one more than that of the memtable before it; set by publish
 }
 
-func newMem(start wal.LSN) *mem { return &mem{table: memtable.New(), start: start} }
+func newMem(start wal.LSN, limit int64) *mem {
+	return &mem{table: memtable.NewLimited(limit), start: start}
+}
 
 // spaces are the keyspaces of a version. Immutable.
 type spaces struct {

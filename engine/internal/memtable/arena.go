@@ -11,6 +11,7 @@ import (
 const (
 	firstChunkSize = 512
 	maxChunkSize   = 2 << 20
+	lastChunkSize  = 64 << 10
 	ownChunkSize   = 64 << 10 // an entry of this size and more gets a chunk of its own
 
 	// The allocator rounds what is larger than its largest class to pages.
@@ -50,6 +51,7 @@ type arena struct {
 	used    int // bytes of it that are taken
 	size    int // of the chunk being filled
 	held    atomic.Int64
+	limit   int64 // what held should end at; 0: none
 
 	// The list of a small arena, so that it costs no allocation.
 	firstList   [][]byte
@@ -95,6 +97,9 @@ func (a *arena) reserve(size int) (ref, []byte) {
 	}
 	if a.size-a.used < size {
 		next := max(firstChunkSize, min(2*a.size, maxChunkSize))
+		if a.limit > 0 { // what is left, but for a small chunk, which then reaches the limit
+			next = min(next, max(int(a.limit-a.held.Load())-lastChunkSize, lastChunkSize))
+		}
 		for next < size {
 			next *= 2
 		}

@@ -59,10 +59,18 @@ type keyspaceTree struct {
 // first Put it holds less than 2 KiB.
 func New() *Table { return &Table{} }
 
+// NewLimited returns an empty table that is used until Bytes reaches limit.
+func NewLimited(limit int64) *Table {
+	t := New()
+	t.arena.limit = limit
+	return t
+}
+
 // Next returns an empty table that is ready for what t was used for: for puts in
 // no order, or for being asked for it. Nobody puts into t meanwhile.
 func (t *Table) Next() *Table {
-	next := &Table{ordered: t.asked.Load()}
+	next := NewLimited(t.arena.limit)
+	next.ordered = t.asked.Load()
 	if h := t.main.hashed.Load(); h != nil {
 		next.slots = h.used / 5 * 7
 	}

@@ -175,6 +175,35 @@ func TestTable_Bytes_IsWhatItHolds(t *testing.T) {
 	}
 }
 
+// A table with a limit ends at it, whatever its chunks. The fourth one knows how
+// many slots it will need.
+func TestTable_Limit(t *testing.T) {
+	for _, limit := range []int64{100 << 10, 3 << 20, 8<<20 + 5} {
+		for _, valueSize := range []int{10, 1000, 40_000} {
+			table := NewLimited(limit)
+			for n := range 4 {
+				table = table.Next()
+				used := int64(0)
+				for i := 0; table.Bytes() < limit; i++ {
+					key := scattered(i)
+					table.Put(0, key, kv.Hash(key), make([]byte, valueSize), kv.Set, kv.Seq(i+1))
+					used += int64(headerSize + len(key) + valueSize)
+				}
+				slots := int64(0)
+				if h := table.main.hashed.Load(); h != nil {
+					slots = int64(len(*h.slots.Load()) * hashSlotBytes)
+				}
+				if over := table.Bytes() - limit; over > lastChunkSize+slots/3 { // they grow by half
+					t.Errorf("limit %d, values of %d: %d bytes too many", limit, valueSize, over)
+				}
+				if idle := limit - used - slots; n == 3 && idle > 3*lastChunkSize {
+					t.Errorf("limit %d, values of %d: of it %d are not used", limit, valueSize, idle)
+				}
+			}
+		}
+	}
+}
+
 // Large values do not end the chunk that small ones share, and take no more
 // than they need.
 func TestTable_LargeValue_OwnChunk(t *testing.T) {
