@@ -97,8 +97,8 @@ func (a *arena) reserve(size int) (ref, []byte) {
 	}
 	if a.size-a.used < size {
 		next := max(firstChunkSize, min(2*a.size, maxChunkSize))
-		if a.limit > 0 { // what is left, but for a small chunk, which then reaches the limit
-			next = min(next, max(int(a.limit-a.held.Load())-lastChunkSize, lastChunkSize))
+		if left := a.limit - a.held.Load(); left > 0 { // all of it, but for a small chunk, which reaches the limit
+			next = min(next, max(int(left)-lastChunkSize, lastChunkSize))
 		}
 		for next < size {
 			next *= 2

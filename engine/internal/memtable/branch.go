@@ -13,8 +13,9 @@ const fanout = 63
 //
 //  1. Separators never change. A split below copies the branch, unless it only
 //     adds a child behind all others, which is published by the count.
-//  2. A child that is a branch may be replaced by its copy, which covers the
-//     same keys; a child that is a leaf stays.
+//  2. A child may be replaced by its copy, which covers the same keys; a leaf only
+//     where a child was added behind it before: what all keys in the copy share, one
+//     that belongs below that child need not.
 //  3. All separators share prefix; a head is the eight bytes after it.
 //
 // Whether the children are branches or leaves is known from the height at

@@ -241,28 +241,44 @@ func (h *hashed) sort(a *arena) *sorted {
 	cells := make([]cell, 0, n)
 	var shared []byte // what all keys begin with; heads are taken after it
 	stale := 0        // the heads of so many were taken when it was longer
+	each(slots, a, func(s *hashSlot, r ref, e entry) bool {
+		key := e.key()
+		if len(cells) == 0 {
+			shared = key
+		} else if !bytes.HasPrefix(key, shared) {
+			shared, stale = shared[:commonPrefix(shared, key)], len(cells)
+		}
+		cells = append(cells, cell{headOf(key, len(shared)), r | tagOf(s.hash)})
+		return true
+	})
+	sorter := sorter{a, make([]cell, len(cells))}
+	sorter.behead(cells[:stale], len(shared))
+	sorter.sort(cells, len(shared), 0)
+	return &sorted{cells, len(shared), upTo}
+}
+
+// changed reports whether a key in r has a version newer than since.
+func (h *hashed) changed(a *arena, r kv.Range, since kv.Seq) (found bool) {
+	each(*h.slots.Load(), a, func(_ *hashSlot, _ ref, e entry) bool {
+		found = e.seq() > since && r.Contains(e.key())
+		return !found
+	})
+	return found
+}
+
+// each visits the newest versions in slots until visit returns false. It asks for
+// the memory of those to come.
+func each(slots []hashSlot, a *arena, visit func(s *hashSlot, r ref, e entry) bool) {
 	for i := range slots {
 		if i+ahead < len(slots) {
 			if r, there := slots[i+ahead].load(); there {
 				prefetch(unsafe.Pointer(unsafe.SliceData(a.at(r))))
 			}
 		}
-		r, there := slots[i].load()
-		if !there {
-			continue
+		if r, there := slots[i].load(); there && !visit(&slots[i], r, a.at(r)) {
+			return
 		}
-		key := a.at(r).key()
-		if len(cells) == 0 {
-			shared = key
-		} else if !bytes.HasPrefix(key, shared) {
-			shared, stale = shared[:commonPrefix(shared, key)], len(cells)
-		}
-		cells = append(cells, cell{headOf(key, len(shared)), r | tagOf(slots[i].hash)})
 	}
-	sorter := sorter{a, make([]cell, len(cells))}
-	sorter.behead(cells[:stale], len(shared))
-	sorter.sort(cells, len(shared), 0)
-	return &sorted{cells, len(shared), upTo}
 }
 
 // search returns how many keys are less than key.

@@ -201,7 +201,7 @@ func TestTable_FormChangesBesideReaders(t *testing.T) {
 // While one writer puts keys in order, readers find each that was there when they
 // came.
 func TestTable_ReadersInOrder(t *testing.T) {
-	const operations = 100_000
+	const operations = 1_000_000
 	table := New()
 	key := func(i int) []byte { return binary.BigEndian.AppendUint64([]byte("key "), uint64(i)) }
 	var published atomic.Uint64
@@ -217,6 +217,9 @@ func TestTable_ReadersInOrder(t *testing.T) {
 		all.Go(func() {
 			for n := 0; n < operations; {
 				n = int(published.Load())
+				if n == 0 {
+					continue
+				}
 				for i := max(0, n-200); i < n; i++ {
 					if value, _, at := table.Get(0, key(i), kv.Hash(key(i)), kv.Seq(n)); at != kv.Seq(i+1) || string(value) != string(key(i)) {
 						t.Errorf("Get of key %d at %d: %q at %d", i, n, value, at)
@@ -224,6 +227,16 @@ func TestTable_ReadersInOrder(t *testing.T) {
 					}
 				}
 				c := table.NewCursor(0, kv.Seq(n))
+				if !c.Last() || c.Seq() != kv.Seq(n) {
+					t.Errorf("Last at %d: %d", n, c.Seq())
+					return
+				}
+				for _, beyond := range []string{"l", "zzzz behind all of them"} { // where some are added meanwhile
+					if !c.SeekLT([]byte(beyond)) || c.Seq() != kv.Seq(n) || c.SeekGE([]byte(beyond)) {
+						t.Errorf("behind the last key at %d: %d", n, c.Seq())
+						return
+					}
+				}
 				first := max(0, n-200)
 				for more, i := c.SeekGE(key(first)), first; i < n; more, i = c.Next(), i+1 {
 					if !more || c.Seq() != kv.Seq(i+1) {

@@ -73,16 +73,23 @@ func (t *Table) Next() *Table {
 	next.ordered = t.asked.Load()
 	if h := t.main.hashed.Load(); h != nil {
 		next.slots = h.used / 5 * 7
+		if limit := t.arena.limit; limit > 0 { // they were many small keys of one commit
+			next.slots = min(next.slots, int(limit/2/hashSlotBytes))
+		}
 	}
 	return next
 }
 
-// wantsOrder notes that somebody asks for keys in order.
+// wantsOrder notes that somebody asks for keys in order, of whatever keyspace.
 func (t *Table) wantsOrder() {
 	if !t.asked.Load() {
 		t.asked.Store(true)
 	}
 }
+
+// fewStrays is how many leaves more are split for keys in no order than for others
+// before a tree is hashed.
+const fewStrays = 4
 
 // fit gives a tree that is to be written the form that fits its use.
 func (t *Table) fit(tree *tree) {
@@ -90,9 +97,9 @@ func (t *Table) fit(tree *tree) {
 		if t.asked.Load() {
 			tree.unhash(&t.arena)
 		}
-	} else if tree.strays {
-		tree.strays = false
-		if !t.ordered && !t.asked.Load() {
+	} else if tree.strays >= fewStrays {
+		tree.strays = 0
+		if tree.small && !t.ordered && !t.asked.Load() {
 			slots := firstHashSlots
 			if tree == &t.main {
 				slots = max(slots, t.slots)
@@ -245,16 +252,11 @@ func (t *Table) Changed(ks kv.Keyspace, r kv.Range, since kv.Seq) bool {
 		return true
 	}
 	t.wantsOrder()
-	if tree.hashed.Load() == nil {
+	h := tree.hashed.Load()
+	if h == nil {
 		return tree.changed(&t.arena, r, since)
 	}
-	c := t.NewCursor(ks, kv.MaxSeq)
-	for more := c.SeekGE(r.Start); more && r.Contains(c.Key()); more = c.Next() {
-		if c.Seq() > since {
-			return true
-		}
-	}
-	return false
+	return h.changed(&t.arena, r, since)
 }
 
 // Keyspaces returns those that have anything in them, sorted.

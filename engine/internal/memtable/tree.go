@@ -22,7 +22,8 @@ type tree struct {
 	top   []byte
 	inRun bool // the slots of tail are in key order
 
-	strays bool // keys come in no order, and the tree is still small
+	small  bool // it was no higher than a branch when a leaf was split last
+	strays int  // how many more leaves of a small tree were split for keys in no order than for others
 }
 
 // A root names the top node: a leaf if the height is zero.
@@ -131,6 +132,7 @@ func (t *tree) extend(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 	right := newLeaf(a, []cell{{headOf(key, 0), r | tagOf(hash)}}, 0, 0, uint64(seq))
 	a.held.Add(leafBytes)
 	t.tail, t.inRun = right, true
+	t.strays--
 	if p.height > 0 {
 		last := p.steps[p.height-1]
 		if last.branch.extend(a, unsafe.Pointer(right), r) {
@@ -164,8 +166,10 @@ func (t *tree) split(a *arena, key []byte, hash uint64, r ref, seq kv.Seq) {
 	case pos < n && order[pos] == last:
 		cut = max(pos, 1)
 	default:
-		t.strays = p.height <= 1
+		t.strays += 2
 	}
+	t.strays--
+	t.small = p.height <= 1
 	sep := cells[cut].at
 	lower, upper := p.bounds(a)
 	middle := a.at(sep).key()
@@ -237,9 +241,13 @@ func (p *path) descend(t *tree, a *arena, key []byte) bool {
 	node := top.node
 	for d := range top.height {
 		b := (*branch)(node)
-		i := b.search(a, key)
+		i := 0
+		for n := 0; n != b.count(); { // again where key may belong below a child that came meanwhile
+			n = b.count()
+			i = b.search(a, key)
+			node = b.child(i)
+		}
 		p.steps[d] = step{b, i}
-		node = b.child(i)
 	}
 	p.height, p.leaf = top.height, (*leaf)(node)
 	return true
@@ -302,8 +310,9 @@ func (p *path) leftmost(d int, node unsafe.Pointer) {
 func (p *path) rightmost(d int, node unsafe.Pointer) {
 	for ; d < p.height; d++ {
 		b := (*branch)(node)
-		p.steps[d] = step{b, b.count() - 1}
-		node = b.child(b.count() - 1)
+		last := b.count() - 1 // there may be more of them meanwhile
+		p.steps[d] = step{b, last}
+		node = b.child(last)
 	}
 	p.leaf = (*leaf)(node)
 }
