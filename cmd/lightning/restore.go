@@ -116,6 +116,8 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		err = u.explain(err)
 	}
 	switch {
+	case info.Whole && info.Bytes == 0: // found before the full one was read
+		err = hinted(err, fmt.Sprintf("to end before that: --to-seq %d", info.Seq))
 	case info.Whole:
 		err = hinted(err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq))
 	case r.log != "" && errors.Is(err, engine.ErrLocked):
