@@ -39,8 +39,8 @@ order, damaged or of another database, or the log is, no database is made.`,
 	}
 	f := cmd.Flags()
 	var logs []string
-	f.StringArrayVar(&r.apply, "apply", nil, "apply this incremental backup, and those named behind it")
-	f.StringArrayVar(&logs, "log", nil, "apply what the log of this database has behind the backups")
+	f.StringArrayVar(&r.apply, "apply", nil, "apply the incremental backup `FILE`, and those named behind it")
+	f.StringArrayVar(&logs, "log", nil, "apply what the log of the database `DIR` has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])
