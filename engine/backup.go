@@ -15,7 +15,7 @@ import (
 type BackupInfo struct {
 	Incremental bool
 	Log         bool     // of Restore: it came to RestoreOptions.Log, and failed there if it did
-	Whole       bool     // of Restore, which failed for what is damaged or missing behind Seq: all up to that was whole
+	Whole       bool     // of Restore, which failed for what is damaged or missing behind Seq: all up to that was whole, if Bytes is not 0: else the log was found so before the stream was read
 	Torn        *TornLog // of Restore: what was left out at the end of that, or nil
 	Keyspaces   int      // of a full one; of Restore: of the database
 	Entries     uint64   // likewise, as Stats counts them

@@ -437,38 +437,75 @@ func (db *DB) applyLog(ctx context.Context, info *BackupInfo, dir string, to uin
 	if to != 0 && info.Seq >= to {
 		return nil
 	}
-	info.Log = true
-	var closed wal.LSN
-	if m, err := pager.ReadMeta(db.fs, filepath.Join(dir, treeName)); err == nil && m.UUID == info.uuid {
-		closed = wal.LSN(m.LogEnd)
-	}
-	log := &wal.Options{FS: db.fs, UUID: info.uuid, Dir: filepath.Join(dir, walName), Kept: filepath.Join(dir, keptName)}
-	linked := info.link == 0
-	torn, err := wal.After(log, kv.Seq(info.Seq), closed, func(rec wal.Record) error {
-		if next, err := info.next(&rec, &linked); !next {
-			return err
-		}
+	return info.readLog(db.fs, dir, func(rec wal.Record) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		o := ops{count: rec.Count, payload: rec.Payload}
-		damage := &CorruptError{Path: log.Dir, Offset: int64(rec.LSN), Kind: "log", Reason: o.wrong()}
+		damage := &CorruptError{Path: filepath.Join(dir, walName), Offset: int64(rec.LSN), Kind: "log", Reason: o.wrong()}
 		if damage.Reason != "" {
 			return damage
 		}
 		return db.applyNext(info, &o, to, damage)
+	})
+}
+
+// fits checks that the log goes on behind the full backup b, if it is to be asked at
+// all, or, where other backups come between, that it is of the same database. It
+// returns what Restore is to return with an error.
+func (b BackupInfo) fits(o *RestoreOptions) (BackupInfo, error) {
+	between := len(o.Apply) > 0
+	end := func(wal.Record) error { return io.EOF }
+	if o.Log == "" || o.ToSeq != 0 && (between || b.Seq >= o.ToSeq) {
+		return b, nil
+	}
+	if between {
+		_, err := wal.After(b.log(o.fs(), o.Log), kv.MaxSeq, 0, end) // of the newest segment
+		if errors.Is(err, wal.ErrMismatch) {
+			b.Log = true
+			return b, b.apart(o.Log, err)
+		}
+		return b, nil
+	}
+	return b, b.readLog(o.fs(), o.Log, end)
+}
+
+// log is how to read the log of the database in dir, which is that of the backup.
+func (b *BackupInfo) log(fsys vfs.FS, dir string) *wal.Options {
+	return &wal.Options{FS: fsys, UUID: b.uuid, Dir: filepath.Join(dir, walName), Kept: filepath.Join(dir, keptName)}
+}
+
+// apart is the error that the log of the database in dir does not fit, for err.
+func (b *BackupInfo) apart(dir string, err error) error {
+	return errorf("%w: the log of %s does not go on behind sequence number %d: %v", ErrChain, dir, b.Seq, err)
+}
+
+// readLog visits what the log of the database in dir has behind the backup, which
+// visit may move on.
+func (b *BackupInfo) readLog(fsys vfs.FS, dir string, visit func(wal.Record) error) error {
+	b.Log = true
+	var closed wal.LSN
+	if m, err := pager.ReadMeta(fsys, filepath.Join(dir, treeName)); err == nil && m.UUID == b.uuid {
+		closed = wal.LSN(m.LogEnd)
+	}
+	linked := b.link == 0
+	torn, err := wal.After(b.log(fsys, dir), kv.Seq(b.Seq), closed, func(rec wal.Record) error {
+		if next, err := b.next(&rec, &linked); !next {
+			return err
+		}
+		return visit(rec)
 	})
 	if err == nil && !linked {
 		err = wal.ErrGone
 	}
 	gone := errors.Is(err, wal.ErrGone) || errors.Is(err, wal.ErrMissing)
 	foreign := errors.Is(err, wal.ErrMismatch)
-	info.Whole = !foreign && (gone || errors.Is(public(err), ErrCorrupt))
+	b.Whole = !foreign && (gone || errors.Is(public(err), ErrCorrupt))
 	if gone || foreign {
-		return errorf("%w: the log of %s does not go on behind sequence number %d: %v", ErrChain, dir, info.Seq, err)
+		return b.apart(dir, err)
 	}
 	if torn != nil {
-		info.Torn = (*TornLog)(torn)
+		b.Torn = (*TornLog)(torn)
 	}
 	return err
 }

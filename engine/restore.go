@@ -48,7 +48,9 @@ const restoreSuffix = ".restoring"
 // all behind it, as a recovery does: BackupInfo.Torn. A segment that was cut short is read as far as it goes.
 //
 // Where an incremental one or the log is damaged, or the log lacks something, all up
-// to the Seq that is returned was whole: BackupInfo.Whole.
+// to the Seq that is returned was whole: BackupInfo.Whole. That the log goes on where
+// the stream ends is checked before more than the beginning of that is read, or,
+// where others come between, that it is of the same database.
 func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (BackupInfo, error) {
 	if o == nil {
 		o = &RestoreOptions{}
@@ -68,7 +70,7 @@ func (o *RestoreOptions) fs() vfs.FS {
 
 func restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (info BackupInfo, err error) {
 	fill := func(p *pager.Pager) error {
-		info, err = restoreTrees(ctx, p, r)
+		info, err = restoreTrees(ctx, p, r, o)
 		return err
 	}
 	if o.Log != "" {
@@ -206,8 +208,9 @@ func assembleIn(fsys vfs.FS, dir string, fill func(*pager.Pager) error) error {
 	return fsys.SyncDir(dir)
 }
 
-// restoreTrees writes the keyspaces of a stream as one generation.
-func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (info BackupInfo, err error) {
+// restoreTrees writes the keyspaces of a stream as one generation, unless the log
+// does not fit.
+func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader, o *RestoreOptions) (info BackupInfo, err error) {
 	return info, buildTrees(p, func(w *pager.Writer, meta *pager.Meta, add func(*space, *btree.Tree, uint64)) error {
 		s, head, err := openStream(r)
 		if err != nil {
@@ -215,6 +218,9 @@ func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader) (info Backup
 		}
 		if head.Incremental {
 			return errorf("%w: it is an incremental one, which follows that of sequence number %d: begin with a full one", ErrChain, head.Since)
+		}
+		if info, err = head.fits(o); err != nil {
+			return err
 		}
 		meta.Seq = kv.Seq(head.Seq)
 		info, err = readStream(ctx, s, head, func(sp *space, entries *entryReader) error {

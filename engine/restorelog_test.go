@@ -498,6 +498,54 @@ func TestRestoreLog_Wrong(t *testing.T) {
 	refused("without a log", disk, engine.ErrNotExist, "it has no directory wal", b)
 }
 
+// A log that does not fit is found before more than the beginning of the full backup
+// is read, which here is not whole; one that fits is not asked again before that.
+func TestRestoreLog_WrongIsFoundFirst(t *testing.T) {
+	disk, _, chain, _ := chainOf(t)
+	disk = lost(t, disk)
+	head := chain[0][:len(chain[0])-1]
+	found := func(what string, disk *vfs.Mem, to uint64, want error, says string, seq bool, backups ...[]byte) {
+		t.Helper()
+		info, err := restoreLog(disk, to, backups...)
+		if !errors.Is(err, want) || !strings.Contains(err.Error(), says) || info.Log != seq || seq && (info.Seq == 0 || info.Bytes != 0) {
+			t.Errorf("%s: %+v, %v", what, info, err)
+		}
+		wantNothing(t, disk)
+	}
+	found("fits", disk, 0, engine.ErrCorrupt, "backup is damaged", false, head)
+	found("fits, with others", disk, 0, engine.ErrCorrupt, "backup is damaged", false, head, chain[1])
+
+	other, _, _ := kept(t)
+	other = lost(t, other)
+	const foreign = "belongs to another database"
+	found("of another database", other, 0, engine.ErrChain, foreign, true, head)
+	found("of another database, with others", other, 0, engine.ErrChain, foreign, true, append([][]byte{head}, chain[1:]...)...)
+	found("perhaps not needed", other, 1<<40, engine.ErrCorrupt, "backup is damaged", false, head, chain[1])
+	found("not needed", other, 1, engine.ErrCorrupt, "backup is damaged", false, head)
+
+	_, _, b := kept(t)
+	found("of another database than that", disk, 0, engine.ErrChain, foreign, true, b[:len(b)-1])
+	gap := disk.Clone()
+	eachSegment(t, disk, func(file string, _ []byte) {
+		if strings.HasPrefix(file, lostDir+"/kept/") {
+			_ = gap.Remove(file)
+		}
+	})
+	found("without what is kept", gap, 0, engine.ErrChain, "does not go on behind sequence number", true, head)
+	found("without what is kept, with others", gap, 0, engine.ErrCorrupt, "backup is damaged", false, head, chain[1])
+
+	forked, _, _ := links(t)
+	older := forked.Clone()
+	db := openOn(t, forked)
+	mustPut(t, db, "d", "1")
+	ahead, _ := backup(t, db, nil)
+	closeDB(t, db)
+	db = openOn(t, older)
+	mustPut(t, db, "d", "2")
+	closeDB(t, db)
+	found("of another history", lost(t, older), 0, engine.ErrChain, "is another", true, ahead[:len(ahead)-1])
+}
+
 // A restore tells how many entries and keyspaces the database has, with what was
 // applied; where entries wait in sorted runs how many there are at most.
 func TestRestore_TellsWhatIsThere(t *testing.T) {
@@ -570,7 +618,7 @@ func TestRestoreLog_Stops(t *testing.T) {
 	opened := 0
 	in.SetHook(func(op faultfs.Op) error {
 		if op.Kind == faultfs.OpOpen && strings.HasPrefix(op.Name, lostDir+"/wal/0000000000000002") {
-			if opened++; opened == 2 { // its header was read before
+			if opened++; opened == 3 { // its header was read before, and when the log was checked
 				cancel()
 			}
 		}

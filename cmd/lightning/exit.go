@@ -287,11 +287,8 @@ func hintFor(a *app, err error) string {
 	case errors.Is(err, engine.ErrNoKeyspace):
 		return "list them with: lightning keyspace list " + a.named
 	case errors.Is(err, engine.ErrCorrupt):
-		if d, ok := errors.AsType[*engine.CorruptError](err); ok && filepath.Base(d.Path) == "btree.db" {
-			if _, err := os.Lstat(d.Path); errors.Is(err, fs.ErrNotExist) {
-				dir := filepath.Dir(d.Path)
-				return fmt.Sprintf("restore a backup, with --log %s for what was committed since, or save what can be read: lightning repair %s NEW", dir, dir)
-			}
+		if d, ok := errors.AsType[*engine.CorruptError](err); ok && filepath.Base(d.Path) == "btree.db" && gone(d.Path) {
+			return saveWhatIsLeft(filepath.Dir(d.Path))
 		}
 		return "what else is damaged says: lightning verify"
 	case errors.Is(err, engine.ErrCommitUnknown):

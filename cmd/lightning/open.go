@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -82,9 +84,18 @@ func orDamaged(path string, err error) error {
 	return err
 }
 
-// saveWhatIsLeft says what can be done about damage.
+// saveWhatIsLeft says what can be done about damage of the database at path.
 func saveWhatIsLeft(path string) string {
+	if gone(filepath.Join(path, "btree.db")) {
+		return fmt.Sprintf("restore a backup, with --log %s for what was committed since, or save what can be read: lightning repair %s NEW", path, path)
+	}
 	return fmt.Sprintf("save what can be read: lightning repair %s NEW, or restore a backup", path)
+}
+
+// gone reports whether nothing is at path.
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // snapshot is read, of one moment: in a transaction of the shell, of what that

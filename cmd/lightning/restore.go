@@ -39,8 +39,8 @@ order, damaged or of another database, or the log is, no database is made.`,
 	}
 	f := cmd.Flags()
 	var logs []string
-	f.StringArrayVar(&r.apply, "apply", nil, "apply this incremental backup, and those named behind it")
-	f.StringArrayVar(&logs, "log", nil, "apply what the log of this database has behind the backups")
+	f.StringArrayVar(&r.apply, "apply", nil, "apply the incremental backup `FILE`, and those named behind it")
+	f.StringArrayVar(&logs, "log", nil, "apply what the log of the database `DIR` has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])
@@ -116,6 +116,8 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		err = u.explain(err)
 	}
 	switch {
+	case info.Whole && info.Bytes == 0: // found before the full one was read
+		err = hinted(err, fmt.Sprintf("to end before that: --to-seq %d", info.Seq))
 	case info.Whole:
 		err = hinted(err, fmt.Sprintf("what comes before is whole: --to-seq %d", info.Seq))
 	case r.log != "" && errors.Is(err, engine.ErrLocked):

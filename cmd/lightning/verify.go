@@ -117,7 +117,7 @@ status 10 at the end, also of a pass that goes on.`,
 			damaged, err := a.scrub(cmd.Context(), path, *resume, format, o)
 			bar.Stop()
 			if err == nil && damaged {
-				err = hinted(fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(args[0]))
+				err = hinted(fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(path))
 			}
 			return err
 		}
@@ -133,7 +133,7 @@ status 10 at the end, also of a pass that goes on.`,
 			err = a.printJSON(reportJSON(&report))
 		}
 		if err == nil && !report.OK {
-			return hinted(fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(args[0]))
+			return hinted(fmt.Errorf("%s: %w", path, errDamage), saveWhatIsLeft(path))
 		}
 		return err
 	}

@@ -119,3 +119,30 @@ func TestUpgrade_OtherVersion(t *testing.T) {
 		t.Errorf("status %d, %q, %q", status, out, message)
 	}
 }
+
+// Ctrl-C during a backup, of either kind: it says what was stopped, and
+// that nothing was written; nor is anything.
+func TestBackup_Interrupted(t *testing.T) {
+	dir := database(t, 10)
+	parent := filepath.Dir(dir)
+	file := func(name string) string { return filepath.Join(parent, name) }
+	status, _, message := runHere(t.Context(), nil, "backup", dir, file("full"), "--keep-log", "-q")
+	if status != exitDone {
+		t.Fatalf("status %d, %q", status, message)
+	}
+	before, err := os.ReadDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(interrupted{syscall.SIGINT})
+	for _, since := range [][]string{nil, {"--since", file("full")}} {
+		status, out, message := runHere(ctx, nil, append([]string{"backup", dir, file("new")}, since...)...)
+		if status != 130 || out != "" || message != "lightning: backup: interrupted; "+file("new")+" was not written\n" {
+			t.Errorf("%v: status %d, %q, %q", since, status, out, message)
+		}
+		if now, err := os.ReadDir(parent); err != nil || len(now) != len(before) {
+			t.Errorf("%v: left behind: %v, %v", since, now, err)
+		}
+	}
+}

@@ -161,7 +161,8 @@ func (r *recovery) number(found listing, from Start) error {
 }
 
 // leftover returns the header of a file that the log does not need, or a zero
-// header when it is not one of this database.
+// header when it is not one of this database. The capacity is 0 when the file has
+// another length than its header says.
 func (r *recovery) leftover(name string) (header, error) {
 	path := r.o.path(name)
 	f, err := r.o.FS.Open(path, vfs.ReadOnly)
@@ -169,11 +170,12 @@ func (r *recovery) leftover(name string) (header, error) {
 		return header{}, errorf("open leftover of the log: %w", err)
 	}
 	h, err := r.o.readHeader(f, path)
-	if err == nil {
-		err = checkLength(f, path, &h)
-	}
 	if errors.Is(err, ErrCorrupt) {
 		h, err = header{}, nil
+	} else if err == nil {
+		if err = checkLength(f, path, &h); errors.Is(err, ErrCorrupt) {
+			h.capacity, err = 0, nil // cut by keep, and not yet moved: it is no spare
+		}
 	}
 	return h, join(err, f.Close())
 }

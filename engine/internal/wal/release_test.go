@@ -644,3 +644,31 @@ func TestTail_ChangesNothing(t *testing.T) {
 		t.Fatalf("left open %v", open)
 	}
 }
+
+// A power cut may undo the move of a segment to the kept log, and not its cut: the
+// next Open moves it, so that what is kept has no gap.
+func TestKeep_CutButNotMoved(t *testing.T) {
+	mem := vfs.NewMem()
+	o := small(mem)
+	o.Kept = "kept"
+	if err := mem.Mkdir(o.Kept); err != nil {
+		t.Fatal(err)
+	}
+	m := create(t, o)
+	m.mustAppend(t, 3000, 3000, 3000)
+	m.mustSync(t)
+	m.checkpoint()
+	name := o.path(segmentName(1))
+	data, err := mem.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mem.WriteFile(name, data[:dataOffset+3000+2*recordSize]); err != nil { // up to the end-of-segment record
+		t.Fatal(err)
+	}
+	m.reopen(t)
+	n := 0
+	if _, err := After(&m.o, 1, 0, matcher(m.entries, &n)); err != nil || n != len(m.entries) {
+		t.Fatalf("%d of %d records: %v", n, len(m.entries), err)
+	}
+}
