@@ -516,6 +516,8 @@ func (b *BackupInfo) endsAt(to uint64) error {
 	switch {
 	case to == 0 || b.Seq == to:
 		return nil
+	case b.Seq < to && b.Log:
+		return errorf("%w: the log ends at sequence number %d, before %d", ErrChain, b.Seq, to)
 	case b.Seq < to:
 		return errorf("%w: they end at sequence number %d, before %d", ErrChain, b.Seq, to)
 	}

@@ -53,6 +53,9 @@ history, nothing is written.`,
 	f.StringVar(&b.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		b.keepSaid = cmd.Flags().Changed("keep-log")
+		if cmd.Flags().Changed("since") && b.since == "" {
+			return usagef("--since is empty: name the earlier backup")
+		}
 		return b.run(cmd.Context(), args[0], args[1])
 	}
 	return cmd
@@ -119,6 +122,9 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 
 // earlier reads what --since names, which may not be the file that is written.
 func (b *backup) earlier(path string) (engine.BackupInfo, error) {
+	if info, err := os.Stat(b.since); err == nil && info.IsDir() {
+		return engine.BackupInfo{}, usagef("--since %s is a directory: name the earlier backup, which is a file", b.since)
+	}
 	if same(b.since, path) {
 		return engine.BackupInfo{}, usagef("%s is the backup that this one is to follow: name another file", path)
 	}

@@ -59,6 +59,9 @@ order, damaged or of another database, or the log is, no database is made.`,
 			return err
 		}
 		info, err := r.run(cmd.Context(), path, args[1], append(r.apply, args[2:]...))
+		if t := info.Torn; t != nil {
+			r.tornNote(t, info.Seq)
+		}
 		if f, statErr := os.Stat(path); errors.Is(err, fs.ErrNotExist) && statErr == nil && f.Mode().IsRegular() {
 			err = hinted(err, "the database comes first: lightning restore NEW "+args[0])
 		}
@@ -68,7 +71,6 @@ order, damaged or of another database, or the log is, no database is made.`,
 		said := backupJSON(info)
 		if t := info.Torn; t != nil {
 			said = append(said, ui.Member{Name: "log_torn", Value: tornJSON(t)})
-			r.tornNote(t, info.Seq)
 		}
 		return a.done(said, "%s", backupMessage("restore", info))
 	}
@@ -83,6 +85,13 @@ type restore struct {
 }
 
 func (r *restore) run(ctx context.Context, db, path string, apply []string) (engine.BackupInfo, error) {
+	for _, name := range append([]string{path}, apply...) {
+		if info, err := os.Stat(name); name == "" {
+			return engine.BackupInfo{}, usagef("the path of a backup is empty")
+		} else if err == nil && info.IsDir() {
+			return engine.BackupInfo{}, usagef("%s is a directory, and a backup is a file; the log of a database is named by --log", name)
+		}
+	}
 	if len(apply) > 0 {
 		if err := checkChain(path, apply, r.toSeq); err != nil {
 			return engine.BackupInfo{}, err
@@ -133,7 +142,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 func (r *restore) tornNote(t *engine.TornLog, seq uint64) {
 	what := fmt.Sprintf("what was not written whole is left out, %s", ui.Bytes(t.Bytes))
 	if t.Short {
-		what = "the file was cut short, and what it had behind that is lost"
+		what = "the file was cut short, and what it may have had behind that is lost"
 	}
 	if t.Commits > 0 {
 		what += fmt.Sprintf("; so are %s behind it, which are whole: a power cut leaves that, and so does damage; lightning repair %s NEW saves them",

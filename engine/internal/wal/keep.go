@@ -207,7 +207,7 @@ func (o *Options) tornAt(c chain, end LSN, seq kv.Seq, closed LSN) (torn *Torn, 
 		return nil, k.damages[0]
 	case err != nil:
 		return nil, s.corrupt(end, "W3", "what stands here does not read the same again")
-	case k.report.TornBytes == 0 && !(short && end == s.limit()): // zeros are an end, of a short file too
+	case k.report.TornBytes == 0 && (!short || end != s.limit() || end == closed): // zeros are an end, of a short file too
 		return nil, nil
 	}
 	return &Torn{s.path, s.offset(end), k.report.TornBytes, k.missed.records, short}, nil
