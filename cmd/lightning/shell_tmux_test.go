@@ -109,6 +109,21 @@ func (s *screen) left() {
 	s.until("left: 0$")
 }
 
+// recorded waits until what tmux pipes to a file has the end of the shell, which
+// the screen may show before, and returns it.
+func (s *screen) recorded(file string) []byte {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(file)
+		if bytes.Contains(text, []byte("left: 0")) {
+			return text
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the end of the shell is not recorded: %v\n%q", err, text)
+		}
+	}
+}
+
 // testDatabase makes a database of n keys, row:000000 and so on.
 func testDatabase(t *testing.T, n int) string {
 	t.Helper()
@@ -406,8 +421,8 @@ func TestShellTerminal_Dumb(t *testing.T) {
 	s.until("\nmy.db!>$")
 	s.typed("C-d")
 	s.left()
-	if text, err := os.ReadFile(record); err != nil || bytes.IndexByte(text, 0x1b) >= 0 || !bytes.Contains(text, []byte("count")) {
-		t.Errorf("escapes, %v:\n%q", err, text)
+	if text := s.recorded(record); bytes.IndexByte(text, 0x1b) >= 0 || !bytes.Contains(text, []byte("count")) {
+		t.Errorf("escapes:\n%q", text)
 	}
 }
 
@@ -434,10 +449,10 @@ func TestShellTerminal_NoColor(t *testing.T) {
 		s.until("key not found: nope\n\"\\x1b[31mmy.db\">$")
 		s.typed("C-d")
 		s.left()
-		text, err := os.ReadFile(record)
+		text := s.recorded(record)
 		for _, sent := range []string{"\x1b[31;1m", "\x1b[0;1mget", "\x1b[0;90m KEY..."} {
-			if have := bytes.Contains(text, []byte(sent)); err != nil || have != test.want {
-				t.Errorf("%s %q: %q %v, want %v, %v:\n%q", test.env, test.args, sent, have, test.want, err, text)
+			if have := bytes.Contains(text, []byte(sent)); have != test.want {
+				t.Errorf("%s %q: %q %v, want %v:\n%q", test.env, test.args, sent, have, test.want, text)
 			}
 		}
 		if have := regexp.MustCompile("\x1b\\[[0-9;]*m").Find(text); !test.want && have != nil {
