@@ -79,7 +79,8 @@ shell's.`,
 		}
 		return h.open(cmd.Context(), *write, func(ctx context.Context) (status int) {
 			for _, step := range []string{"init", "file", "command", ""} {
-				if s.Done() || ctx.Err() != nil || status != 0 && s.Bail {
+				// A signal between two steps is what the next one fails with.
+				if s.Done() || status != 0 && (s.Bail || ctx.Err() != nil) {
 					break
 				}
 				next := 0
