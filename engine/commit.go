@@ -397,6 +397,7 @@ func (db *DB) preparer() {
 		if db.checkPlace() != nil {
 			return
 		}
+		refused := db.counters.refused.Load()
 		err := db.log.Prepare()
 		if errors.Is(err, wal.ErrFailed) {
 			db.fail(errorf("next log segment: %w", err))
@@ -406,7 +407,8 @@ func (db *DB) preparer() {
 		// segment tries again, and reports it.
 		db.background("prepare the next log segment", err)
 		if err == nil {
-			db.counters.refused.Store(0)
+			// A delete that comes between takes the segment that was made for it.
+			db.counters.refused.CompareAndSwap(refused, 0)
 			db.noticeSpace()
 		}
 	}
