@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -103,6 +104,8 @@ type batch struct {
 	skips                 bool   // and are not to be run
 	op                    string
 	puts, deletes, missed int64
+	stdout                io.Writer    // from the first write on
+	held                  bytes.Buffer // what is for it, until that is committed
 }
 
 // check reads all statements and keeps their text.
@@ -147,10 +150,34 @@ func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 		return err
 	}
 	b.Note("committed: %s, %s", ui.Plural(b.puts, "put"), ui.Plural(b.deletes, "delete"))
+	if err := b.release(); err != nil {
+		return err
+	}
 	if b.missed > 0 {
 		return saidError{exitNo}
 	}
 	return nil
+}
+
+// hold keeps back what is printed from the first write on: not before that is
+// committed is it true.
+func (b *batch) hold() error {
+	if b.stdout != nil {
+		return nil
+	}
+	err := b.out.Flush()
+	b.stdout, b.to.w = b.to.w, &b.held
+	return err
+}
+
+func (b *batch) release() error {
+	if b.stdout == nil {
+		return nil
+	}
+	_ = b.out.Flush() // into memory
+	b.to.w = b.stdout
+	_, err := b.held.WriteTo(b.out)
+	return err
 }
 
 func (b *batch) all(text io.Reader) error {
@@ -343,6 +370,11 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 		return err
 	}
 	var err error
+	if op == "put" || strings.HasPrefix(op, "delete") {
+		if err := b.hold(); err != nil {
+			return err
+		}
+	}
 	switch op {
 	case "put":
 		b.puts++

@@ -37,11 +37,11 @@ func run(args []string, s *ui.Streams) int {
 }
 
 func newApp(ctx context.Context, s *ui.Streams) *app {
-	out := s.Out
-	if f, ok := out.(*os.File); ok {
-		out = ui.Patient(ctx, f)
+	to := &target{s.Out}
+	if f, ok := s.Out.(*os.File); ok {
+		to.w = ui.Patient(ctx, f)
 	}
-	return &app{Streams: s, ctx: ctx, out: bufio.NewWriterSize(out, 64<<10)}
+	return &app{Streams: s, ctx: ctx, to: to, out: bufio.NewWriterSize(to, 64<<10)}
 }
 
 // execute runs a command, one of those below root, and returns the exit status.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type app struct {
 	*ui.Streams
 	ctx     context.Context
 	out     *bufio.Writer // standard output; finish flushes it
+	to      *target       // what out writes to
 	started bool          // a command runs: its flags and arguments were good
 	trace   string        // of a bug of ours
 
@@ -46,6 +48,11 @@ type app struct {
 
 	keysFlag, valuesFlag string
 }
+
+// A target is a writer that can be changed.
+type target struct{ w io.Writer }
+
+func (t *target) Write(p []byte) (int, error) { return t.w.Write(p) }
 
 // Groups of commands in the help.
 const (
