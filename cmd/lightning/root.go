@@ -182,14 +182,16 @@ func beforeNumber(args []string) []string {
 // flagError says what is wrong with a flag, without the names of Go's functions
 // in it.
 func flagError(cmd *cobra.Command, err error) error {
-	text, hint := err.Error(), cmd.CommandPath()+" --help"
+	text, hint := err.Error(), "see: "+cmd.CommandPath()+" --help"
 	if at := strings.Index(text, " flag: strconv."); at >= 0 {
 		text = text[:at+5] + text[strings.LastIndex(text, ": "):]
 	}
-	if strings.HasPrefix(text, "unknown shorthand flag") && cmd.Args != nil {
+	if here := elsewhere(cmd, text[strings.LastIndexByte(text, ' ')+1:]); here != "" {
+		hint = here
+	} else if strings.HasPrefix(text, "unknown shorthand flag") && cmd.Args != nil {
 		hint += "; to give a value that begins with -, put -- before it"
 	}
-	return usagef("%s; see: %s", text, hint)
+	return usagef("%s; %s", text, hint)
 }
 
 // prepare reads the flags that all commands share.
@@ -268,11 +270,68 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %s; see: %s --help", word, path)
 }
 
-// near returns the commands below cmd that word may stand for: it begins them, is
-// one or two letters from them, which are less than half of its own, or has two
-// neighbours in each other's place. What is further off would be a guess, and
-// might be drop.
+// otherNames are what other programs call a command or a flag of ours.
+const otherNames = `
+add=put
+benchmark=bench
+cat=get
+dump=export --to db_dump
+exists=get
+find=scan --where
+grep=scan --where
+has=get
+info=stats
+insert=put
+inspect block=node
+inspect branch=node
+inspect file=tree
+inspect leaf=node
+inspect log=wal
+inspect manifest=meta
+inspect page=node
+keys=scan --keys
+list=scan
+load=import
+mget=get
+query=scan --where
+remove=delete
+salvage=repair
+size=du
+sql=shell
+txn=batch
+vacuum=compact
+write=put
+bench -b=name workloads without a flag: lightning bench fillseq readrandom
+crashtest --fault=use --mode
+crashtest --round=use --state
+crashtest --rounds=use --cycles
+du --cursor=use --from
+import --header=where there is none, use --columns
+import --key-col=use --key '{column}'
+import --value-col=use --value
+scan --cursor=use --after
+scan --pattern=use --where '$key | test("^a.*z$")'
+verify --full=leave it out: all is read
+verify --keys-from=lightning get checks what it reads
+`
+
+// elsewhere returns what a word behind a command that others know is here, or
+// what to do instead of a flag.
+func elsewhere(cmd *cobra.Command, word string) string {
+	_, name, _ := strings.Cut(cmd.CommandPath()+" "+word, " ")
+	_, here, _ := strings.Cut(otherNames, "\n"+name+"=")
+	here, _, _ = strings.Cut(here, "\n")
+	return here
+}
+
+// near returns the commands below cmd that word may stand for: it is their name
+// elsewhere, begins them, is one or two letters from them, which are less than
+// half of its own, or has two neighbours in each other's place. What is further
+// off would be a guess, and might be drop.
 func near(cmd *cobra.Command, word string) (names []string) {
+	if here := elsewhere(cmd, word); here != "" {
+		return []string{here}
+	}
 	cmd.SuggestionsMinimumDistance = min(2, (len(word)-1)/2)
 	for i := 0; i < len(word) && len(names) == 0; i++ {
 		typed := []byte(word)
