@@ -42,7 +42,7 @@ cache had it.`,
 	}
 	s := &scan{app: a, cmd: cmd, keyRange: scanFlags(cmd), where: a.whereFlags(cmd).statsFlag()}
 	f := cmd.Flags()
-	f.BoolVarP(&s.reverse, "reverse", "r", false, "from the last key to the first")
+	f.BoolVarP(&s.reverse, "reverse", "r", false, "from the last key to the first; with --count-by, from the fewest to the most")
 	f.Int64VarP(&s.limit, "limit", "n", 0, "at most this many entries; 0: all (on a terminal 100 unless given)")
 	f.StringVar(&s.selected, "select", "", "print these `EXPRS` of the value, with commas between, as in .name,.age (help where)")
 	f.StringVar(&s.grouped, "count-by", "", "print how many entries there are for each value of this `EXPR`, most first")

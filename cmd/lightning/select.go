@@ -300,7 +300,11 @@ func (s *scan) countBy(snapshot engine.Reader) (int64, error) {
 	if s.limit > 0 {
 		shown = int(min(int64(shown), s.limit))
 	}
-	for _, one := range g.list[:shown] {
+	for i := range shown {
+		one := &g.list[i]
+		if s.reverse {
+			one = &g.list[len(g.list)-1-i]
+		}
 		if err := plain.Run(nil, []byte(one.value)); err != nil {
 			return n, err
 		}
