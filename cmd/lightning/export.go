@@ -147,6 +147,9 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 		return format, err
 	}
 	if e.to != "" {
+		if e.output != "" && e.output != e.to && !e.json {
+			return "", usagef("--to and --output: choose one")
+		}
 		return parse(e.to)
 	}
 	named, ok := dump.FormatOf(e.name)
