@@ -141,8 +141,13 @@ func (h *session) open(ctx context.Context, write bool, run func(context.Context
 	err := s.Close()
 	if h.tx != nil {
 		h.tx.Rollback()
-		if h.writes > 0 {
-			h.app.Note("warning: the transaction was not committed: what %s wrote is gone", ui.Plural(h.writes, "statement"))
+		lost := "the transaction was not committed: what " + ui.Plural(h.writes, "statement") + " wrote is gone"
+		switch {
+		case h.writes == 0:
+		case status == 0 && !s.Interactive:
+			status = h.Fail(usageError{lost})
+		default:
+			h.app.Note("warning: %s", lost)
 		}
 	}
 	end := h.app.closeDB
