@@ -35,7 +35,8 @@ const (
 
 const formatsTopic = `-o chooses the form of what is printed:
 
-    table   a bordered table, cut to the width of the terminal
+    table   a bordered table, cut to the width of the terminal; where its
+            columns are too many for that, one field a line
     text    key TAB value, one entry a line
     json    one JSON array, or one object where there is only one thing
     jsonl   one JSON object a line

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"io"
 	"strings"
 
@@ -62,14 +63,16 @@ func Table(w io.Writer, width int, header []string, rows [][]string) error {
 }
 
 // A Grid prints a table of any length: the widths of its columns come from the
-// first rows, and later ones are cut to them. It is forty thousand bytes of the
-// program smaller than tablewriter, which also keeps all rows in memory.
+// first rows, and later ones are cut to them. Where there are more columns than fit
+// the terminal, each field has a line, behind its name. It is forty thousand bytes
+// of the program smaller than tablewriter, which also keeps all rows in memory.
 type Grid struct {
 	w      io.Writer
 	width  int // of the terminal; 0: no limit
 	header []string
 	first  [][]string
 	widths []int // nil until the first rows are seen
+	list   bool  // of fields: their names and what is in them are the columns
 }
 
 // gridSample is how many rows the widths are taken from.
@@ -83,7 +86,7 @@ func NewGrid(w io.Writer, width int, header ...string) *Grid {
 // Append adds a row.
 func (g *Grid) Append(cells ...string) error {
 	if g.widths != nil {
-		return g.row(cells)
+		return g.record(cells)
 	}
 	g.first = append(g.first, cells)
 	if len(g.first) < gridSample {
@@ -99,6 +102,9 @@ func (g *Grid) Close() error {
 			return err
 		}
 	}
+	if g.list {
+		return nil
+	}
 	return g.border()
 }
 
@@ -109,18 +115,20 @@ func (g *Grid) begin() error {
 			g.widths[i] = max(g.widths[i], CellWidth(cell))
 		}
 	}
-	g.fit()
-	if err := g.border(); err != nil {
-		return err
-	}
-	if err := g.row(g.header); err != nil {
+	if g.list = !g.fit(); g.list {
+		g.widths = []int{0, g.width}
+		for _, name := range g.header {
+			g.widths[0] = max(g.widths[0], CellWidth(name))
+		}
+		g.fit()
+	} else if err := errors.Join(g.border(), g.row(g.header)); err != nil {
 		return err
 	}
 	if err := g.border(); err != nil {
 		return err
 	}
 	for _, row := range g.first {
-		if err := g.row(row); err != nil {
+		if err := g.record(row); err != nil {
 			return err
 		}
 	}
@@ -128,8 +136,8 @@ func (g *Grid) begin() error {
 	return nil
 }
 
-// fit narrows the widest columns until the table fits the terminal.
-func (g *Grid) fit() {
+// fit narrows the widest columns until the table fits the terminal, if it can.
+func (g *Grid) fit() bool {
 	const narrowest = 8
 	for g.width > 0 {
 		total, widest := 1, 0
@@ -140,10 +148,24 @@ func (g *Grid) fit() {
 			}
 		}
 		if total <= g.width || g.widths[widest] <= narrowest {
-			return
+			return total <= g.width
 		}
 		g.widths[widest] = max(narrowest, g.widths[widest]-(total-g.width))
 	}
+	return true
+}
+
+// record prints a row of a table, or a list of its fields.
+func (g *Grid) record(cells []string) error {
+	if !g.list {
+		return g.row(cells)
+	}
+	for i, cell := range cells {
+		if err := g.row([]string{g.header[i], cell}); err != nil {
+			return err
+		}
+	}
+	return g.border()
 }
 
 func (g *Grid) border() error {
