@@ -60,12 +60,12 @@ func decode(e dump.Encoding, arg string) ([]byte, error) {
 	return e.Decode([]byte(arg))
 }
 
-// argument writes a key as an argument that means it; where -K leaves that open,
-// as text or with the escapes of -K quoted.
+// argument writes a key, all of it, as an argument that means it; where -K has no
+// such one, as -K quoted does.
 func (a *app) argument(key []byte) string {
 	text := a.keys.Append(nil, key)
 	if back, err := a.keys.Decode(text); err != nil || !bytes.Equal(back, key) {
-		return dump.Printable(key)
+		return string(dump.Quoted.Append(nil, key)) + " (-K quoted)"
 	}
 	return string(text)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
 
@@ -73,6 +74,21 @@ func TestWalks_Interrupted(t *testing.T) {
 		status, out, message := runHere(ctx, nil, args...)
 		if status != 130 || !strings.Contains(out, c.out) || c.out == "" && out != "" || !strings.HasSuffix(message, "lightning: "+c.message+"\n") {
 			t.Errorf("%s: status %d, %q, %q", c.args, status, out, message)
+		}
+	}
+}
+
+// What du was stopped at is an argument, whatever key it is: of a long one in
+// bytes only the beginning was said.
+func TestDu_StoppedAtAnyKey(t *testing.T) {
+	for _, key := range []string{"user:1", strings.Repeat("ä", 100), strings.Repeat("\x00", 100)} {
+		e := dump.Auto
+		text, quoted := strings.CutSuffix((&app{keys: e}).argument([]byte(key)), " (-K quoted)")
+		if quoted {
+			e = dump.Quoted
+		}
+		if got, err := e.Decode([]byte(text)); string(got) != key || err != nil {
+			t.Errorf("%q is %q, which is %q: %v", key, text, got, err)
 		}
 	}
 }
