@@ -31,10 +31,13 @@ import (
 // Errors: engine.ErrNotExist, engine.ErrFormat, engine.ErrVersion; those of the
 // file system.
 func OpenDamaged(fsys vfs.FS, dir string) (*DB, error) {
-	if info, err := fsys.Stat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir {
+	switch info, err := fsys.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", dir, engine.ErrNotExist)
-	} else if err != nil {
+	case err != nil:
 		return nil, err
+	case !info.IsDir:
+		return nil, fmt.Errorf("%s: %w: it is a file; a database is a directory", dir, engine.ErrFormat)
 	}
 	db := &DB{fs: fsys, dir: dir, pin: &engine.Pin{}}
 	// Through a symbolic link another's log would be read.
