@@ -109,6 +109,8 @@ func (d *deletion) choose(ctx context.Context, args []string) (err error) {
 	switch {
 	case ways == 0:
 		return usagef("say what to delete: keys, a range (--prefix, --from, --to), --where EXPR, or --keys-from FILE")
+	case d.nul && d.keysFrom == "":
+		return usagef("--null goes only with --keys-from")
 	case ways > 1:
 		return usagef("keys, a range (--prefix, --from, --to) or --where, --keys-from FILE: choose one")
 	case d.keyRange.changed("prefix") && d.keyRange.prefix == "":
