@@ -468,3 +468,24 @@ func TestLeaf_Find_OtherPrefix(t *testing.T) {
 		}
 	}
 }
+
+func TestCommonPrefix(t *testing.T) {
+	for seed := range uint64(2000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		a := make([]byte, r.IntN(40))
+		for i := range a {
+			a[i] = byte(r.Uint32())
+		}
+		b := append(bytes.Clone(a[:r.IntN(len(a)+1)]), make([]byte, r.IntN(20))...)
+		if len(b) > 0 && r.IntN(2) == 0 {
+			b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+		}
+		want := 0
+		for want < min(len(a), len(b)) && a[want] == b[want] {
+			want++
+		}
+		if have := CommonPrefix(a, b); have != want || CommonPrefix(b, a) != want {
+			t.Errorf("%x and %x: have %d, want %d", a, b, have, want)
+		}
+	}
+}
