@@ -53,6 +53,7 @@ func (c *columns) start(names []string) error {
 		return inputError("columns: %w", errColumns)
 	}
 	c.record.fields = fieldsNamed(names...)
+	c.record.keys, c.record.values = c.record.number("key"), c.record.number("value")
 	c.record.room = shortBytes
 	for _, f := range c.record.fields {
 		c.record.room += len(f.label)

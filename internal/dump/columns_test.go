@@ -191,3 +191,32 @@ func TestTSV_ReadsFields(t *testing.T) {
 		checkRows(t, file, rows, objects, want, columns)
 	}
 }
+
+// TestColumns_KeyAndValue: of several columns of a name it is the last, and the one
+// without an encoding goes before others.
+func TestColumns_KeyAndValue(t *testing.T) {
+	for header, want := range map[string]string{
+		"key,value,x,y": "61=62", "value,key,x,y": "62=61", "key,value,key,value": "63=64", "x,key,value,key_hex": "62=63", "key_hex,value_hex,x,y": "a=b",
+		"key,x,value_hex,y": "61=c", "x,y,z,value": `no field "key"`,
+	} {
+		r, err := NewReader(strings.NewReader(header+"\n61,62,63,64\n"), CSV, ReaderOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := r.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := record.Key()
+		value, _, valueErr := record.Value()
+		if err = errors.Join(err, valueErr); err != nil {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: have %v, want %s", header, err, want)
+			}
+			continue
+		}
+		if have := fmt.Sprintf("%s=%s", key, value); have != want {
+			t.Errorf("%s: have %s, want %s", header, have, want)
+		}
+	}
+}

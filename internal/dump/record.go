@@ -82,6 +82,8 @@ type Record struct {
 	seen  int    // so many bytes of it stand in a JSON string as they are
 	room  int    // bytes of all labels, and some more
 
+	keys, values int // the columns that are named key and value, from 1
+
 	object  []byte // JSON: the whole record without insignificant space
 	exact   []byte // JSON: the whole record as it stands
 	compact []byte // holds object where that is not exact
@@ -117,12 +119,19 @@ func (r *Record) Bad(err error) *RowError {
 
 // Find returns the bytes of a top-level field; of several with one name, the last.
 func (r *Record) Find(name string) ([]byte, bool) {
-	for i := len(r.fields) - 1; i >= 0; i-- {
-		if string(r.fields[i].name) == name {
-			return r.value(i), true
-		}
+	if n := r.number(name); n > 0 {
+		return r.value(n - 1), true
 	}
 	return nil, false
+}
+
+// number is the place of the field that Find finds, from 1, and 0 if there is none.
+func (r *Record) number(name string) int {
+	n := len(r.fields)
+	for n > 0 && string(r.fields[n-1].name) != name {
+		n--
+	}
+	return n
 }
 
 // value returns the value of a field.
@@ -238,6 +247,9 @@ var errNoKey = errors.New(`no field "key": name one, as in --key '{id}' or --key
 
 // Key returns the key of a record that Lightning exported.
 func (r *Record) Key() ([]byte, error) {
+	if r.keys > 0 {
+		return r.value(r.keys - 1), nil
+	}
 	b, ok, err := r.encoded("key")
 	if err == nil && !ok {
 		err = errNoKey
@@ -247,7 +259,12 @@ func (r *Record) Key() ([]byte, error) {
 
 // Value returns the value of a record that Lightning exported. ok says whether
 // it has one.
-func (r *Record) Value() (value []byte, ok bool, err error) { return r.encoded("value") }
+func (r *Record) Value() (value []byte, ok bool, err error) {
+	if r.values > 0 {
+		return r.value(r.values - 1), true, nil
+	}
+	return r.encoded("value")
+}
 
 func (r *Record) encoded(name string) ([]byte, bool, error) {
 	for _, enc := range encodings {

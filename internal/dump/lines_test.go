@@ -1,0 +1,85 @@
+package dump
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// A torn reader returns what it has in pieces of any length.
+type torn struct {
+	r    *rand.Rand
+	rest string
+	err  error // at the end
+}
+
+func (p *torn) Read(b []byte) (int, error) {
+	n := min(len(b), len(p.rest), p.r.IntN(1+p.r.IntN(1+p.r.IntN(512<<10))))
+	copy(b, p.rest[:n])
+	if p.rest = p.rest[n:]; p.rest == "" && p.r.IntN(2) == 0 {
+		return n, p.err // with the last bytes, or behind them
+	}
+	if n == 0 && p.rest == "" {
+		return 0, p.err
+	}
+	return n, nil
+}
+
+// told says all that a reader tells of a file.
+func told(r io.Reader, f Format) string {
+	var b strings.Builder
+	reader, err := NewReader(r, f, ReaderOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	for {
+		record, err := reader.Read()
+		if bad, ok := errors.AsType[*RowError](err); ok {
+			fmt.Fprintf(&b, "%d %q: %v\n", bad.Line, bad.Source, err)
+			continue
+		}
+		if err != nil {
+			fmt.Fprintf(&b, "%v\n", err)
+			return b.String()
+		}
+		fmt.Fprintf(&b, "%d %q", record.Line, record.Source)
+		for i := range record.fields {
+			fmt.Fprintf(&b, " %q", record.value(i))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// TestReader_HoweverItComes: wherever what is read is torn, and however it ends,
+// the records, their lines and what is wrong are those of the file read at once.
+func TestReader_HoweverItComes(t *testing.T) {
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		var file strings.Builder
+		file.WriteString("key,value\n")
+		f := []Format{CSV, TSV, JSONL}[seed%3]
+		for n := r.IntN(3000); n > 0; n-- {
+			field := func() string { return strings.Repeat(randomField(r, "\x00"), 1+r.IntN(4)*r.IntN(30)) }
+			if r.IntN(500) == 0 {
+				file.WriteString(strings.Repeat("x", r.IntN(512<<10)))
+			}
+			switch {
+			case f == JSONL:
+				file.Write(append(AppendEntry(nil, []byte(field()), []byte(field()), WriterOptions{}), '\n'))
+			case r.IntN(3) == 0:
+				fmt.Fprintf(&file, "\"%s\",\"%s\"\r\n", strings.ReplaceAll(field(), `"`, `""`), field())
+			default:
+				fmt.Fprintf(&file, "%s,%s\n", field(), field())
+			}
+		}
+		end := []error{io.EOF, errors.New("the disk is gone"), io.ErrUnexpectedEOF}[r.IntN(3)]
+		want := told(io.MultiReader(strings.NewReader(file.String()), iotest.ErrReader(end)), f)
+		if have := told(&torn{r, file.String(), end}, f); have != want {
+			t.Errorf("seed %d, %s: have and want differ, %d and %d bytes", seed, f, len(have), len(want))
+		}
+	}
+}
