@@ -70,7 +70,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	}
 	defer s.Close()
 	info := BackupInfo{Seq: s.Seq(), Time: began, uuid: s.view.v.pager.Meta().UUID}
-	info.link = db.link(info.uuid, kv.Seq(info.Seq))
+	info.link = db.link(ctx, info.uuid, kv.Seq(info.Seq))
 	if o != nil && o.Since != nil {
 		info.Incremental, info.Since, info.sinceLink = true, o.Since.Seq, o.Since.link
 	}
@@ -80,7 +80,7 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	if err != nil {
 		return info, errorf("backup: %w", err)
 	}
-	step := func() error {
+	out.step = func() error {
 		info.Bytes, info.Duration = out.written, time.Since(began)
 		if o != nil && o.Progress != nil {
 			o.Progress(info)
@@ -89,12 +89,12 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 	}
 	if info.Incremental {
 		s.Close() // what it reads is in the log
-		err := db.backupSince(&info, out, o.Since, step)
+		err := db.backupSince(ctx, &info, out, o.Since)
 		if err == nil {
 			err = out.finish(info.Commits, out.commits)
 		}
 		if err == nil {
-			err = step()
+			err = out.step()
 		}
 		return info, wrap("backup", err)
 	}
@@ -103,14 +103,14 @@ func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Backup
 			return info, errorf("backup: %w", err)
 		}
 		info.Keyspaces++
-		if err := backupSpace(s, sp, out, &info.Entries, step); err != nil {
+		if err := backupSpace(s, sp, out, &info.Entries); err != nil {
 			return info, wrap("backup", err)
 		}
 	}
 	if err := out.finish(info.Entries, uint64(info.Keyspaces)); err != nil {
 		return info, errorf("backup: %w", err)
 	}
-	return info, wrap("backup", step())
+	return info, wrap("backup", out.step())
 }
 
 // list returns the keyspaces by id.
@@ -123,10 +123,7 @@ func (s *spaces) list() []*space {
 	return list
 }
 
-// stepEntries is how many entries are handled between looks at the context.
-const stepEntries = 4096
-
-func backupSpace(s *Snapshot, sp *space, out *streamWriter, entries *uint64, step func() error) error {
+func backupSpace(s *Snapshot, sp *space, out *streamWriter, entries *uint64) error {
 	it := s.view.iterator(sp.id, IterOptions{})
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
@@ -137,11 +134,7 @@ func backupSpace(s *Snapshot, sp *space, out *streamWriter, entries *uint64, ste
 		if err := out.entry(it.Key(), value); err != nil {
 			return err
 		}
-		if *entries++; *entries%stepEntries == 0 {
-			if err := step(); err != nil {
-				return err
-			}
-		}
+		*entries++
 	}
 	if err := it.Err(); err != nil {
 		return err

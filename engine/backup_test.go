@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
@@ -84,3 +85,53 @@ func TestBackup_OfADamagedDatabase(t *testing.T) {
 		t.Error("what there is of the backup passes for a whole one")
 	}
 }
+
+// However large entries and commits are, a backup that is stopped writes little
+// more, and one that is read no further than the block it is at.
+func TestBackup_StopsInWhatIsLarge(t *testing.T) {
+	disk := vfs.NewMem()
+	db := openOn(t, disk)
+	defer closeDB(t, db)
+	keepLog(t, disk, true)
+	mustPut(t, db, "a", "1")
+	_, since := backup(t, db, nil)
+	for i := range byte(4) {
+		value := make([]byte, 6<<20)
+		rand.NewChaCha8([32]byte{i}).Read(value)
+		mustPut(t, db, string(i), string(value))
+	}
+	full, _ := backup(t, db, nil)
+	for _, since := range []*engine.BackupInfo{nil, &since} {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		written := 0
+		w := writerFunc(func(p []byte) (int, error) {
+			if ctx.Err() != nil {
+				written += len(p)
+			}
+			if len(p) > 1<<17 { // it is in the midst of a block
+				cancel()
+			}
+			return len(p), nil
+		})
+		if _, err := db.Backup(ctx, w, &engine.BackupOptions{Since: since}); !errors.Is(err, context.Canceled) || written > 1<<20 {
+			t.Errorf("since %v: %v, %d bytes were written after it was stopped", since, err, written)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	r := bytes.NewReader(full)
+	stop := readerFunc(func(p []byte) (int, error) {
+		if len(full)-r.Len() > 1<<20 { // it is in the midst of a block
+			cancel()
+		}
+		return r.Read(p)
+	})
+	if _, err := engine.VerifyBackup(ctx, stop); !errors.Is(err, context.Canceled) || len(full)-r.Len() > 8<<20 {
+		t.Errorf("%v, %d bytes were read", err, len(full)-r.Len())
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

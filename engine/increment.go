@@ -89,8 +89,8 @@ func KeepsLog(fsys vfs.FS, dir string) (keeps bool, bytes int64, err error) {
 
 // link is the digest of the commit that ends with the operation seq, or 0 where
 // the log does not have it.
-func (db *DB) link(uuid [16]byte, seq kv.Seq) (link uint64) {
-	_ = wal.Past(db.walOptions(uuid), seq, seq, func(rec wal.Record) error {
+func (db *DB) link(ctx context.Context, uuid [16]byte, seq kv.Seq) (link uint64) {
+	_ = wal.Past(ctx, db.walOptions(uuid), seq, seq, func(rec wal.Record) error {
 		if rec.Last() == seq {
 			link = digest(&rec)
 		}
@@ -130,7 +130,7 @@ func (b *BackupInfo) Follows(earlier *BackupInfo) error {
 }
 
 // backupSince writes the commits up to info.Seq that since does not have.
-func (db *DB) backupSince(info *BackupInfo, out *streamWriter, since *BackupInfo, step func() error) error {
+func (db *DB) backupSince(ctx context.Context, info *BackupInfo, out *streamWriter, since *BackupInfo) error {
 	switch {
 	case since.uuid != info.uuid:
 		return errorf("%w: the earlier one is of another database", ErrChain)
@@ -143,17 +143,12 @@ func (db *DB) backupSince(info *BackupInfo, out *streamWriter, since *BackupInfo
 		return err
 	}
 	linked := since.link == 0
-	err := wal.Past(db.walOptions(info.uuid), kv.Seq(since.Seq), kv.Seq(info.Seq), func(rec wal.Record) error {
+	err := wal.Past(ctx, db.walOptions(info.uuid), kv.Seq(since.Seq), kv.Seq(info.Seq), func(rec wal.Record) error {
 		if next, err := since.next(&rec, &linked); !next {
 			return err
 		}
-		if err := out.commit(rec.Count, rec.Payload); err != nil {
-			return err
-		}
-		if info.Commits++; info.Commits%stepEntries == 0 {
-			return step()
-		}
-		return nil
+		info.Commits++
+		return out.commit(rec.Count, rec.Payload)
 	})
 	if errors.Is(err, wal.ErrGone) || err == nil && !linked {
 		return errorf("the commits behind sequence number %d: %w", since.Seq, ErrGone)
@@ -437,7 +432,7 @@ func (db *DB) applyLog(ctx context.Context, info *BackupInfo, dir string, to uin
 	if to != 0 && info.Seq >= to {
 		return nil
 	}
-	return info.readLog(db.fs, dir, func(rec wal.Record) error {
+	return info.readLog(ctx, db.fs, dir, func(rec wal.Record) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -453,21 +448,21 @@ func (db *DB) applyLog(ctx context.Context, info *BackupInfo, dir string, to uin
 // fits checks that the log goes on behind the full backup b, if it is to be asked at
 // all, or, where other backups come between, that it is of the same database. It
 // returns what Restore is to return with an error.
-func (b BackupInfo) fits(o *RestoreOptions) (BackupInfo, error) {
+func (b BackupInfo) fits(ctx context.Context, o *RestoreOptions) (BackupInfo, error) {
 	between := len(o.Apply) > 0
 	end := func(wal.Record) error { return io.EOF }
 	if o.Log == "" || o.ToSeq != 0 && (between || b.Seq >= o.ToSeq) {
 		return b, nil
 	}
 	if between {
-		_, err := wal.After(b.log(o.fs(), o.Log), kv.MaxSeq, 0, end) // of the newest segment
+		_, err := wal.After(ctx, b.log(o.fs(), o.Log), kv.MaxSeq, 0, end) // of the newest segment
 		if errors.Is(err, wal.ErrMismatch) {
 			b.Log = true
 			return b, b.apart(o.Log, err)
 		}
 		return b, nil
 	}
-	return b, b.readLog(o.fs(), o.Log, end)
+	return b, b.readLog(ctx, o.fs(), o.Log, end)
 }
 
 // log is how to read the log of the database in dir, which is that of the backup.
@@ -482,14 +477,14 @@ func (b *BackupInfo) apart(dir string, err error) error {
 
 // readLog visits what the log of the database in dir has behind the backup, which
 // visit may move on.
-func (b *BackupInfo) readLog(fsys vfs.FS, dir string, visit func(wal.Record) error) error {
+func (b *BackupInfo) readLog(ctx context.Context, fsys vfs.FS, dir string, visit func(wal.Record) error) error {
 	b.Log = true
 	var closed wal.LSN
 	if m, err := pager.ReadMeta(fsys, filepath.Join(dir, treeName)); err == nil && m.UUID == b.uuid {
 		closed = wal.LSN(m.LogEnd)
 	}
 	linked := b.link == 0
-	torn, err := wal.After(b.log(fsys, dir), kv.Seq(b.Seq), closed, func(rec wal.Record) error {
+	torn, err := wal.After(ctx, b.log(fsys, dir), kv.Seq(b.Seq), closed, func(rec wal.Record) error {
 		if next, err := b.next(&rec, &linked); !next {
 			return err
 		}

@@ -724,6 +724,48 @@ func TestRestore_StopsInApply(t *testing.T) {
 	}
 }
 
+// A backup, or a restore, that is stopped while it looks for where the log begins
+// looks at no more of it.
+func TestIncrement_StopsInTheLog(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	o := small(engine.Options{FS: in})
+	db := open(t, dbDir, o)
+	keepLog(t, in, true)
+	mustPut(t, db, "first", "1")
+	full, since := backup(t, db, nil)
+	for i := range 8 { // a segment each
+		mustPut(t, db, keyOf("k", i), valueOf("k", i, 10_000))
+		closeDB(t, db)
+		db = open(t, dbDir, o)
+	}
+	stopped := func(what string, run func(context.Context) error) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(context.Background())
+		opened := 0
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpOpen && strings.Contains(op.Name, "/kept/") {
+				if opened++; opened == 4 {
+					cancel()
+				}
+			}
+			return nil
+		})
+		if err := run(ctx); !errors.Is(err, context.Canceled) || opened != 4 {
+			t.Errorf("%s: %v, %d opened", what, err, opened)
+		}
+		in.SetHook(nil)
+	}
+	stopped("backup", func(ctx context.Context) error {
+		_, err := db.Backup(ctx, io.Discard, &engine.BackupOptions{Since: &since})
+		return err
+	})
+	closeDB(t, db)
+	stopped("restore", func(ctx context.Context) error {
+		_, err := engine.Restore(ctx, bytes.NewReader(full), "new", &engine.RestoreOptions{FS: in, Log: dbDir})
+		return err
+	})
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

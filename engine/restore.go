@@ -219,7 +219,7 @@ func restoreTrees(ctx context.Context, p *pager.Pager, r io.Reader, o *RestoreOp
 		if head.Incremental {
 			return errorf("%w: it is an incremental one, which follows that of sequence number %d: begin with a full one", ErrChain, head.Since)
 		}
-		if info, err = head.fits(o); err != nil {
+		if info, err = head.fits(ctx, o); err != nil {
 			return err
 		}
 		meta.Seq = kv.Seq(head.Seq)
@@ -287,9 +287,6 @@ func (c *entryReader) Next() bool {
 	if c.err != nil || c.kind != 0 {
 		return false
 	}
-	if c.count%stepEntries == 0 && c.ctx.Err() != nil {
-		return c.fail(c.ctx.Err())
-	}
 	c.last = append(c.last[:0], c.key...)
 	if len(c.rest) == 0 && !c.nextBlock() {
 		return false
@@ -307,6 +304,9 @@ func (c *entryReader) Next() bool {
 }
 
 func (c *entryReader) nextBlock() bool {
+	if c.ctx.Err() != nil {
+		return c.fail(c.ctx.Err())
+	}
 	kind, block, err := c.stream.next()
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -38,6 +39,9 @@ const (
 	maxBlockSize = MaxValueSize + MaxKeySize + blockTarget + 64
 	// maxPacked is the largest block that is stored compressed.
 	maxPacked = 4 << 20
+	// stepBytes is how much of a block is written between looks at the context: a
+	// block may be large, and whoever compresses the stream slow.
+	stepBytes = 1 << 20
 )
 
 // streamHeader opens a stream.
@@ -144,6 +148,7 @@ func (h *blockHeader) decode(b []byte) error {
 // streamWriter writes a stream.
 type streamWriter struct {
 	w       *bufio.Writer
+	step    func() error // called before each stepBytes of a block; an error of it is an end
 	sum     uint64
 	written int64
 	commits uint64 // bytes of commits
@@ -245,8 +250,13 @@ func (s *streamWriter) put(kind byte, plain []byte) error {
 	if err := s.write(head[:]); err != nil {
 		return err
 	}
-	if err := s.write(body); err != nil {
-		return err
+	for part := range slices.Chunk(body, stepBytes) {
+		if err := s.step(); err != nil {
+			return err
+		}
+		if err := s.write(part); err != nil {
+			return err
+		}
 	}
 	return s.write(binary.LittleEndian.AppendUint64(nil, s.sum))
 }

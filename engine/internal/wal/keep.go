@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -117,13 +118,13 @@ func (o *Options) kept() ([]uint64, error) {
 // its beginning on. It reads the kept log and the log itself, also while another
 // process writes. ErrGone: they do not reach back so far. last must have been
 // logged.
-func Past(o Options, first, last kv.Seq, visit func(Record) error) error {
-	segments, seq, err := o.back(first, last)
+func Past(ctx context.Context, o Options, first, last kv.Seq, visit func(Record) error) error {
+	segments, seq, err := o.back(ctx, first, last)
 	for range maxBack { // what was listed may have been moved or removed since
 		if !errors.Is(err, errVanished) {
 			break
 		}
-		segments, seq, err = o.back(first, last)
+		segments, seq, err = o.back(ctx, first, last)
 	}
 	if err != nil {
 		return err
@@ -154,8 +155,8 @@ type Torn struct {
 //
 // What is damaged, missing (ErrGone, ErrMissing) or cannot be read is an error
 // once all before it was visited, and only then.
-func After(o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn *Torn, err error) {
-	c, seq, behind := o.back(first, kv.MaxSeq)
+func After(ctx context.Context, o *Options, first kv.Seq, closed LSN, visit func(Record) error) (torn *Torn, err error) {
+	c, seq, behind := o.back(ctx, first, kv.MaxSeq)
 	var end LSN
 	for ; len(c) > 0; c = c[1:] {
 		s := c[0]
@@ -223,7 +224,7 @@ var errVanished = errorf("%w: a segment has gone", ErrGone)
 // it, on, and the sequence number that this one begins with.
 // Their files are closed. Where there are segments, the error is of what stands
 // behind them.
-func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, behind error) {
+func (o *Options) back(ctx context.Context, first, last kv.Seq) (segments []*segment, oldest kv.Seq, behind error) {
 	live, err := o.list() // before the kept ones: what is moved meanwhile is in both
 	if err != nil {
 		return nil, 0, err
@@ -239,6 +240,9 @@ func (o *Options) back(first, last kv.Seq) (segments []*segment, oldest kv.Seq, 
 	limit := LSN(math.MaxUint64)
 	var broken error // between the segment before and limit
 	for _, number := range slices.Backward(numbers) {
+		if ctx.Err() != nil { // each may begin with a large record
+			return nil, 0, ctx.Err()
+		}
 		s, err := o.openPast(number)
 		if err != nil {
 			broken = err

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -668,7 +669,7 @@ func TestKeep_CutButNotMoved(t *testing.T) {
 	}
 	m.reopen(t)
 	n := 0
-	if _, err := After(&m.o, 1, 0, matcher(m.entries, &n)); err != nil || n != len(m.entries) {
+	if _, err := After(context.Background(), &m.o, 1, 0, matcher(m.entries, &n)); err != nil || n != len(m.entries) {
 		t.Fatalf("%d of %d records: %v", n, len(m.entries), err)
 	}
 }
