@@ -289,7 +289,7 @@ func (sp *specimen) judgeAs(disk *vfs.Mem, least int, readOnly bool) error {
 // isDamage reports whether an error tells the caller that the bytes on the disk
 // are not those of a database.
 func isDamage(err error) bool {
-	return errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrFormat) || errors.Is(err, engine.ErrVersion)
+	return errors.Is(err, engine.ErrCorrupt) || errors.Is(err, engine.ErrFormat)
 }
 
 // sameFiles compares all files but the lock, which anybody may write to, and

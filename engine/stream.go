@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -83,11 +82,11 @@ func (h *streamHeader) decode(b []byte) error {
 	if !h.incremental && string(b[:8]) != streamMagic {
 		return errNoStream
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != streamVersion {
-		return errorf("backup stream of version %d: %w", v, ErrVersion)
-	}
-	if binary.LittleEndian.Uint64(b[56:]) != xxhash.Sum64(b[:56]) || binary.LittleEndian.Uint32(b[12:]) != streamHeaderSize {
+	if binary.LittleEndian.Uint64(b[56:]) != xxhash.Sum64(b[:56]) {
 		return streamDamage(0, "the header's checksum does not match")
+	}
+	if v := binary.LittleEndian.Uint32(b[8:]); v != streamVersion || binary.LittleEndian.Uint32(b[12:]) != streamHeaderSize {
+		return errorf("backup stream of version %d: %w", v, ErrVersion)
 	}
 	copy(h.uuid[:], b[16:32])
 	h.seq = binary.LittleEndian.Uint64(b[32:])
@@ -250,13 +249,15 @@ func (s *streamWriter) put(kind byte, plain []byte) error {
 	if err := s.write(head[:]); err != nil {
 		return err
 	}
-	for part := range slices.Chunk(body, stepBytes) {
+	for len(body) > 0 {
 		if err := s.step(); err != nil {
 			return err
 		}
-		if err := s.write(part); err != nil {
+		n := min(len(body), stepBytes)
+		if err := s.write(body[:n]); err != nil {
 			return err
 		}
+		body = body[n:]
 	}
 	return s.write(binary.LittleEndian.AppendUint64(nil, s.sum))
 }
