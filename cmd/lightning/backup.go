@@ -151,7 +151,8 @@ func headOf(ctx context.Context, path string) (engine.BackupInfo, error) {
 func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.BackupInfo, error) {
 	if path == "-" {
 		name, _ := b.outFile()
-		return b.compress(ctx, db, b.out, name)
+		info, err := b.compress(ctx, db, b.out, name)
+		return info, unmade(err, "what was written is no whole backup")
 	}
 	f, err := createFile(path, b.force)
 	if err != nil {
@@ -163,7 +164,7 @@ func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.
 	}
 	if err != nil {
 		f.discard()
-		return info, stopped(err, "%s was not written", path)
+		return info, unmade(err, path+" was not written")
 	}
 	return info, f.commit()
 }

@@ -19,8 +19,8 @@ does so by itself; afterwards opening has nothing to recover.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 				info, err := db.Checkpoint(cmd.Context())
-				if err != nil {
-					return err
+				if err != nil { // closing may merge more
+					return stopped(err, "at most %s of log are left to merge", ui.Bytes(int64(db.Stats().LogBytes)))
 				}
 				return a.done(ui.Object{
 					{Name: "operations", Value: info.Operations},

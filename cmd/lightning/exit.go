@@ -14,6 +14,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/inspect"
+	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -217,6 +218,15 @@ func stopped(err error, format string, args ...any) error {
 		return err
 	}
 	return fmt.Errorf("%w; %s", err, fmt.Sprintf(format, args...))
+}
+
+// unmade adds to the error of a command that a signal or a full disk ended that what
+// was to appear whole is not there.
+func unmade(err error, said string) error {
+	if vfs.IsNoSpace(err) {
+		return hinted(err, said+"; make room and run it again")
+	}
+	return stopped(err, "%s", said)
 }
 
 // complain prints the one line that says what is wrong.

@@ -135,6 +135,37 @@ func TestFullDisk_Tests(t *testing.T) {
 	}
 }
 
+// What is to appear whole, and has no room, says so: there is nothing to go on with.
+func TestFullDisk_MakesNothing(t *testing.T) {
+	ownMounts(t)
+	d := &hardDisk{root: t.TempDir()}
+	db := database(t, 20_000)
+	if status, text := d.run(&hardship{}, "backup "+db+" my.backup -q"); status != exitDone {
+		t.Fatal(text)
+	}
+	if err := bash("mkdir %[1]s/full && mount -t tmpfs -o size=64k tmpfs %[1]s/full", d.root); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = bash("umount -l %s/full", d.root) }()
+	if err := bash("cd %s && lightning export %s rows --to jsonl -q", d.root, db); err != nil {
+		t.Fatal(err)
+	}
+	for command, says := range map[string]string{
+		"backup " + db + " full/new":                    "; full/new was not written; make room and run it again\n",
+		"backup " + db + " - >/dev/full":                "; what was written is no whole backup; make room and run it again\n",
+		"restore full/new my.backup":                    "; no database was made; make room and run it again\n",
+		"repair " + db + " full/new":                    "; no database was made; make room and run it again\n",
+		"import full/new rows --from jsonl --sorted -q": "; no database was made; make room and run it again\n",
+	} {
+		if status, text := d.run(&hardship{}, command); status != exitIO || !strings.Contains(text, "no space left") || !strings.HasSuffix(text, says) {
+			t.Errorf("%s: status %d: %s", command, status, text)
+		}
+		if left, err := os.ReadDir(filepath.Join(d.root, "full")); err != nil || len(left) > 0 {
+			t.Errorf("%s: left behind: %v, %v", command, left, err)
+		}
+	}
+}
+
 // A system that does not tell what a test wants to know has it left out, and said.
 func TestStress_WithoutProc(t *testing.T) {
 	ownMounts(t)

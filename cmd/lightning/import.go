@@ -379,7 +379,7 @@ func (i *importing) file(ctx context.Context, path string) error {
 			return engine.Load(ctx, i.db, nil, next)
 		})
 		i.state.Store(&i.total)
-		err = stopped(err, "no database was made")
+		err = unmade(err, "no database was made")
 		switch {
 		case errors.Is(err, engine.ErrExists):
 			err = hinted(err, "--sorted makes a new database")

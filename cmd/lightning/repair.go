@@ -78,7 +78,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 		case err == nil && !report.Lossless():
 			return saidError{exitRejected}
 		}
-		return stopped(err, "no database was made")
+		return unmade(err, "no database was made")
 	}
 	return cmd
 }

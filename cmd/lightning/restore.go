@@ -120,7 +120,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 		}))
 	}
 	info, err := engine.Restore(ctx, full, db, o)
-	err = stopped(err, "no database was made")
+	err = unmade(err, "no database was made")
 	if !info.Log {
 		err = u.explain(err)
 	}

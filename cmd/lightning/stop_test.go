@@ -501,6 +501,29 @@ func TestF18_WaitingForALock(t *testing.T) {
 	}
 }
 
+// F18: a checkpoint that is stopped says how much there still was to merge.
+func TestF18_Checkpoint(t *testing.T) {
+	dir := database(t, 1)
+	db, err := engine.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Put([]byte("k"), make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	crashed := filepath.Join(t.TempDir(), "db")
+	if err := os.CopyFS(crashed, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(interrupted{syscall.SIGTERM})
+	status, _, text := runHere(ctx, nil, "checkpoint", crashed)
+	if status != 143 || text != "lightning: checkpoint: interrupted; at most 100.0 kB of log are left to merge\n" {
+		t.Errorf("status %d, %q", status, text)
+	}
+}
+
 // A repair that is called wrongly leaves no report behind.
 func TestRepair_WrongFlagLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
