@@ -37,9 +37,9 @@ type BackupInfo struct {
 type TornLog struct {
 	Path    string // the file
 	Offset  int64  // where the log ends in it
-	Bytes   int64  // written behind that, as far as it can be told
+	Bytes   int64  // written behind that, as far as it can be told; of a short file all that it has there
 	Commits uint64 // that are whole there: a power cut may leave them, and so does damage
-	Short   bool   // the file has not the length that its header says
+	Short   bool   // the file is shorter than its header says, or has not even all of that
 }
 
 // BackupOptions are the settings of Backup.

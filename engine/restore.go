@@ -304,8 +304,8 @@ func (c *entryReader) Next() bool {
 }
 
 func (c *entryReader) nextBlock() bool {
-	if c.ctx.Err() != nil {
-		return c.fail(c.ctx.Err())
+	if err := c.ctx.Err(); err != nil {
+		return c.fail(err)
 	}
 	kind, block, err := c.stream.next()
 	switch {

@@ -424,7 +424,7 @@ func ofBackups() []canary {
 		},
 		canary{
 			name: "cut-segment-is-whole", breaks: "a kept segment that was cut short passes for one that ends there, and the log for one that lacks another",
-			file: "internal/wal/keep.go",
+			file: "internal/wal/segment.go",
 			old:  "max(size-dataOffset, 0)&^(alignment-1))\n",
 			new:  "max(size-dataOffset, 0)&^(alignment-1))\n	s.end = s.limit()\n",
 			test: "TestRestoreLog_KeptCutShort",

@@ -43,7 +43,7 @@ type CorruptError struct {
 	LSN       LSN    // the position that Offset stands for; 0 in a segment header
 	Invariant string // the promise of docs/FORMAT.md that is broken
 	Reason    string
-	Cause     error // ErrMissing, ErrMismatch, ErrCut, why it cannot be read, or nil
+	Cause     error // ErrMissing, ErrMismatch, ErrCut, io.ErrUnexpectedEOF in the header, why it cannot be read, or nil
 }
 
 func (e *CorruptError) Error() string {

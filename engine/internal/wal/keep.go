@@ -144,9 +144,9 @@ func Past(ctx context.Context, o Options, first, last kv.Seq, visit func(Record)
 type Torn struct {
 	Path    string
 	Offset  int64
-	Bytes   int64  // written behind it, as far as it can be told
+	Bytes   int64  // written behind it, as far as it can be told; of a short file all that it has there
 	Commits uint64 // that are whole there: a power cut may leave them, and so does damage
-	Short   bool   // the file has not the length that its header says
+	Short   bool   // the file is shorter than its header says, or has not even all of that
 }
 
 // After is Past up to the end of the log, which nobody writes to: it may be all
@@ -172,10 +172,31 @@ func After(ctx context.Context, o *Options, first kv.Seq, closed LSN, visit func
 			return nil, s.gap(nil)
 		case err == errInvalid && behind == nil || err == nil && behind == nil:
 			return o.tornAt(c, end, seq, closed)
+		case err == nil || goesOn:
+			end = s.end
 		}
-		return nil, behind
+		return o.headless(behind, c, end, seq, closed)
 	}
 	return nil, behind
+}
+
+// headless returns the torn tail where behind, the error of what stands behind the
+// chain, is that the newest segment has not even its header: that can have had any
+// commits, or, prepared for more, none. It is damage where the log was closed behind the
+// chain, and so is anything else.
+func (o *Options) headless(behind error, c chain, end LSN, seq kv.Seq, closed LSN) (*Torn, error) {
+	found, _ := o.list()
+	newest, ok := errors.AsType[*CorruptError](behind)
+	if n := len(found.segments); !ok || newest.Cause != io.ErrUnexpectedEOF || closed > end || n == 0 ||
+		newest.Path != o.path(segmentName(found.segments[n-1])) {
+		return nil, behind
+	}
+	if s := c[0]; end < s.end && s.path != o.keptPath(s.number) {
+		if torn, err := o.tornAt(c, end, seq, closed); torn != nil || err != nil {
+			return torn, err
+		}
+	}
+	return &Torn{Path: newest.Path, Short: true}, nil
 }
 
 // tornAt returns the torn tail at end, behind the operation before seq, where the
@@ -211,7 +232,12 @@ func (o *Options) tornAt(c chain, end LSN, seq kv.Seq, closed LSN) (torn *Torn, 
 	case k.report.TornBytes == 0 && (!short || end != s.limit() || end == closed): // zeros are an end, of a short file too
 		return nil, nil
 	}
-	return &Torn{s.path, s.offset(end), k.report.TornBytes, k.missed.records, short}, nil
+	torn = &Torn{s.path, s.offset(end), k.report.TornBytes, k.missed.records, short}
+	if short {
+		torn.Bytes, err = s.file.Size()
+		torn.Bytes -= torn.Offset
+	}
+	return torn, err
 }
 
 // maxBack is how often the segments are listed again.
@@ -238,12 +264,12 @@ func (o *Options) back(ctx context.Context, first, last kv.Seq) (segments []*seg
 		numbers = append(numbers[:i], live.segments...)
 	}
 	limit := LSN(math.MaxUint64)
-	var broken error // between the segment before and limit
-	for _, number := range slices.Backward(numbers) {
-		if ctx.Err() != nil { // each may begin with a large record
-			return nil, 0, ctx.Err()
+	var broken error                    // between the segment before and limit
+	for n := len(numbers); n > 0; n-- { // by slices.Backward it would be a call
+		if err := ctx.Err(); err != nil { // each may begin with a large record
+			return nil, 0, err
 		}
-		s, err := o.openPast(number)
+		s, err := o.openPast(numbers[n-1])
 		if err != nil {
 			broken = err
 			continue
@@ -286,10 +312,17 @@ func (o *Options) back(ctx context.Context, first, last kv.Seq) (segments []*seg
 		return nil, 0, behind
 	case oldest == 0 && first == last: // nothing since
 		return nil, first + 1, nil
-	case oldest > first:
-		return nil, 0, errorf("%w: what is left begins with sequence number %d", ErrGone, oldest)
 	}
-	return nil, 0, ErrGone
+	return nil, 0, o.begun(segments, oldest)
+}
+
+// begun is the error that the log begins too late, with the operation oldest in the
+// first of the segments, or, where that is 0, with none.
+func (o *Options) begun(segments []*segment, oldest kv.Seq) error {
+	if oldest == 0 {
+		return errorf("%w: no commit is left in %s, nor in %s", ErrGone, o.Dir, o.Kept)
+	}
+	return errorf("%w: what is left begins with sequence number %d, in %s, and %s has nothing before that", ErrGone, oldest, segments[0].path, o.Kept)
 }
 
 // lacks reports whether something is missing between two segments: where the first
@@ -327,16 +360,14 @@ func (o *Options) openPast(number uint64) (*segment, error) {
 		s, err = o.openFile(o.keptPath(number), number)
 	}
 	if errors.Is(err, ErrMissing) {
-		return nil, errVanished
+		return nil, errorf("%w: %v", errVanished, err)
 	} else if err != nil {
 		return nil, err
 	}
-	size, err := s.file.Size()
-	if err != nil {
+	if err := s.fit(); err != nil {
 		_ = s.close()
-		return nil, errorf("size of log segment %s: %w", s.path, err)
+		return nil, err
 	}
-	s.capacity = min(s.capacity, max(size-dataOffset, 0)&^(alignment-1))
 	return s, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // segment is one segment file. Everything but file and end is fixed once the log
 // knows it. Its lock guards end, which Shrink brings forward; Append reads that
 // of the active one without, and never beside a Shrink. The capacity of one that
-// openPast opened is what the file has, which may be less than up to end.
+// openPast opened is what the file has (fit), which may be less than up to end.
 type segment struct {
 	header
 	path string
@@ -57,7 +57,7 @@ func (o *Options) readHeader(f vfs.File, path string) (header, error) {
 	var h header
 	var b [headerSize]byte
 	if _, err := f.ReadAt(b[:], 0); errors.Is(err, io.EOF) {
-		return h, corrupt("the file ends in the segment header", nil)
+		return h, corrupt("the file ends in the segment header", io.ErrUnexpectedEOF)
 	} else if err != nil {
 		return h, errorf("read log segment %s: %w", path, err)
 	}
@@ -107,6 +107,16 @@ func (o *Options) openFile(path string, number uint64) (*segment, error) {
 	s := newSegment(h, path)
 	s.file = f
 	return s, nil
+}
+
+// fit makes the capacity no larger than what the file has.
+func (s *segment) fit() error {
+	size, err := s.file.Size()
+	if err != nil {
+		return errorf("size of log segment %s: %w", s.path, err)
+	}
+	s.capacity = min(s.capacity, max(size-dataOffset, 0)&^(alignment-1))
+	return nil
 }
 
 // checkLength checks that a segment file is as long as its header says.
