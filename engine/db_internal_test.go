@@ -9,6 +9,17 @@ import (
 	"github.com/lightning-db/lightning/engine/vfs"
 )
 
+func TestSize(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 999: "999 B", 1 << 10: "1 KiB", 10<<10 - 1: "10 KiB", 100 << 10: "100 KiB", 1000 << 10: "0.977 MiB",
+		1<<20 - 1: "1 MiB", 8_200_192: "7.82 MiB", 64 << 20: "64 MiB", 1 << 40: "1 TiB",
+	} {
+		if have := size(n); have != want {
+			t.Errorf("%d: %s, want %s", n, have, want)
+		}
+	}
+}
+
 // A snapshot that is older than every memtable in which a transaction of its time
 // could look for conflicts keeps none of them in memory.
 func TestRecent_NotForOldSnapshots(t *testing.T) {

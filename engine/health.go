@@ -115,7 +115,7 @@ func (db *DB) Health() (Health, error) {
 	if share := float64(s.LogBytes) / float64(s.LogLimit); share > limits.LogShare {
 		find("log", false, "if checkpoints keep failing or are slow, mend that; else raise Options.MaxWALBytes; a recovery now would read it all",
 			"%s of log wait for a checkpoint, %.0f %% of the limit of %s; at most %s are wanted",
-			mebibytes(s.LogBytes), 100*share, mebibytes(s.LogLimit), percent(limits.LogShare))
+			size(s.LogBytes), 100*share, size(s.LogLimit), percent(limits.LogShare))
 	}
 	lately := db.health.since(healthMark{
 		db.counters.now(), s.CacheHits, s.CacheMisses,
@@ -125,7 +125,7 @@ func (db *DB) Health() (Health, error) {
 	if read := lately.hits + lately.misses; !db.opts.ReadOnly && read >= leastRead && float64(lately.hits) < limits.CacheHits*float64(read) {
 		find("cache", false, "raise Options.CacheBytes, if there is memory",
 			"%s of the nodes that were read in the last %v were in the cache of %s; at least %s are wanted",
-			percent(float64(lately.hits)/float64(read)), lately.at.Round(time.Second), mebibytes(s.CacheLimit), percent(limits.CacheHits))
+			percent(float64(lately.hits)/float64(read)), lately.at.Round(time.Second), size(s.CacheLimit), percent(limits.CacheHits))
 	}
 	if n := lately.errors; n > 0 && float64(n) > limits.Errors*float64(lately.operations) {
 		find("errors", false, "lightning_errors_total of WriteMetrics tells them by class and cause",
@@ -139,12 +139,12 @@ func (db *DB) Health() (Health, error) {
 		find("disk", true, makeRoom, "the disk is full: the last commit was refused")
 	case err == nil && float64(free) < limits.DiskCheckpoints*float64(need):
 		find("disk", false, makeRoom, "%s are free on the disk, and the next checkpoint may need %s; %g times that is wanted",
-			mebibytes(uint64(free)), mebibytes(need), limits.DiskCheckpoints)
+			size(uint64(free)), size(need), limits.DiskCheckpoints)
 	}
 	if s.OldestView > limits.SnapshotAge {
 		find("snapshot", false, "close snapshots, transactions and iterators when they are done with",
 			"a snapshot has kept %s from being used again for %v, and more as long as it is open; at most %v are wanted",
-			mebibytes(s.PendingBytes), s.OldestView.Round(time.Second), limits.SnapshotAge)
+			size(s.PendingBytes), s.OldestView.Round(time.Second), limits.SnapshotAge)
 	}
 	return h, nil
 }
@@ -208,11 +208,15 @@ func (db *DB) checkpointNeed(v *version, s *Stats) uint64 {
 // firstSegmentBytes is how large the log of a database begins.
 const firstSegmentBytes = 256 << 10
 
-func mebibytes(n uint64) string {
-	if n < 10<<20 {
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+// size says a size as the options have them: 512 B, 1.5 KiB, 64 MiB.
+func size(n uint64) string {
+	f, unit := float64(n), 0
+	for ; f >= 1000 && unit < len(units)-1; unit++ {
+		f /= 1 << 10
 	}
-	return fmt.Sprintf("%d MiB", n>>20)
+	return fmt.Sprintf("%.3g %s", f, units[unit])
 }
+
+var units = [...]string{"B", "KiB", "MiB", "GiB", "TiB"}
 
 func percent(part float64) string { return fmt.Sprintf("%.3g %%", 100*part) }

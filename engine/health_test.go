@@ -260,7 +260,7 @@ func healthDisk(r *healthRig) {
 	r.in.SetCapacity(used + 2*need)
 	r.wants("with room for two checkpoints")
 	r.in.SetCapacity(used + 2*need - 200<<10)
-	if f := r.wants("with less", "disk"); !strings.Contains(f.Reason, "7.8 MiB are free") {
+	if f := r.wants("with less", "disk"); !strings.Contains(f.Reason, "7.82 MiB are free") {
 		r.t.Errorf("%+v", f)
 	}
 }
