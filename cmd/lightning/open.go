@@ -199,8 +199,8 @@ func (a *app) awaitLock(ctx context.Context, path string, o *engine.Options) (*e
 		db, err = engine.Open(path, o)
 		return err
 	})
-	if errors.Is(ended, context.Canceled) {
-		return nil, ended
+	if errors.Is(ended, context.Canceled) { // perhaps before it looked again
+		return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 	}
 	return db, err
 }

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lightning-db/lightning/engine"
@@ -485,7 +486,8 @@ func TestF18_IgnoredSignals(t *testing.T) {
 	}
 }
 
-// F18: nor does a command wait on for a lock.
+// F18: nor does a command wait on for a lock. It names who has it, also where the
+// signal comes before it waits.
 func TestF18_WaitingForALock(t *testing.T) {
 	dir := database(t, 1)
 	db, err := engine.Open(dir, nil)
@@ -493,11 +495,18 @@ func TestF18_WaitingForALock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(50*time.Millisecond, func() { cancel(interrupted{syscall.SIGTERM}) })
-	status, out, text := runHere(ctx, nil, "put", dir, "k", "v", "--timeout", "100h")
-	if status != 143 || out != "" || !strings.Contains(text, "interrupted") || !strings.Contains(text, "is in use by pid") {
-		t.Errorf("status %d, %q, %q", status, out, text)
+	for _, after := range []time.Duration{0, 10 * time.Second} {
+		synctest.Test(t, func(t *testing.T) { // whose clock goes on where it waits
+			ctx, cancel := context.WithCancelCause(t.Context())
+			if after == 0 {
+				cancel(interrupted{syscall.SIGTERM})
+			}
+			time.AfterFunc(after, func() { cancel(interrupted{syscall.SIGTERM}) })
+			status, out, text := runHere(ctx, nil, "put", dir, "k", "v", "--timeout", "100h")
+			if status != 143 || out != "" || !strings.Contains(text, "interrupted") || !strings.Contains(text, "is in use by pid") {
+				t.Errorf("after %v: status %d, %q, %q", after, status, out, text)
+			}
+		})
 	}
 }
 
