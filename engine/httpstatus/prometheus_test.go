@@ -112,9 +112,7 @@ func TestPrometheus(t *testing.T) {
 			if kind == "histogram" {
 				name += "_count"
 			}
-			if len(p.query(t, name)) == 0 {
-				t.Errorf("Prometheus has no %s", name)
-			}
+			p.wait(t, name, func() bool { return len(p.query(t, name)) > 0 }) // none where the last scrape came to nothing
 		}
 	}
 	var rules struct {
