@@ -252,10 +252,8 @@ func healthErrors(r *healthRig) {
 func healthDisk(r *healthRig) {
 	r.open(engine.Options{MemtableBytes: 1 << 20})
 	r.checkpoint()
-	used := int64(0)
-	for _, name := range filesOf(r.t, r.disk, dbDir) {
-		used += fileSize(r.disk, name)
-	}
+	synctest.Wait() // no segment is being made
+	used := r.in.Fill()
 	need := int64(4<<20 + 8<<10) // and a little less, for what is free in the file
 	r.in.SetCapacity(used + 2*need)
 	r.wants("with room for two checkpoints")

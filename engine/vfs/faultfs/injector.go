@@ -105,6 +105,16 @@ func (in *Injector) FlipOnRead(name string, bit int64) {
 // vfs.ErrNoSpace; removing and truncating files gives room.
 func (in *Injector) SetCapacity(bytes int64) { in.space.setLimit(bytes) }
 
+// Fill sets the capacity to what all files together take at this moment, and
+// returns how much that is.
+func (in *Injector) Fill() (bytes int64) {
+	s := &in.space
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = s.used
+	return s.used
+}
+
 // Calls returns how many calls of all kinds there have been.
 func (in *Injector) Calls() int {
 	in.mu.Lock()

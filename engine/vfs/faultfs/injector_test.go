@@ -242,6 +242,10 @@ func TestInjector_SetCapacity_IsAFullDisk(t *testing.T) {
 	if _, err := f.WriteAt([]byte("x"), 15); !vfs.IsNoSpace(err) {
 		t.Errorf("write past the capacity: %v", err)
 	}
+	if n := in.Fill(); n != 15 {
+		t.Errorf("filled with %d bytes, want 15", n)
+	}
+	free(0)
 	in.SetCapacity(20)
 	if err := f.Allocate(15, 6); !vfs.IsNoSpace(err) {
 		t.Errorf("Allocate past the capacity: %v", err)
