@@ -20,6 +20,7 @@ import (
 const (
 	childVar = "LIGHTNING_CRASH_CHILD" // makes this program a writer
 	hangVar  = "LIGHTNING_CRASH_HANG"  // makes it hang
+	slowVar  = "LIGHTNING_CRASH_SLOW"  // makes the writer begin later than any is killed
 )
 
 func hang() { time.Sleep(time.Hour) }
@@ -29,6 +30,9 @@ func TestMain(m *testing.M) {
 		hang()
 	}
 	if text := os.Getenv(childVar); text != "" {
+		if os.Getenv(slowVar) != "" {
+			time.Sleep(300 * time.Millisecond)
+		}
 		var c stress.Child
 		err := json.Unmarshal([]byte(text), &c)
 		if err == nil {
@@ -229,6 +233,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slow := ""
 	o := Options{Seed: 1, Count: 12, Jobs: 2, Dir: t.TempDir(), Start: func(c stress.Child, stderr *os.File) (*os.Process, error) {
 		text, err := json.Marshal(c)
 		if err != nil {
@@ -239,7 +244,7 @@ func TestKill(t *testing.T) {
 			return nil, err
 		}
 		return os.StartProcess(self, []string{self}, &os.ProcAttr{
-			Env: append(os.Environ(), childVar+"="+string(text)), Files: []*os.File{leash, nil, stderr},
+			Env: append(os.Environ(), childVar+"="+string(text), slowVar+"="+slow), Files: []*os.File{leash, nil, stderr},
 		})
 	}}
 	report, err := Kill(context.Background(), o)
@@ -258,8 +263,14 @@ func TestKill(t *testing.T) {
 		t.Error("without a way to start a writer")
 	}
 
+	// On a machine that is long about starting them some write all the same.
+	slow, o.Count, o.Jobs = "yes", 3, 1
+	if report, err = Kill(context.Background(), o); err != nil || report.States != o.Count {
+		t.Errorf("%+v, %v of writers that begin late", report, err)
+	}
+
 	// Writers that write nothing can lose nothing.
-	o.Count, o.Start = 2, func(stress.Child, *os.File) (*os.Process, error) {
+	o.Count, o.Jobs, o.Start = 2, 2, func(stress.Child, *os.File) (*os.Process, error) {
 		return os.StartProcess(self, []string{self}, &os.ProcAttr{Env: append(os.Environ(), hangVar+"=1"), Files: make([]*os.File, 3)})
 	}
 	if report, err = Kill(context.Background(), o); err == nil || report.States < o.Count {

@@ -12,6 +12,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/stress"
+	"github.com/lightning-db/lightning/stress/expect"
 )
 
 const (
@@ -35,13 +36,13 @@ func Kill(ctx context.Context, o Options) (Report, error) {
 		c := newWriter(dir, rng)
 		c.DB = filepath.Join(dir, "db")
 		r.add(Report{Scenarios: 1})
-		for range killCycles {
+		for cycle := range killCycles {
 			c.Round, c.Threads = rng.Uint64(), 1+rng.IntN(8)
 			c.Options.Sync = engine.SyncMode(rng.IntN(3))
 			c.Options.MemtableBytes = 16 << 10 << (rng.IntN(4) * 3)
 			wait := 2 * time.Millisecond << rng.IntN(7) // up to 128 ms, and the same again
 			wait += time.Duration(rng.Int64N(int64(wait)))
-			err := r.killAfter(&c, wait)
+			err := r.killAfter(&c, wait, cycle == 0)
 			if err == nil {
 				err = r.judgeWriter(ctx, dir, &c, Report{States: 1})
 			}
@@ -69,13 +70,24 @@ func newWriter(dir string, rng *rand.Rand) stress.Child {
 }
 
 // killAfter lets a writer write for so long.
-func (r *run) killAfter(c *stress.Child, wait time.Duration) error {
+func (r *run) killAfter(c *stress.Child, wait time.Duration, first bool) error {
 	p, err := r.Start(*c, os.Stderr)
 	if err != nil {
 		return err
 	}
-	time.Sleep(wait)
+	letWrite(c, wait, first)
 	return c.Kill(p)
+}
+
+// letWrite returns after wait. The first writer of a database may be killed before
+// there is one; behind it, as long as none was told that something is written,
+// the wait begins when one is: a busy machine is a while about starting it.
+func letWrite(c *stress.Child, wait time.Duration, first bool) {
+	const longestStart = time.Second // of one that does write
+	for end := time.Now().Add(longestStart); !first && !expect.Acknowledged(c.Expected) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(wait)
 }
 
 // judgeWriter opens the database that a writer left, of which the directory crashed

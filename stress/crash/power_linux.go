@@ -165,7 +165,7 @@ func (p *power) cut(root string, wait time.Duration) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(wait)
+	letWrite(c, wait, p.cuts == 0 || c.Threads == 0)
 	var info unix.Siginfo
 	err = unix.Waitid(unix.P_PID, writer.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	flag := noLogFlush

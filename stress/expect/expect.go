@@ -128,6 +128,18 @@ func (s *States) load() error {
 	return err
 }
 
+// Acknowledged reports whether the file at path, which a process may be writing,
+// knows of a write that was.
+func Acknowledged(path string) bool {
+	b, _ := os.ReadFile(path)
+	for ; len(b) >= 8; b = b[8:] {
+		if state(binary.LittleEndian.Uint64(b)).old().Generation > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Close closes the file.
 func (s *States) Close() error {
 	if s.file == nil {

@@ -53,7 +53,13 @@ func TestStates(t *testing.T) {
 	if _, err := s.Begin(0, false); err == nil {
 		t.Error("begun twice")
 	}
+	if expect.Acknowledged(path) {
+		t.Error("acknowledged before it is")
+	}
 	must(t, s.End(0))
+	if !expect.Acknowledged(path) {
+		t.Error("not acknowledged when it is")
+	}
 	allows(t, s, 0, 1)
 	begin(t, s, 0, true, 2)
 	allows(t, s, 0, 0, 1)
