@@ -33,6 +33,7 @@ var guides = []string{
 //	```ANY      of any other language: shown only
 //
 // and the line before it may be <!-- not run: why --> or <!-- needs: PROGRAM -->.
+// One inside <!-- and --> is run as the others are, but no reader sees it.
 // A command must end with status 0, but in a console block where the next one is
 // echo $?, whose output says what it must be. In the output shown, a line ...
 // stands for any number of lines, and … for anything in a line; spaces count as
