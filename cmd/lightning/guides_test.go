@@ -37,7 +37,7 @@ var guides = []string{
 // A command must end with status 0, but in a console block where the next one is
 // echo $?, whose output says what it must be. In the output shown, a line ...
 // stands for any number of lines, and … for anything in a line; spaces count as
-// one, and times, sizes and percentages as equal to others of their unit.
+// one, and times, rates and percentages as equal to others of their unit.
 func TestGuides_CommandsRun(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the guides are written for a POSIX shell")
@@ -323,7 +323,7 @@ func runCommands(t *testing.T, commands []command) {
 }
 
 var (
-	measure = regexp.MustCompile(`\b\d[\d.,]*(h|m)?[\d.]*\s?(B|kB|MB|GB|ns|µs|ms|s|%)(\W|$)`)
+	measure = regexp.MustCompile(`\b\d[\d.,]*(h|m)?[\d.]*\s?((?:B|kB|MB|GB)/s|ns|µs|ms|s|%)(\W|$)`)
 	spaces  = regexp.MustCompile(`[ \t]+`)
 	border  = regexp.MustCompile(`-+`)
 )
