@@ -313,11 +313,14 @@ func runCommands(t *testing.T, commands []command) {
 		}
 		_, rest, _ = strings.Cut(after, "\n")
 		want := strings.Join(c.output, "\n")
-		switch have = strings.TrimSuffix(have, "\n"); {
+		have, ended := strings.CutSuffix(have, "\n")
+		switch {
 		case status != 0 && !c.mayFail:
 			t.Errorf("%s: %s\nended with status %d:\n%s", c.at, c.text, status, have)
 		case c.shown && !alike(c.output, strings.Split(have, "\n")) && have != want:
 			t.Errorf("%s: %s\nprinted:\n%s\nshown is:\n%s", c.at, c.text, have, want)
+		case c.shown && have != "" && !ended:
+			t.Errorf("%s: %s\nprinted no newline at the end, and the guide shows one:\n%s", c.at, c.text, have)
 		}
 	}
 }
