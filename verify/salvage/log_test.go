@@ -151,34 +151,6 @@ func TestRun_SegmentCutShort(t *testing.T) {
 	}
 }
 
-// Where the newest file of a log has another length, and all that a commit behind its
-// last one would have had is zeros, nothing is lost, and the report says so.
-func TestRun_SegmentWithoutPadding(t *testing.T) {
-	l := buildLog(t, engine.SyncFull)
-	last := len(l.ops) - 1
-	path, off := l.at(last)
-	end := off + int(l.records[last].End-l.records[last].Start)
-	if next := l.segments[len(l.segments)-1].Path; next != path { // it was prepared, and has no record
-		if err := l.fs.Remove(next); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for more, lossless := range map[int]bool{-1: false, 0: false, 8: false, 39: false, 40: true, 1000: true, 1 << 20: true} {
-		f := l.clone()
-		f.edit(t, path, func(b []byte) []byte {
-			if n := end + more; n < len(b) {
-				return b[:n]
-			}
-			return append(b, 1, 2, 3)
-		})
-		report, got := f.repair(t)
-		want := l.content(func(i int) bool { return i < last || more >= 0 })
-		if d := diff(want, got); d != "" || report.Lossless() != lossless || len(report.Losses) != 1 {
-			t.Errorf("%d bytes behind the last commit: %s lossless %v, %+v", more, d, report.Lossless(), report.Losses)
-		}
-	}
-}
-
 // A place of a log that was not synced may be damaged, or may never have been
 // written before the power went. The log ends there; what is whole behind it is
 // told, and saved.

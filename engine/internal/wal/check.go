@@ -18,13 +18,12 @@ import (
 // Behind the end of the log it looks for records that are whole: visit gets
 // them, marked as Cut, and one damage with the cause ErrCut tells of them.
 func Check(o Options, from Start, visit func(Record) error) (Report, []*CorruptError, error) {
-	c := checker{o: &o, visit: visit, closed: from.End, report: Report{From: from.LSN, To: from.LSN, Seq: from.Seq}}
+	c := checker{o: &o, visit: visit, report: Report{From: from.LSN, To: from.LSN, Seq: from.Seq}}
 	err := c.run(from)
 	// Where only headers are damaged, sequence numbers without a gap prove that
-	// nothing is lost up to the newest record; behind that, where the newest segment
-	// lacks nothing but length, zeros do.
+	// nothing is lost up to the newest record.
 	n := len(c.broken)
-	c.report.Mended = n > 0 && n == len(c.damages) && c.report.Omitted == 0 && !c.holes && (c.broken[n-1] < c.newest || c.ended && c.broken[n-1] == c.resized)
+	c.report.Mended = n > 0 && n == len(c.damages) && c.report.Omitted == 0 && !c.holes && c.broken[n-1] < c.newest
 	return c.report, c.damages, err
 }
 
@@ -34,9 +33,7 @@ type checker struct {
 	visit  func(Record) error
 	report Report
 
-	closed LSN    // Start.End
 	newest uint64 // number of a segment of which a record was read
-	ended  bool   // zeros prove that nothing is lost in one of which the length is wrong
 	holes  bool   // some of the log is missing
 
 	// Of the chain that is walked.
@@ -55,7 +52,6 @@ type found struct {
 	damages  []*CorruptError // of their files
 	broken   []uint64        // the numbers of the damaged ones
 	lost     uint64          // the largest number of one whose place is not known
-	resized  uint64          // that of one of which only the length is wrong
 }
 
 // open opens the segments with the number from on. The caller closes them.
@@ -65,12 +61,7 @@ func (o *Options) open(from uint64) (f found, err error) {
 		if number < from {
 			continue
 		}
-		s, err := o.openFile(o.path(segmentName(number)), number)
-		if err == nil {
-			if err = checkLength(s.file, s.path, &s.header); err != nil {
-				f.resized, _ = number, s.fit()
-			}
-		}
+		s, err := o.openSegment(number)
 		if err != nil {
 			damage, ok := errors.AsType[*CorruptError](err)
 			if !ok && vfs.IsTooManyFiles(err) {
@@ -80,13 +71,11 @@ func (o *Options) open(from uint64) (f found, err error) {
 				damage = &CorruptError{Path: o.path(segmentName(number)), Invariant: "W4", Reason: err.Error(), Cause: err}
 			}
 			f.damages, f.broken = append(f.damages, damage), append(f.broken, number)
-			if s == nil {
-				if s = o.adopt(number); s == nil {
-					f.lost = number
-					continue
-				}
-				damage.Reason += "; its records tell where it begins"
+			if s = o.adopt(number); s == nil {
+				f.lost = number
+				continue
 			}
+			damage.Reason += "; its records tell where it begins"
 		}
 		f.segments = append(f.segments, s)
 	}
@@ -359,7 +348,6 @@ func (c *checker) end(w *walker, closed LSN) (more bool) {
 		c.report.TornBytes = behind.bytes
 	}
 	s := w.segment()
-	c.ended = s.number <= c.resized && behind.bytes == 0 && (w.place == c.closed || w.place > c.closed && w.place+recordSize <= s.end)
 	c.cut = s.corrupt(w.place, "W3", "")
 	c.cut.Cause = ErrCut
 	c.missed = missed{next: c.report.Seq + 1}

@@ -515,29 +515,3 @@ func TestCheck_DeadSegmentBeforeAMissingOne(t *testing.T) {
 		t.Fatalf("records %d, %v, want %d", seen, err, want)
 	}
 }
-
-// Where the log ends in zeros it goes on in no other segment: of one that was
-// prepared, and has lost a part of its file, nothing is missing.
-func TestCheck_PreparedCutShort(t *testing.T) {
-	mem := vfs.NewMem()
-	m := create(t, small(mem))
-	op := AppendSet(nil, kv.DefaultKeyspace, []byte("k"), []byte("v"))
-	if _, err := m.log.Append(1, 1, op); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.log.Prepare(); err != nil {
-		t.Fatal(err)
-	}
-	name := m.o.path(segmentName(2))
-	data, err := mem.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := mem.WriteFile(name, data[:dataOffset+1000]); err != nil {
-		t.Fatal(err)
-	}
-	report, damages, err := Check(m.o, m.meta, func(Record) error { return nil })
-	if err != nil || len(damages) != 1 || report.Records != 1 || !report.Mended {
-		t.Errorf("%+v, %v, %v", report, damages, err)
-	}
-}
