@@ -220,8 +220,8 @@ func (o *Options) tornAt(c chain, end LSN, seq kv.Seq, closed LSN) (torn *Torn, 
 		}
 		return nil
 	}}
-	s, err := c[0], k.walk(w, closed)
-	short := s.limit() < s.end
+	err = k.walk(w, closed)
+	s, short := c[0], slices.IndexFunc(c, (*segment).short)
 	switch {
 	case k.blind != nil:
 		return nil, k.blind
@@ -229,15 +229,18 @@ func (o *Options) tornAt(c chain, end LSN, seq kv.Seq, closed LSN) (torn *Torn, 
 		return nil, k.damages[0]
 	case err != nil:
 		return nil, s.corrupt(end, "W3", "what stands here does not read the same again")
-	case k.report.TornBytes == 0 && (!short || end != s.limit() || end == closed): // zeros are an end, of a short file too
-		return nil, nil
-	}
-	torn = &Torn{s.path, s.offset(end), k.report.TornBytes, k.missed.records, short}
-	if short {
+	case short >= 0: // what it lacks may have been written after the log was closed, too
+		if short > 0 { // and be what would prove that s lacks something
+			s, end = c[short], c[short].start
+		}
+		torn = &Torn{s.path, s.offset(end), 0, k.missed.records, true}
 		torn.Bytes, err = s.file.Size()
 		torn.Bytes -= torn.Offset
+		return torn, err
+	case k.report.TornBytes == 0:
+		return nil, nil
 	}
-	return torn, err
+	return &Torn{s.path, s.offset(end), k.report.TornBytes, k.missed.records, false}, nil
 }
 
 // maxBack is how often the segments are listed again.

@@ -33,6 +33,9 @@ func (s *segment) offset(lsn LSN) int64 { return dataOffset + int64(lsn-s.start)
 // limit is where what can be read ends: at end, or where the file does.
 func (s *segment) limit() LSN { return min(s.end, s.start+LSN(s.capacity)) }
 
+// short reports whether that is the file: it was cut.
+func (s *segment) short() bool { return s.limit() < s.end }
+
 //go:noinline // called in many places, none of them hot
 func (s *segment) corrupt(lsn LSN, invariant, reason string) *CorruptError {
 	return &CorruptError{Path: s.path, Offset: s.offset(lsn), LSN: lsn, Invariant: invariant, Reason: reason}
