@@ -469,6 +469,9 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	} else if r.Rejected > 0 {
 		message += fmt.Sprintf(", %d rejected", r.Rejected)
 	}
+	if i.options.DryRun && i.options.Conflict != "replace" {
+		i.Note("keys that are there already were not looked for")
+	}
 	if r.Skipped > 0 {
 		message += fmt.Sprintf(", %d skipped", r.Skipped)
 	}
