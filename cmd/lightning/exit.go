@@ -88,7 +88,7 @@ With --json, a failure is one line on standard error:
 var (
 	errInternal = errors.New("internal error")
 	errDamage   = errors.New("damage found")
-	errRejected = errors.New("some records were rejected")
+	errRejected = errors.New("rejected")
 	errData     = errors.New("invalid data")
 )
 

@@ -436,7 +436,14 @@ func (i *importing) rejected(bad *dump.RowError) error {
 	if i.named++; i.named <= mostLines {
 		i.Note("%v", bad)
 	} else if i.named == mostLines+1 {
-		i.Note("… and more; --rejects FILE keeps them all")
+		switch {
+		case i.reject != nil:
+			i.Note("… and more; all are in %s", i.rejects)
+		case i.options.DryRun:
+			i.Note("… and more")
+		default:
+			i.Note("… and more; --rejects FILE keeps them all")
+		}
 	}
 	if i.reject != nil {
 		return i.reject.add(bad)
@@ -486,7 +493,10 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		if !i.json && !i.Quiet { // the message above says how many
 			return saidError{exitRejected}
 		}
-		err = errRejected
+		err = fmt.Errorf("%s %w", records(r.Rejected), errRejected)
+		if i.reject != nil {
+			err = hinted(err, "all are in "+i.rejects)
+		}
 	}
 	return err
 }
