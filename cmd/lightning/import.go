@@ -204,6 +204,9 @@ func (i *importing) prepare(db string, files []string) (err error) {
 		if err != nil {
 			return err
 		}
+		if info.IsDir() && !gone(filepath.Join(path, "btree.db")) {
+			return usagef("%[1]s is a database: lightning copy %[1]s %[2]s", path, db)
+		}
 		i.size += info.Size()
 	}
 	if piped {
