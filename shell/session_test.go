@@ -101,10 +101,16 @@ func (h *fakeHost) Complete(words []Word, typed string) (names []string, keys Ke
 	return []string{"--default", "user"}, keys
 }
 
-// Look knows get and put, and takes words that begin with a dash for wrong.
+// Look knows get and put, and help of them and of a topic, and takes words that begin with a dash for wrong.
 func (h *fakeHost) Look(words []Word) (looks []Look, hint string) {
 	looks = make([]Look, len(words))
 	looks[0] = Wrong
+	if words[0].Text == "help" {
+		if In(words[len(words)-1].Text, " get put topic") {
+			looks[len(words)-1] = Command
+		}
+		return looks, ""
+	}
 	if In(words[0].Text, " get put") {
 		looks[0], hint = Command, strings.Repeat("KEY ", 3-min(len(words), 3))
 	}
@@ -183,6 +189,7 @@ func TestSession_Text(t *testing.T) {
 		{text: ".timer", status: 2, errs: ".timer: use auto, on, off\n"},
 		{text: ".pager", status: 2, errs: ".pager: use auto|off|COMMAND\n"},
 		{text: ".help put", out: "help|put\n"},
+		{text: ".help topic", out: "help|topic\n"},
 		{text: "help", out: helpText},
 		{text: ".help; 'help'", out: helpText + "help\n"},
 		{text: "?", out: helpText},

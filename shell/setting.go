@@ -128,8 +128,7 @@ func (s *Session) print(rows [][2]string) error {
 // help lists what there is, or what has a word in it.
 func (s *Session) help(ctx context.Context, word string) int {
 	if asked, _ := Parse("help " + word); len(asked) == 1 && asked[0].Err == nil && len(asked[0].Words) > 1 && !In(word, NoCommands) {
-		words := asked[0].Words[1:]
-		if looks, _ := s.Host.Look(words); looks[len(looks)-1] == Command { // by another name, too
+		if looks, _ := s.Host.Look(asked[0].Words); looks[len(looks)-1] == Command { // by another name, too
 			return s.run(ctx, asked[0])
 		}
 	}
