@@ -113,6 +113,13 @@ func (s *Session) command(line string) (io.WriteCloser, error) {
 	if os.Getenv("LESS") == "" {
 		env = append(env, "LESS=FRX")
 	}
+	said := ""
+	for _, name := range [...]string{"LESSCHARSET", "LC_ALL", "LC_CTYPE", "LANG"} {
+		said += os.Getenv(name)
+	}
+	if said == "" {
+		env = append(env, "LESSCHARSET=utf-8") // or less shows the bytes of an ellipsis
+	}
 	p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", line}, &os.ProcAttr{
 		Env: env, Files: []*os.File{r, out, errs},
 	})

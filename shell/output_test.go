@@ -29,3 +29,34 @@ func TestPager_LineWithoutEnd(t *testing.T) {
 		t.Errorf("the pager has %q, %v", have, err)
 	}
 }
+
+// Where nothing says which characters there are, less is to take UTF-8.
+func TestCommand_Charset(t *testing.T) {
+	s, _, _ := newSession(t)
+	for _, name := range []string{"LESSCHARSET", "LC_ALL", "LC_CTYPE", "LANG"} {
+		t.Setenv(name, "")
+	}
+	for _, said := range []string{"", "LESSCHARSET", "LC_ALL", "LC_CTYPE", "LANG"} {
+		want := "utf-8"
+		if said != "" {
+			t.Setenv(said, "C")
+			if want = ""; said == "LESSCHARSET" {
+				want = "C"
+			}
+		}
+		shown := filepath.Join(t.TempDir(), "shown")
+		c, err := s.command("printf %s \"$LESSCHARSET\" >'" + shown + "'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if have, err := os.ReadFile(shown); err != nil || string(have) != want {
+			t.Errorf("%s: LESSCHARSET is %q, %v", said, have, err)
+		}
+		if said != "" {
+			t.Setenv(said, "")
+		}
+	}
+}

@@ -101,10 +101,16 @@ func (h *fakeHost) Complete(words []Word, typed string) (names []string, keys Ke
 	return []string{"--default", "user"}, keys
 }
 
-// Look knows get and put, and takes words that begin with a dash for wrong.
+// Look knows get and put, and help of them and of a topic, and takes words that begin with a dash for wrong.
 func (h *fakeHost) Look(words []Word) (looks []Look, hint string) {
 	looks = make([]Look, len(words))
 	looks[0] = Wrong
+	if words[0].Text == "help" {
+		if In(words[len(words)-1].Text, " get put topic") {
+			looks[len(words)-1] = Command
+		}
+		return looks, ""
+	}
 	if In(words[0].Text, " get put") {
 		looks[0], hint = Command, strings.Repeat("KEY ", 3-min(len(words), 3))
 	}
@@ -180,9 +186,11 @@ func TestSession_Text(t *testing.T) {
 		{text: ".mode wrong", status: 2, errs: ".mode: use auto, table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md\n"},
 		{text: ".nothing", status: 2, errs: "no setting .nothing; see .help\n"},
 		{text: ".show it", status: 2, errs: ".show takes no argument\n"},
-		{text: ".timer", status: 2, errs: ".timer: use auto, on, off\n"},
-		{text: ".pager", status: 2, errs: ".pager: use auto|off|COMMAND\n"},
+		{text: ".timer x", status: 2, errs: ".timer: use auto, on, off\n"},
+		{text: ".mode csv; .mode; .write; .pager", out: ".mode  csv\n.write  off\n.pager  auto\n"},
+		{text: ".once", status: 2, errs: ".once: use FILE | |COMMAND\n"},
 		{text: ".help put", out: "help|put\n"},
+		{text: ".help topic", out: "help|topic\n"},
 		{text: "help", out: helpText},
 		{text: ".help; 'help'", out: helpText + "help\n"},
 		{text: "?", out: helpText},

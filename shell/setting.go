@@ -55,7 +55,12 @@ func (s *Session) set(ctx context.Context, st Statement) (status int) {
 			continue
 		}
 		var err error
+		alone := argument == "" && t.Standard != "" && t.Args[0] != '['
+		if alone {
+			name = "show"
+		}
 		switch {
+		case alone:
 		case t.Args == "" && argument != "":
 			return s.usage("." + name + " takes no argument")
 		case t.Choices != "" && !In(argument, t.Choices):
@@ -72,13 +77,13 @@ func (s *Session) set(ctx context.Context, st Statement) (status int) {
 			return s.File(ctx, argument)
 		case "show":
 			var rows [][2]string
-			for _, t := range settings {
-				if t.Standard != "" {
-					value := s.Settings[t.Name]
+			for _, shown := range settings {
+				if shown.Standard != "" && (!alone || shown.Name == t.Name) {
+					value := s.Settings[shown.Name]
 					if value == "" {
 						value = "-"
 					}
-					rows = append(rows, [2]string{"." + t.Name, value})
+					rows = append(rows, [2]string{"." + shown.Name, value})
 				}
 			}
 			err = s.print(rows)
@@ -128,8 +133,7 @@ func (s *Session) print(rows [][2]string) error {
 // help lists what there is, or what has a word in it.
 func (s *Session) help(ctx context.Context, word string) int {
 	if asked, _ := Parse("help " + word); len(asked) == 1 && asked[0].Err == nil && len(asked[0].Words) > 1 && !In(word, NoCommands) {
-		words := asked[0].Words[1:]
-		if looks, _ := s.Host.Look(words); looks[len(looks)-1] == Command { // by another name, too
+		if looks, _ := s.Host.Look(asked[0].Words); looks[len(looks)-1] == Command { // by another name, too
 			return s.run(ctx, asked[0])
 		}
 	}

@@ -61,8 +61,19 @@ func (d *diff) run(args []string) (err error) {
 	if d.bounds.Start, d.bounds.End, err = d.keyRange.bounds(d.app, false); err != nil {
 		return err
 	}
+	name, one := d.keyspace, d.oneSpace
+	d.keyspace, d.oneSpace = "", false // only one of the two may have it
 	err = d.moment(args[0], func(_ *engine.DB, a []space) error {
-		return d.moment(args[1], func(_ *engine.DB, b []space) error { return d.compare(a, b) })
+		return d.moment(args[1], func(db *engine.DB, b []space) error {
+			if one {
+				a, b = only(a, name), only(b, name)
+			}
+			if one && len(a)+len(b) == 0 {
+				_, err := db.Keyspace(name)
+				return fmt.Errorf("neither database: %w", err)
+			}
+			return d.compare(a, b)
+		})
 	})
 	c := d.counts
 	differing := c[content.Removed] + c[content.Added] + c[content.Changed]

@@ -88,7 +88,7 @@ With --json, a failure is one line on standard error:
 var (
 	errInternal = errors.New("internal error")
 	errDamage   = errors.New("damage found")
-	errRejected = errors.New("some records were rejected")
+	errRejected = errors.New("rejected")
 	errData     = errors.New("invalid data")
 )
 
@@ -290,7 +290,7 @@ func hintFor(a *app, err error) string {
 		return "name the directory of the database: " + filepath.Clean(around)
 	case errors.Is(err, engine.ErrLocked):
 		return "wait for it with --timeout 10s"
-	case errors.Is(err, engine.ErrNotExist):
+	case errors.Is(err, engine.ErrNotExist) && a.ofData:
 		return "put, batch and import create one"
 	case errors.Is(err, engine.ErrNoKeyspace) && a.session != nil:
 		return listSpaces

@@ -204,6 +204,9 @@ func (i *importing) prepare(db string, files []string) (err error) {
 		if err != nil {
 			return err
 		}
+		if info.IsDir() && !gone(filepath.Join(path, "btree.db")) {
+			return usagef("%[1]s is a database: lightning copy %[1]s %[2]s", path, db)
+		}
 		i.size += info.Size()
 	}
 	if piped {
@@ -436,7 +439,14 @@ func (i *importing) rejected(bad *dump.RowError) error {
 	if i.named++; i.named <= mostLines {
 		i.Note("%v", bad)
 	} else if i.named == mostLines+1 {
-		i.Note("… and more; --rejects FILE keeps them all")
+		switch {
+		case i.reject != nil:
+			i.Note("… and more; all are in %s", i.rejects)
+		case i.options.DryRun:
+			i.Note("… and more")
+		default:
+			i.Note("… and more; --rejects FILE keeps them all")
+		}
 	}
 	if i.reject != nil {
 		return i.reject.add(bad)
@@ -469,6 +479,9 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 	} else if r.Rejected > 0 {
 		message += fmt.Sprintf(", %d rejected", r.Rejected)
 	}
+	if i.options.DryRun && i.options.Conflict != "replace" {
+		i.Note("keys that are there already were not looked for")
+	}
 	if r.Skipped > 0 {
 		message += fmt.Sprintf(", %d skipped", r.Skipped)
 	}
@@ -483,7 +496,10 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		if !i.json && !i.Quiet { // the message above says how many
 			return saidError{exitRejected}
 		}
-		err = errRejected
+		err = fmt.Errorf("%s %w", records(r.Rejected), errRejected)
+		if i.reject != nil {
+			err = hinted(err, "all are in "+i.rejects)
+		}
 	}
 	return err
 }

@@ -16,6 +16,10 @@ func (h *session) Look(words []shell.Word) (looks []shell.Look, hint string) {
 	for i := range at {
 		looks[i] = shell.Command
 	}
+	if about, more := find(h.root(), rest); cmd.Name() == "help" && about != cmd.Root() && len(more) == 0 {
+		looks[len(words)-1] = shell.Command // or a topic
+		return looks, ""
+	}
 	switch {
 	case at == 0 && shell.In(words[0].Text, shell.NoCommands):
 		looks[0] = shell.Command

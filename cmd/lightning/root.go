@@ -31,6 +31,7 @@ type app struct {
 
 	keyspace     string
 	oneSpace     bool // --keyspace was given
+	ofData       bool // the command is one for keys and values
 	output       string
 	keys, values dump.Encoding
 	json         bool
@@ -228,7 +229,7 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 	if a.timeout < 0 {
 		return usagef("--timeout %v: use 0 or more", a.timeout)
 	}
-	a.oneSpace = cmd.Flags().Changed("keyspace")
+	a.oneSpace, a.ofData = cmd.Flags().Changed("keyspace"), cmd.GroupID == groupData
 	if a.keyspace != "" && cmd.Annotations[wholeDatabase] != "" {
 		return usagef("%s is about the whole database: it takes no --keyspace", cmd.CommandPath())
 	}

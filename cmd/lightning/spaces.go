@@ -31,12 +31,6 @@ func (a *app) moment(arg string, fn func(*engine.DB, []space) error) error {
 		var spaces []space
 		for i := range infos {
 			one := space{name: infos[i].Name, info: &infos[i]}
-			if a.oneSpace {
-				if one.name != a.keyspace {
-					continue
-				}
-				one.name = ""
-			}
 			ks, err := db.Keyspace(infos[i].Name)
 			if err != nil {
 				return err
@@ -47,6 +41,22 @@ func (a *app) moment(arg string, fn func(*engine.DB, []space) error) error {
 		if err != nil {
 			return err
 		}
+		if a.oneSpace {
+			spaces = only(spaces, a.keyspace)
+		}
 		return fn(db, spaces)
 	})
+}
+
+// only returns the keyspace of a name, if it is there.
+//
+//go:noinline // called in three places, none of them hot
+func only(spaces []space, name string) []space {
+	for i := range spaces {
+		if spaces[i].name == name {
+			spaces[i].name = ""
+			return spaces[i : i+1]
+		}
+	}
+	return nil
 }

@@ -126,7 +126,7 @@ func (s *Slot) read(f vfs.File, path string, i int) error {
 		s.meta = m
 		s.Meta.set(&m)
 	case n < metaSize:
-		s.wrong(path, i, Truncated, fmt.Sprintf("the file ends at %d", s.Offset+int64(n)))
+		s.wrong(path, i, Truncated, fmt.Sprintf("the file ends at %d", endOf(f, s.Offset+int64(n))))
 	case string(b[:8]) != metaMagic || xxhash.Sum64(b[:504]) != binary.LittleEndian.Uint64(b[504:]):
 		s.wrong(path, i, Checksum, err.Error())
 	case errors.Is(err, pager.ErrVersion):
@@ -170,6 +170,14 @@ func (slots *Slots) newest() int {
 		}
 	}
 	return best
+}
+
+// endOf is where f ends, of which nothing could be read at an offset.
+func endOf(f vfs.File, at int64) int64 {
+	if size, err := f.Size(); err == nil {
+		at = min(at, size)
+	}
+	return at
 }
 
 // readFull reads b at off, or less at the end of the file.

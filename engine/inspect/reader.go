@@ -246,7 +246,7 @@ func (r *Reader) readAt(ref Ref, b []byte, off uint64) *Damage {
 		return r.damage(ref, "R2", IO, "%v", err)
 	}
 	if n < len(b) {
-		return r.damage(ref, "R2", Truncated, "the file ends at %d", off+uint64(n))
+		return r.damage(ref, "R2", Truncated, "the file ends at %d", endOf(r.db.file, int64(off)+int64(n)))
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (s *Streams) Aside(print func()) {
 	s.lineMu.Lock()
 	defer s.lineMu.Unlock()
 	if s.drawn > 0 {
-		fmt.Fprintf(s.Err, "\r%s\r", strings.Repeat(" ", s.drawn))
+		fmt.Fprint(s.Err, "\x1b[2K\r") // also the ^C that the terminal put behind it
 		s.drawn = 0
 	}
 	print()
