@@ -23,10 +23,9 @@ type columns struct {
 const maxColumns = 100_000
 
 var (
-	errColumns  = errorf("there are more than %d", maxColumns)
-	errNoHeader = errorf("the file is empty: nothing names the columns")
-	errUTF16    = errorf("the file is UTF-16: iconv -f UTF-16 -t UTF-8 makes it one that can be read")
-	errCR       = errorf("a carriage return is in a name: where they end lines, tr '\\r' '\\n' makes them those of a text")
+	errColumns = errorf("there are more than %d", maxColumns)
+	errUTF16   = errorf("the file is UTF-16: iconv -f UTF-16 -t UTF-8 makes it one that can be read")
+	errCR      = errorf("a carriage return is in a name: where they end lines, tr '\\r' '\\n' makes them those of a text")
 )
 
 // start takes the names of the columns, from the first row unless they are
@@ -35,7 +34,7 @@ func (c *columns) start(names []string) error {
 	if names == nil {
 		switch err := c.split(); {
 		case err == io.EOF:
-			return inputError("header: %w", errNoHeader)
+			return nil
 		case err != nil:
 			return inputError("header: %w", err)
 		}
