@@ -432,15 +432,15 @@ func ofBackups() []canary {
 		canary{
 			name: "cut-of-the-end-not-told", breaks: "a restore from a log whose end is cut off says nothing",
 			file: "internal/wal/keep.go",
-			old:  "(!short || end != s.limit() || end == closed)",
-			new:  "(!short || end != s.end || end == closed)",
-			test: "TestRestoreLog_CutShort",
+			old:  "case short >= 0:",
+			new:  "case short >= 0 && end != closed:",
+			test: "TestRestoreLog_CutShortIsNeverSilent",
 		},
 		canary{
 			name: "whole-commits-not-told", breaks: "a restore from a log leaves whole commits out without a word",
 			file: "internal/wal/keep.go",
-			old:  "k.missed.records, short}",
-			new:  "0, short}",
+			old:  "k.missed.records, false}",
+			new:  "0, false}",
 			test: "TestRestoreLog_CommitsBehindTheEnd",
 		},
 		canary{
