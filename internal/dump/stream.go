@@ -77,7 +77,7 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, inputError("zstd: %w", err)
 		}
-		return &decompressor{z.IOReadCloser(), in, len(head) > 4 && head[4]&singleSegment != 0}, nil
+		return &decompressor{z.IOReadCloser(), in, len(head) > 4 && head[4]&sizeMask == shortSegment}, nil
 	}
 	return io.NopCloser(b), nil
 }
@@ -87,21 +87,22 @@ const maxWindow = 8 << 20
 // ErrWindow is the error of a stream that asks for more than maxWindow.
 var ErrWindow = errors.New("it takes a window of more than 8 MiB: give what zstd -dc --long=31 writes, through a pipe")
 
-// singleSegment is a bit in the fifth byte of a frame: its window is its content.
-const singleSegment = 0x20
+// These bits of the fifth byte of a frame say that its window is its content, of
+// which the length takes one or two bytes.
+const sizeMask, shortSegment = 0xa0, 0x20
 
 // A decompressor marks its errors as those of the input, and knows how much of
 // that was read.
 type decompressor struct {
 	io.ReadCloser
-	in     *counter
-	single bool // the first frame has no window that could be too large: that it is, is damage
+	in    *counter
+	short bool // the first frame cannot need a window that is too large: that it does, is damage
 }
 
 func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
 	switch {
-	case !d.single && (errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)):
+	case !d.short && (errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)):
 		err = inputError("decompress: %w", ErrWindow)
 	case err != nil && err != io.EOF:
 		err = inputError("decompress: %w", err)
