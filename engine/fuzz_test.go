@@ -212,7 +212,7 @@ func FuzzRestore(f *testing.F) {
 			if names := disk.Names(); len(names) > 0 {
 				t.Errorf("left behind: %v", names)
 			}
-			if _, err := disk.Stat(dbDir + ".restoring"); err == nil {
+			if _, err := disk.Stat(dbDir + ".partial"); err == nil {
 				t.Error("a directory was left behind")
 			}
 			return

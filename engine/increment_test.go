@@ -54,7 +54,7 @@ func keepLog(t testing.TB, disk vfs.FS, keep bool) {
 // wantNothing fails when a restore that failed has left anything.
 func wantNothing(t testing.TB, disk *vfs.Mem) {
 	t.Helper()
-	for _, dir := range []string{dbDir, dbDir + ".restoring"} {
+	for _, dir := range []string{dbDir, dbDir + ".partial"} {
 		if _, err := disk.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("left behind: %s (%v)", dir, err)
 		}

@@ -177,7 +177,7 @@ func TestLoad_NextPanics(t *testing.T) {
 			})
 			t.Errorf("%d: it returned %v", n, err)
 		}()
-		for _, name := range []string{"db", "db.restoring"} {
+		for _, name := range []string{"db", "db.partial"} {
 			if _, err := fsys.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%d: %s is there", n, name)
 			}

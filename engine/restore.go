@@ -33,9 +33,9 @@ type RestoreOptions struct {
 	ToSeq uint64
 }
 
-// restoreSuffix marks a database that is being restored. It gets its name when
+// partialSuffix marks a database that is being made. It gets its name when
 // it is whole and durable.
-const restoreSuffix = ".restoring"
+const partialSuffix = ".partial"
 
 // Restore makes the database dir from a backup stream. dir must not exist:
 // ErrExists. The database is made beside it, under another name, checked
@@ -142,7 +142,7 @@ func assemble(fsys vfs.FS, dir string, fill func(*pager.Pager) error, finish fun
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	tmp := dir + restoreSuffix
+	tmp := dir + partialSuffix
 	if err := fsys.Mkdir(tmp); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

@@ -35,6 +35,7 @@ type Pass struct {
 	Bytes    int64
 	Findings []Finding // in the order in which they were found
 	Omitted  uint64
+	Earlier  int // of Findings, how many Found was not called with: those of earlier calls
 }
 
 // What is kept of findings in a file that is written every few seconds.
@@ -103,6 +104,7 @@ func (s *scrub) run() error {
 		return err
 	case p != nil && p.Ended.IsZero():
 		s.pass = *p
+		s.pass.Earlier = len(p.Findings)
 	case p != nil:
 		s.pass = Pass{Database: p.Database, Began: time.Now()}
 	default:

@@ -9,7 +9,6 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
 	"github.com/lightning-db/lightning/engine"
@@ -264,14 +263,15 @@ func (u *unpacking) close() {
 // explain makes of the error that use came to one that names the file.
 func (u *unpacking) explain(err error) error {
 	_, packed := errors.AsType[*dump.InputError](u.err)
-	if packed && !isIO(u.err) && !errors.Is(u.err, context.Canceled) && !errors.Is(u.err, zstd.ErrWindowSizeExceeded) {
+	wide := errors.Is(u.err, dump.ErrWindow)
+	if packed && !wide && !isIO(u.err) && !errors.Is(u.err, context.Canceled) {
 		err = &engine.CorruptError{Path: "backup", Offset: u.offset, Kind: inspect.Structure, Reason: u.err.Error()}
 	}
 	if named := dump.CompressionOf(u.name); errors.Is(err, engine.ErrFormat) && named != "" && len(u.head) > 0 && dump.CompressionIn(u.head) == "" {
 		err = &engine.CorruptError{Path: "backup", Kind: inspect.Structure, Reason: fmt.Sprintf("the file does not begin as %s does, which its name tells", named)}
 	}
 	damaged := errors.Is(err, engine.ErrCorrupt)
-	if damaged || errors.Is(err, engine.ErrFormat) || errors.Is(err, engine.ErrVersion) || errors.Is(err, engine.ErrChain) {
+	if damaged || wide || errors.Is(err, engine.ErrFormat) || errors.Is(err, engine.ErrVersion) || errors.Is(err, engine.ErrChain) {
 		err = fmt.Errorf("%s: %w", u.name, err)
 	}
 	if damaged {

@@ -66,8 +66,10 @@ func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
 	switch into := c.cmd.Flags().Changed("into"); {
 	case into && !c.oneSpace:
 		return usagef("--into goes with -k, which says what is copied into it")
-	case into && c.into != "" && !goodName(c.into):
-		return usagef("--into: %v", errName)
+	case into && c.into != "":
+		if err := newName(c.into); err != nil {
+			return usagef("--into: %v", err)
+		}
 	case !into:
 		c.into = c.keyspace
 	}

@@ -220,6 +220,11 @@ func stopped(err error, format string, args ...any) error {
 	return fmt.Errorf("%w; %s", err, fmt.Sprintf(format, args...))
 }
 
+// partly is stopped for a command that reads keys, and had read so many.
+func partly(err error, keys int64) error {
+	return stopped(err, "%s read, and more to read", ui.Plural(keys, "key"))
+}
+
 // unmade adds to the error of a command that a signal or a full disk ended that what
 // was to appear whole is not there.
 func unmade(err error, said string) error {

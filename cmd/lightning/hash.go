@@ -7,7 +7,6 @@ import (
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/content"
-	"github.com/lightning-db/lightning/internal/ui"
 )
 
 func hashCommand(a *app) *cobra.Command {
@@ -59,7 +58,7 @@ made of; it will be the same in later versions.`,
 			return nil
 		})
 		if err != nil {
-			return stopped(err, "%s read, and more to read", ui.Plural(entries, "key"))
+			return partly(err, entries)
 		}
 		form := "%[1]x\n"
 		if format != formatText {

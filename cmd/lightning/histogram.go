@@ -62,5 +62,5 @@ func (a *app) printHistogram(arg string) error {
 		row("p"+strconv.FormatInt(q, 10), keys.Quantile(q), values.Quantile(q))
 	}
 	row("max", keys.Max, values.Max)
-	return errors.Join(tableErr, t.Close(), err)
+	return errors.Join(tableErr, t.Close(), partly(err, keys.Count))
 }

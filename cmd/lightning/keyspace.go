@@ -118,8 +118,8 @@ func (a *app) keyspaceCreate() *cobra.Command {
 		if n := o.PageSize; n != 0 && (n < engine.MinPageSize || n > engine.MaxPageSize || n&(n-1) != 0) {
 			return usagef("--page-size %d: use a power of two from %d to %d", n, engine.MinPageSize, engine.MaxPageSize)
 		}
-		if !goodName(args[1]) {
-			return usageError{errName.Error()}
+		if err := newName(args[1]); err != nil {
+			return usageError{err.Error()}
 		}
 		return a.write(cmd, args[0], true, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 			_, err := db.CreateKeyspace(args[1], o)
@@ -129,7 +129,22 @@ func (a *app) keyspaceCreate() *cobra.Command {
 	return cmd
 }
 
-var errName = errors.New("the name of a keyspace is 1 to 255 bytes of UTF-8 text without control characters")
+var (
+	errName    = errors.New("the name of a keyspace is 1 to 255 bytes of UTF-8 text without control characters")
+	errOwnName = errors.New("names that begin with lightning. are the program's own")
+)
+
+// newName checks a name that somebody gives to a keyspace. What comes of another
+// database or a file keeps the name that it has.
+func newName(name string) error {
+	switch {
+	case !goodName(name):
+		return errName
+	case strings.HasPrefix(name, "lightning."): // such as that of import --resume
+		return errOwnName
+	}
+	return nil
+}
 
 func goodName(name string) bool {
 	return name != "" && len(name) <= 255 && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)

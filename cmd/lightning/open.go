@@ -29,6 +29,8 @@ func (a *app) path(arg string) (string, error) {
 		if arg = os.Getenv("LIGHTNING_DB"); arg == "" {
 			return "", usagef("@ stands for $LIGHTNING_DB, which is not set")
 		}
+	case "-":
+		return "", usagef("- stands for standard input or output, and a database is a directory: ./- is one of that name")
 	}
 	a.named = arg
 	path, err := resolve(arg)

@@ -43,10 +43,14 @@ nothing can be read. DEST gets its name when it is whole.`,
 		if err != nil {
 			return err
 		}
-		src, err := a.path(args[0])
+		dest, err := a.path(args[1])
 		if err == nil {
-			err = outsideNew(args[1])
+			err = outsideNew(dest)
 		}
+		if err != nil {
+			return err
+		}
+		src, err := a.path(args[0])
 		if err != nil {
 			return err
 		}
@@ -63,7 +67,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 				return err
 			}
 		}
-		report, err := salvage.Run(cmd.Context(), src, args[1], salvage.Options{
+		report, err := salvage.Run(cmd.Context(), src, dest, salvage.Options{
 			Progress: func(p salvage.Progress) { state.Store(&p) },
 		})
 		bar.Stop()

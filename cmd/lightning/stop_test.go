@@ -163,7 +163,7 @@ func (s *stopRun) entriesOf(name string, write bool) int {
 // own, and, unless it was killed, a database under construction or a reader.
 func (s *stopRun) left(killed bool) {
 	s.t.Helper()
-	for _, pattern := range []string{"*.partial-*", "*.restoring", "*/LOCK.reader-*", "scratch/*"} {
+	for _, pattern := range []string{"*.partial-*", "*.partial", "*/LOCK.reader-*", "scratch/*"} {
 		if names, _ := filepath.Glob(s.path(pattern)); len(names) > 0 && !killed {
 			s.t.Errorf("left behind: %v", names)
 		}
@@ -325,7 +325,7 @@ func (s *stopRun) stop(c *longCommand, sig syscall.Signal, takes time.Duration, 
 		t.Errorf("the same command again: status %d: %s", status, text)
 	}
 	s.whole(c.makes)
-	if names, _ := filepath.Glob(s.path("*.restoring")); len(names) > 0 {
+	if names, _ := filepath.Glob(s.path("*.partial")); len(names) > 0 {
 		t.Errorf("still there: %v", names)
 	}
 }

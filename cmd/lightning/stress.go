@@ -442,7 +442,10 @@ func writerCommand(a *app) *cobra.Command {
 				return usageError{err.Error()}
 			}
 			c.Options.Sync = mode
-			return stress.RunChild(cmd.Context(), c)
+			if err = stress.RunChild(cmd.Context(), c); stress.DiskFull(err) {
+				err = saidError{exitIO} // who started it looks how much room there is, and says so
+			}
+			return err
 		},
 	}
 }

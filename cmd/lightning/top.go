@@ -42,7 +42,7 @@ been found so far.`,
 				sort.Sort(&g)
 				g.list = g.list[:min(*most, len(g.list))]
 			}
-			_, err := (&where{app: a}).each(s, start, end, false, func(it *engine.Iterator, _ []byte) error {
+			n, err := (&where{app: a}).each(s, start, end, false, func(it *engine.Iterator, _ []byte) error {
 				g.list = append(g.list, group{value: string(it.Key()), size: int64(it.ValueSize())})
 				if len(g.list) > 2**most+1000 {
 					cut()
@@ -64,7 +64,7 @@ been found so far.`,
 					return err
 				}
 			}
-			return errors.Join(t.Close(), err)
+			return errors.Join(t.Close(), partly(err, n))
 		})
 	}
 	return cmd

@@ -157,16 +157,20 @@ func (a *app) scrub(ctx context.Context, path, file, format string, o verify.Opt
 	case err != nil:
 		return false, err
 	case format == formatText:
-		err = a.printPass(p)
+		findings := p.Findings
+		if a.Together() {
+			findings = findings[:p.Earlier] // the others were told
+		}
+		err = a.printPass(p, findings)
 	default:
 		err = a.printJSON(passJSON(p))
 	}
 	return p.Count() > 0, err
 }
 
-func (a *app) printPass(p *verify.Pass) error {
-	for i := range p.Findings {
-		if _, err := fmt.Fprintf(a.out, "damage %s: %s\n", p.Findings[i].Invariant, findingText(&p.Findings[i])); err != nil {
+func (a *app) printPass(p *verify.Pass, findings []verify.Finding) error {
+	for i := range findings {
+		if _, err := fmt.Fprintf(a.out, "damage %s: %s\n", findings[i].Invariant, findingText(&findings[i])); err != nil {
 			return err
 		}
 	}

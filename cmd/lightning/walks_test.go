@@ -64,8 +64,8 @@ func TestWalks_Interrupted(t *testing.T) {
 	for _, c := range []struct{ args, out, message string }{
 		{"du %s -o csv -q", "1023,13299,", "interrupted; counted until before key:1023, where --from goes on"},
 		{"du %s -o csv -q -K hex --sep 3a", "1023,13299,", "interrupted; counted until before 6b65793a31303233, where --from goes on"},
-		{"top %s -n 1", "5\tkey:0000\n", "interrupted"},
-		{"stats %s --histogram -o csv", "8-15,1023,0\n", "interrupted"},
+		{"top %s -n 1", "5\tkey:0000\n", "interrupted; 1,023 keys read, and more to read"},
+		{"stats %s --histogram -o csv", "8-15,1023,0\n", "interrupted; 1,023 keys read, and more to read"},
 		{"diff %[1]s %[1]s", "", "interrupted; of 1,023 keys compared, 0 differ"},
 		{"hash %s", "", "interrupted; 1,023 keys read, and more to read"},
 		{"copy %[1]s %[1]s.copy", "", "interrupted; 1,023 entries copied"},

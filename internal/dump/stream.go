@@ -59,7 +59,7 @@ func CompressionIn(head []byte) Compression {
 func Decompress(r io.Reader) (io.ReadCloser, error) {
 	in := &counter{r: r}
 	b := bufio.NewReaderSize(in, 64<<10)
-	head, err := b.Peek(4)
+	head, err := b.Peek(5)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, inputError("%w", err)
 		}
-		return &decompressor{z, in}, nil
+		return &decompressor{ReadCloser: z, in: in}, nil
 	case Zstd:
 		// What a frame asks for is bounded before it is given: by its window, of
 		// which zstd -19 makes none that is larger.
@@ -77,25 +77,33 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, inputError("zstd: %w", err)
 		}
-		return &decompressor{z.IOReadCloser(), in}, nil
+		return &decompressor{z.IOReadCloser(), in, len(head) > 4 && head[4]&sizeMask == shortSegment}, nil
 	}
 	return io.NopCloser(b), nil
 }
 
 const maxWindow = 8 << 20
 
+// ErrWindow is the error of a stream that asks for more than maxWindow.
+var ErrWindow = errors.New("it takes a window of more than 8 MiB: give what zstd -dc --long=31 writes, through a pipe")
+
+// These bits of the fifth byte of a frame say that its window is its content, of
+// which the length takes one or two bytes.
+const sizeMask, shortSegment = 0xa0, 0x20
+
 // A decompressor marks its errors as those of the input, and knows how much of
 // that was read.
 type decompressor struct {
 	io.ReadCloser
-	in *counter
+	in    *counter
+	short bool // the first frame cannot need a window that is too large: that it does, is damage
 }
 
 func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
 	switch {
-	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		err = inputError("decompress: it takes a window of more than %d MiB: give what zstd -dc --long=31 writes, through a pipe", maxWindow>>20)
+	case !d.short && (errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)):
+		err = inputError("decompress: %w", ErrWindow)
 	case err != nil && err != io.EOF:
 		err = inputError("decompress: %w", err)
 	}

@@ -79,6 +79,17 @@ func (s *Streams) Bold(text string) string { return paint(s.ErrColor, text, colo
 
 func (s *Streams) Red(text string) string { return paint(s.ErrColor, text, color.FgRed, color.Bold) }
 
+// Together reports whether what Note prints is seen beside standard output, in one
+// place: on a terminal, or in a log.
+func (s *Streams) Together() bool {
+	var at [2]os.FileInfo
+	for i, w := range []io.Writer{s.Out, s.Err} {
+		f, _ := w.(*os.File)
+		at[i], _ = f.Stat() // nil of what is no file, which is none of the same
+	}
+	return !s.Quiet && os.SameFile(at[0], at[1])
+}
+
 // Note prints one line on standard error, unless the user asked for quiet.
 //
 //go:noinline // called in dozens of places, none of them hot

@@ -218,8 +218,14 @@ func (r *run) newDir(mode string, i uint64) (string, error) {
 // keep returns what is wrong, and keeps it; or only what is wrong, where that is
 // not the database; or nothing, where the run was interrupted and that may be why.
 func (r *run) keep(ctx context.Context, f *Failure, more string) error {
+	full := stress.DiskFull(f.Err)
+	if full {
+		if why := stress.NoRoom(stress.IOError, f.Dir); why != nil {
+			f.Err = why // and not what met it, and all that failed behind that
+		}
+	}
 	switch {
-	case errors.Is(f.Err, ErrUnavailable) || stress.DiskFull(f.Err):
+	case full || errors.Is(f.Err, ErrUnavailable):
 		return errors.Join(f.Err, stress.RemoveTree(f.Dir))
 	case ctx.Err() != nil && !errors.Is(f.Err, stress.ErrWrong):
 		return stress.RemoveTree(f.Dir)
