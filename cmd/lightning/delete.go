@@ -113,7 +113,7 @@ func (d *deletion) choose(ctx context.Context, args []string) (err error) {
 		return usagef("--null goes only with --keys-from")
 	case ways > 1:
 		return usagef("keys, a range (--prefix, --from, --to) or --where, --keys-from FILE: choose one")
-	case d.keyRange.changed("prefix") && d.keyRange.prefix == "":
+	case d.keyRange.changed("prefix") && d.keyRange.text("prefix") == "":
 		return usagef("every key begins with an empty --prefix: to delete all say --from ''")
 	}
 	if d.start, d.limit, err = d.keyRange.bounds(d.app, false); err == nil {

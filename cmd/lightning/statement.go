@@ -6,8 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"sort"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -106,6 +109,16 @@ func usable(cmd *cobra.Command) bool {
 	return takesDatabase(cmd) || cmd.HasSubCommands() && cmd.Name() != "completion" || shell.In(cmd.Name(), " help version")
 }
 
+// subcommands are the names of those below a command that are for the shell.
+func subcommands(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		if usable(c) && !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
 // keyedCommands are those whose arguments are keys, and the value of one.
 const keyedCommands = shell.Filtered + " get put key"
 
@@ -115,10 +128,10 @@ const keyedCommands = shell.Filtered + " get put key"
 func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shell.Word) ([]string, error) {
 	keyed := shell.In(cmd.Name(), keyedCommands)
 	prefixed, keywords := shell.In(cmd.Name(), " scan count"), keywordsOf(cmd)
-	keyword := func(w shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
+	keyword := func(w *shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
 	prefixes := 0
 	for len(words) > 0 {
-		w := words[0]
+		w := &words[0]
 		words = words[1:]
 		flag, value := flagOf(cmd, w)
 		switch {
@@ -126,8 +139,8 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 			args = append(args, "--reverse")
 		case keyword(w):
 			n := 0
-			for n < len(words) && !keyword(words[n]) && (w.Text != "limit" || n == 0) {
-				if flag, _ := flagOf(cmd, words[n]); flag != nil {
+			for n < len(words) && !keyword(&words[n]) && (w.Text != "limit" || n == 0) {
+				if flag, _ := flagOf(cmd, &words[n]); flag != nil {
 					break
 				}
 				n++
@@ -143,7 +156,7 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 				prefixes++
 			}
 			if value && len(words) > 0 {
-				args = append(args, marked(words[0], holdsBytes(flag)))
+				args = append(args, marked(&words[0], holdsBytes(flag)))
 				words = words[1:]
 			}
 		case prefixed:
@@ -172,7 +185,7 @@ func keywordsOf(cmd *cobra.Command) string {
 
 // marked is a word as an argument. Of a key or a value that was in quotes the
 // bytes mean themselves.
-func marked(w shell.Word, key bool) string {
+func marked(w *shell.Word, key bool) string {
 	if !key || w.Literal < 0 {
 		return w.Text
 	}
@@ -181,7 +194,7 @@ func marked(w shell.Word, key bool) string {
 
 // flagOf returns the flag that a word is, nil if it is none, and whether its
 // value is the next word.
-func flagOf(cmd *cobra.Command, w shell.Word) (flag *pflag.Flag, value bool) {
+func flagOf(cmd *cobra.Command, w *shell.Word) (flag *pflag.Flag, value bool) {
 	word := w.Text
 	if len(word) < 2 || word[0] != '-' || w.Literal == 0 {
 		return nil, false
@@ -278,13 +291,25 @@ func (h *session) keyspaces() []string {
 // longestShown is how long a key is at most that is completed.
 const longestShown = 256
 
-// keysOf finds keys of a keyspace, "" the one of the session.
-func (h *session) keysOf(keyspace string) shell.Keys {
+// forTab calls fn with what a statement would read, of which there are these words.
+// What cannot be read is not completed: the statement will say why.
+func (h *session) forTab(words []shell.Word, fn func(*app, *cobra.Command, engine.Reader) error) {
+	a := newApp(h.app.ctx, h.app.Streams)
+	a.session = h
+	cmd, words := find(a.root(), words)
+	a.keysFlag = h.is("keys")
+	args, err := clauses(nil, cmd, shell.Statement{}, words)
+	if err != nil || cmd.ParseFlags(args) != nil {
+		return
+	}
+	a.keys = dump.Encoding(a.keysFlag)
+	_ = a.snapshot(h.arg, func(r engine.Reader) error { return fn(a, cmd, r) })
+}
+
+// keysOf finds keys for a statement.
+func (h *session) keysOf(words []shell.Word) shell.Keys {
 	return func(prefix []byte, most int) (keys [][]byte, more bool) {
-		// What cannot be read is not completed: the statement will say why.
-		a := newApp(h.app.ctx, h.app.Streams)
-		a.session, a.keyspace = h, keyspace
-		_ = a.snapshot(h.arg, func(r engine.Reader) error {
+		h.forTab(words, func(_ *app, _ *cobra.Command, r engine.Reader) error {
 			it := r.NewIterator(engine.IterOptions{Start: prefix, End: query.PrefixEnd(prefix)})
 			for ok := it.First(); ok; ok = it.Next() {
 				if len(keys) == most {
@@ -301,6 +326,66 @@ func (h *session) keysOf(keyspace string) shell.Keys {
 		})
 		return keys, more
 	}
+}
+
+// Where names of fields are looked for: in so many entries, in values of so many
+// bytes at most.
+const (
+	mostSampled    = 1000
+	longestSampled = 1 << 20
+)
+
+// fieldsOf finds the fields that may stand where typed ends in a path, in the first
+// values of what a statement reads; one that has fields itself with a dot behind it,
+// too. Before the path may stand what joins it with others.
+func (h *session) fieldsOf(words []shell.Word, typed string) (names []string) {
+	begin := strings.LastIndexAny(typed, " '(,=<>|;") + 1
+	dot := begin + max(strings.LastIndexByte(typed[begin:], '.'), 0)
+	of := typed[begin:dot]
+	if of == "" {
+		of = "."
+	}
+	columns, err := query.CompileSelect(of)
+	if err != nil || strings.Count(typed[:begin], `"`)%2 > 0 {
+		return nil
+	}
+	add := func(name, value []byte) {
+		field := string(name)
+		if field == "" || field[0] <= '9' || strings.Trim(field, "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			field = string(dump.AppendJSONString(nil, name))
+		}
+		field = typed[:dot] + "." + field
+		if names = adding(names, typed, field); value[0] == '{' {
+			names = adding(names, typed, field+".")
+		}
+	}
+	h.forTab(words, func(a *app, cmd *cobra.Command, r engine.Reader) error {
+		until := time.Now().Add(completionTime)
+		start, end, err := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
+		if err != nil {
+			return err
+		}
+		it := r.NewIterator(engine.IterOptions{Start: start, End: end})
+		for n, ok := 0, it.First(); ok && n < mostSampled && time.Now().Before(until); n, ok = n+1, it.Next() {
+			if it.ValueSize() <= longestSampled {
+				_ = columns.Run(it.Key(), it.Value()) // what has no answer has no fields
+				columns.EachField(add)
+			}
+		}
+		return it.Close()
+	})
+	sort.Strings(names)
+	return names
+}
+
+// adding adds those of more that begin with typed, and are not there.
+func adding(names []string, typed string, more ...string) []string {
+	for _, name := range more {
+		if strings.HasPrefix(name, typed) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // argumentsOf returns what a command takes in the shell.
@@ -338,7 +423,7 @@ func (h *session) root() *cobra.Command {
 
 func (h *session) Complete(words []shell.Word, typed string) (names []string, keys shell.Keys) {
 	root := h.root()
-	cmd, words := find(root, words)
+	cmd, _ := find(root, words)
 	if cmd == root {
 		if len(words) > 0 {
 			if words[0].Plain(".keyspace") {
@@ -348,14 +433,12 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 		}
 		names = strings.Fields(shell.NoCommands)
 	}
-	for _, c := range cmd.Commands() {
-		if usable(c) && !c.Hidden {
-			names = append(names, c.Name())
-		}
+	if names = adding(names, typed, subcommands(cmd)...); len(words) == 0 {
+		return names, nil
 	}
 	add := func(f *pflag.Flag) {
 		if !f.Hidden {
-			names = append(names, "--"+f.Name)
+			names = adding(names, typed, "--"+f.Name)
 		}
 	}
 	if strings.HasPrefix(typed, "-") {
@@ -363,37 +446,31 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 		cmd.Flags().VisitAll(add)
 		return names, nil
 	}
-	arguments, keyspace := 0, ""
-	var flag *pflag.Flag // whose value is wanted
-	for _, w := range words {
-		f, value := flagOf(cmd, w)
-		switch {
-		case flag != nil: // w is its value
-			if flag.Name == "keyspace" {
-				keyspace = w.Text
-			}
-			flag = nil
-		case value:
-			flag = f
-		case f == nil:
-			arguments++
-		case f.Name == "keyspace": // -kNAME, --keyspace=NAME
-			before := "k"
-			if strings.HasPrefix(w.Text, "--") {
-				before = "="
-			}
-			_, keyspace, _ = strings.Cut(w.Text, before)
+	r := h.reading(words)
+	if shell.In(r.clause, " where select") {
+		if _, err := query.CompileSelect(r.expr); err != nil { // more is to follow
+			return adding(h.fieldsOf(r.before, typed), typed, "$key", "$size", "$value"), nil
+		}
+		if r.clause == "where" {
+			names = adding(names, typed, "and", "or")
 		}
 	}
-	more, what := wanted(cmd, flag, arguments+1) // behind the database
+	for _, word := range strings.Fields(shell.Clauses) {
+		if strings.Contains(r.hint, "["+word) {
+			names = adding(names, typed, word)
+		}
+	}
+	if r.flag == nil && r.clauses != " " {
+		return names, nil
+	}
+	more, what := wanted(cmd, r.flag, r.arguments+1) // behind the database
 	switch {
 	case what == wantsSpace:
 		more = h.keyspaces()
-	case flag == nil && arguments == 0 && shell.In(cmd.Name(), " scan count"):
-		what = wantsKey
+	case strings.HasPrefix(what, "EXPR"):
+		more = h.fieldsOf(r.before, typed)
+	case what == wantsKey || r.flag == nil && r.arguments == 0 && shell.In(cmd.Name(), " scan count"):
+		keys = h.keysOf(r.before)
 	}
-	if what == wantsKey {
-		keys = h.keysOf(keyspace)
-	}
-	return append(names, more...), keys
+	return adding(names, typed, more...), keys
 }
