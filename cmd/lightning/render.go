@@ -178,7 +178,7 @@ func (a *app) object(v ui.Object, fields [][2]string) error {
 		}
 		return ui.Table(a.out, a.Width(), []string{"name", "value"}, rows)
 	}
-	return ui.Fields(a.out, fields)
+	return ui.Fields(a.out, 0, fields)
 }
 
 func (a *app) printJSON(v any) error {

@@ -18,32 +18,38 @@ func Wrap(text string, width int) string {
 			}
 			at = len(line) - len(strings.TrimLeft(flag[names:], " "))
 		}
-		if width == 0 || CellWidth(line) <= width {
-			b.WriteString(line)
-			continue
-		}
-		head, indent := line[:at], at
-		if indent > width/2 {
-			indent = 8
-			head = strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", indent)
-		}
-		b.WriteString(head)
-		column := indent
-		for _, word := range strings.Fields(line[at:]) {
-			n := CellWidth(word)
-			switch {
-			case column == indent:
-			case column+1+n > width:
-				b.WriteString("\n" + strings.Repeat(" ", indent))
-				column = indent
-			default:
-				b.WriteByte(' ')
-				column++
-			}
-			b.WriteString(word)
-			column += n
-		}
-		b.WriteByte('\n')
+		writeWrapped(&b, line[:at], strings.TrimSuffix(line[at:], "\n"), width)
 	}
 	return b.String()
+}
+
+// writeWrapped writes a line of two parts, and breaks the second between words where
+// it is wider than a terminal: it goes on in its column.
+func writeWrapped(b *strings.Builder, head, text string, width int) {
+	indent := CellWidth(head)
+	if width == 0 || indent+CellWidth(text) <= width {
+		b.WriteString(head + text + "\n")
+		return
+	}
+	if indent > width/2 {
+		indent = 8
+		head = strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", indent)
+	}
+	b.WriteString(head)
+	column := indent
+	for _, word := range strings.Fields(text) {
+		n := CellWidth(word)
+		switch {
+		case column == indent:
+		case column+1+n > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	b.WriteByte('\n')
 }
