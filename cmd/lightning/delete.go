@@ -80,7 +80,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		n, err = d.delete(tx)
 		return err
 	})
-	if err != nil || !d.ranged && len(d.targets) == 1 && !d.json {
+	if err != nil || !d.ranged && len(d.targets) == 1 && !d.asksJSON() {
 		return stopped(err, "nothing was deleted")
 	}
 	text := "deleted " + ui.Plural(n, "key")
@@ -171,7 +171,7 @@ func (d *deletion) tell(s engine.Reader) error {
 	if err != nil {
 		return err
 	}
-	if d.output != "" && d.output != formatText {
+	if d.asksJSON() {
 		o := ui.Object{
 			{Name: "keys", Value: found.keys},
 			{Name: "bytes", Value: found.bytes},

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -134,9 +133,10 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 		w := &words[0]
 		words = words[1:]
 		flag, value := flagOf(cmd, w)
+		arg := marked(w, keyed)
 		switch {
 		case keyword(w) && w.Text == "reverse":
-			args = append(args, "--reverse")
+			arg = "--reverse"
 		case keyword(w):
 			n := 0
 			for n < len(words) && !keyword(&words[n]) && (w.Text != "limit" || n == 0) {
@@ -148,23 +148,23 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 			if n == 0 {
 				return nil, usagef("nothing behind %s", w.Text)
 			}
-			args = append(args, "--"+w.Text+"="+st.Text[words[0].Start:words[n-1].End])
+			arg = "--" + w.Text + "=" + st.Text[words[0].Start:words[n-1].End]
 			words = words[n:]
 		case w.Literal != 0 && strings.HasPrefix(w.Text, "-") && w.Text != "-":
-			args = append(args, marked(w, holdsBytes(flag)))
+			arg = marked(w, holdsBytes(flag))
 			if flag != nil && flag.Name == "prefix" {
 				prefixes++
 			}
 			if value && len(words) > 0 {
-				args = append(args, marked(&words[0], holdsBytes(flag)))
+				args = append(args, arg)
+				arg = marked(&words[0], holdsBytes(flag))
 				words = words[1:]
 			}
 		case prefixed:
-			args = append(args, "--prefix="+marked(w, true))
+			arg = "--prefix=" + arg
 			prefixes++
-		default:
-			args = append(args, marked(w, keyed))
 		}
+		args = append(args, arg)
 		if prefixed && prefixes > 1 { // the last would win, and the rest be ignored
 			return nil, usagef("%s takes one prefix, and %s is a second; a range is --from A --to B", cmd.Name(), dump.Printable([]byte(w.Text)))
 		}
@@ -338,7 +338,7 @@ const (
 // fieldsOf finds the fields that may stand where typed ends in a path, in the first
 // values of what a statement reads; one that has fields itself with a dot behind it,
 // too. Before the path may stand what joins it with others.
-func (h *session) fieldsOf(words []shell.Word, typed string) (names []string) {
+func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 	begin := strings.LastIndexAny(typed, " '(,=<>|;") + 1
 	dot := begin + max(strings.LastIndexByte(typed[begin:], '.'), 0)
 	of := typed[begin:dot]
@@ -349,24 +349,22 @@ func (h *session) fieldsOf(words []shell.Word, typed string) (names []string) {
 	if err != nil || strings.Count(typed[:begin], `"`)%2 > 0 {
 		return nil
 	}
+	var all []string
 	add := func(name, value []byte) {
 		field := string(name)
 		if field == "" || field[0] <= '9' || strings.Trim(field, "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 			field = string(dump.AppendJSONString(nil, name))
 		}
 		field = typed[:dot] + "." + field
-		if names = adding(names, typed, field); value[0] == '{' {
-			names = adding(names, typed, field+".")
+		if all = append(all, field); value[0] == '{' {
+			all = append(all, field+".")
 		}
 	}
 	h.forTab(words, func(a *app, cmd *cobra.Command, r engine.Reader) error {
-		until := time.Now().Add(completionTime)
-		start, end, err := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
-		if err != nil {
-			return err
-		}
+		began := time.Now()
+		start, end, _ := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
 		it := r.NewIterator(engine.IterOptions{Start: start, End: end})
-		for n, ok := 0, it.First(); ok && n < mostSampled && time.Now().Before(until); n, ok = n+1, it.Next() {
+		for n, ok := 0, it.First(); ok && n < mostSampled && time.Since(began) < completionTime; n, ok = n+1, it.Next() {
 			if it.ValueSize() <= longestSampled {
 				_ = columns.Run(it.Key(), it.Value()) // what has no answer has no fields
 				columns.EachField(add)
@@ -374,14 +372,14 @@ func (h *session) fieldsOf(words []shell.Word, typed string) (names []string) {
 		}
 		return it.Close()
 	})
-	sort.Strings(names)
-	return names
+	sort.Strings(all)
+	return adding(nil, typed, all...)
 }
 
-// adding adds those of more that begin with typed, and are not there.
+// adding adds those of more that begin with typed; of the same in a row one.
 func adding(names []string, typed string, more ...string) []string {
-	for _, name := range more {
-		if strings.HasPrefix(name, typed) && !slices.Contains(names, name) {
+	for i, name := range more {
+		if strings.HasPrefix(name, typed) && (i == 0 || name != more[i-1]) {
 			names = append(names, name)
 		}
 	}
@@ -424,17 +422,15 @@ func (h *session) root() *cobra.Command {
 func (h *session) Complete(words []shell.Word, typed string) (names []string, keys shell.Keys) {
 	root := h.root()
 	cmd, _ := find(root, words)
-	if cmd == root {
-		if len(words) > 0 {
-			if words[0].Plain(".keyspace") {
-				names = h.keyspaces()
-			}
-			return names, nil
-		}
-		names = strings.Fields(shell.NoCommands)
-	}
-	if names = adding(names, typed, subcommands(cmd)...); len(words) == 0 {
-		return names, nil
+	names = subcommands(cmd)
+	switch {
+	case cmd != root:
+	case len(words) == 0:
+		return adding(strings.Fields(shell.NoCommands), typed, names...), nil
+	case words[0].Plain(".keyspace"):
+		return h.keyspaces(), nil
+	default:
+		return nil, nil
 	}
 	add := func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -449,10 +445,7 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 	r := h.reading(words)
 	if shell.In(r.clause, " where select") {
 		if _, err := query.CompileSelect(r.expr); err != nil { // more is to follow
-			return adding(h.fieldsOf(r.before, typed), typed, "$key", "$size", "$value"), nil
-		}
-		if r.clause == "where" {
-			names = adding(names, typed, "and", "or")
+			return h.fieldsOf(r.before, typed), nil
 		}
 	}
 	for _, word := range strings.Fields(shell.Clauses) {

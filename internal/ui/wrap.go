@@ -33,7 +33,7 @@ func writeWrapped(b *strings.Builder, head, text string, width int) {
 	}
 	if indent > width/2 {
 		indent = 8
-		head = strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", indent)
+		head = strings.TrimRight(head, " ") + "\n        "
 	}
 	b.WriteString(head)
 	column := indent
