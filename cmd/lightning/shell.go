@@ -65,9 +65,9 @@ shell's.`,
 		if mode == "" && a.OutTerminal {
 			mode = a.onTerminal
 		}
-		for name, flag := range map[string]string{"mode": mode, "keys": a.keysFlag, "values": a.valuesFlag, "keyspace": a.keyspace} {
-			if flag != "" {
-				s.Settings[name] = flag
+		for _, flag := range [...][2]string{{"mode", mode}, {"keys", a.keysFlag}, {"values", a.valuesFlag}, {"keyspace", a.keyspace}} {
+			if flag[1] != "" {
+				s.Settings[flag[0]] = flag[1]
 			}
 		}
 		if a.output != "" && !slices.Contains(entryFormats, a.output) {

@@ -401,8 +401,11 @@ func argumentsOf(cmd *cobra.Command) string {
 	return args
 }
 
+// noCommands are what shell.NoCommands are for.
+var noCommands = [...][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
+
 func (h *session) Commands() [][2]string {
-	list := [][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
+	list := noCommands[:len(noCommands):len(noCommands)]
 	for _, cmd := range h.root().Commands() {
 		if usable(cmd) && !cmd.Hidden {
 			list = append(list, [2]string{strings.TrimSpace(cmd.Name() + " " + argumentsOf(cmd)), cmd.Short})
