@@ -58,12 +58,7 @@ func (s *Session) complete(text string) completion {
 // finds those, if one may be there, too.
 func (s *Session) completeWord(c *completion, words []Word) Keys {
 	typed := c.typed
-	if len(words) > 0 && words[0].isNumber() {
-		words = words[1:]
-	}
-	if len(words) > 1 && words[0].Plain(".watch") {
-		words = words[2:]
-	}
+	words = once(words)
 	first := ""
 	if len(words) > 0 {
 		first = words[0].Text
