@@ -76,6 +76,9 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 	cmd, words := find(root, st.Words)
 	if cmd == root {
 		word := dump.Printable([]byte(words[0].Text))
+		if words[0].Literal >= 0 && word[0] != '"' {
+			word = `"` + word + `"` // so it names no command
+		}
 		if words[0].Plain(root.Name()) {
 			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
 		}
