@@ -39,6 +39,10 @@ Flags:
 	if have := Wrap(text, 40); have != narrow {
 		t.Errorf("in 40 columns:\n%s", have)
 	}
+	const table = "    function  .a | length  type    tostring\n              starts  ends with\n                      it goes on here\n    lightning scan my.db --count-by .city\n"
+	if have, want := Wrap(table, 32), "    function  .a | length  type\n              tostring\n              starts  ends with\n        it goes on here\n    lightning scan my.db --count-by .city\n"; strings.ReplaceAll(have, " \n", "\n") != want {
+		t.Errorf("a table:\n%s", have)
+	}
 	const flag = "  -h, --help   help for get, which prints the value\n"
 	if have, want := Wrap(flag, 40), "  -h, --help   help for get, which\n               prints the value\n"; have != want {
 		t.Errorf("the usage in its column:\n%s", have)
