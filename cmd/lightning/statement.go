@@ -294,9 +294,17 @@ func (h *session) keyspaces() []string {
 // longestShown is how long a key is at most that is completed.
 const longestShown = 256
 
-// forTab calls fn with what a statement would read, of which there are these words.
+// Tab looks at so many entries at most, and for fields in values of so many bytes.
+const (
+	mostSampled    = 1000
+	longestSampled = 1 << 20
+)
+
+// sample calls fn with the first entries that a statement would read, of which there
+// are these words, and whose keys begin with prefix, in the time that Tab may take.
 // What cannot be read is not completed: the statement will say why.
-func (h *session) forTab(words []shell.Word, fn func(*app, *cobra.Command, engine.Reader) error) {
+func (h *session) sample(words []shell.Word, prefix []byte, fn func(*engine.Iterator) bool) {
+	began := time.Now()
 	a := newApp(h.app.ctx, h.app.Streams)
 	a.session = h
 	cmd, words := find(a.root(), words)
@@ -306,41 +314,37 @@ func (h *session) forTab(words []shell.Word, fn func(*app, *cobra.Command, engin
 		return
 	}
 	a.keys = dump.Encoding(a.keysFlag)
-	_ = a.snapshot(h.arg, func(r engine.Reader) error { return fn(a, cmd, r) })
+	start, end, _ := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
+	start, end = later(start, prefix), earlier(end, query.PrefixEnd(prefix))
+	_ = a.snapshot(h.arg, func(r engine.Reader) error {
+		it := r.NewIterator(engine.IterOptions{Start: start, End: end})
+		n := 0
+		for ok := it.First(); ok && n < mostSampled && time.Since(began) < completionTime && fn(it); ok = it.Next() {
+			n++
+		}
+		return it.Close()
+	})
 }
 
 // keysOf finds keys for a statement.
 func (h *session) keysOf(words []shell.Word) shell.Keys {
 	return func(prefix []byte, most int) (keys [][]byte, more bool) {
-		h.forTab(words, func(_ *app, _ *cobra.Command, r engine.Reader) error {
-			it := r.NewIterator(engine.IterOptions{Start: prefix, End: query.PrefixEnd(prefix)})
-			for ok := it.First(); ok; ok = it.Next() {
-				if len(keys) == most {
-					more, most = it.Last(), -1
-				}
-				if key := it.Key(); len(key) <= longestShown {
-					keys = append(keys, append([]byte{}, key...))
-				}
-				if more {
-					break
-				}
+		h.sample(words, prefix, func(it *engine.Iterator) bool {
+			if len(keys) == most {
+				more = it.Last()
 			}
-			return it.Close()
+			if key := it.Key(); len(key) <= longestShown {
+				keys = append(keys, append([]byte{}, key...))
+			}
+			return !more
 		})
 		return keys, more
 	}
 }
 
-// Where names of fields are looked for: in so many entries, in values of so many
-// bytes at most.
-const (
-	mostSampled    = 1000
-	longestSampled = 1 << 20
-)
-
-// fieldsOf finds the fields that may stand where typed ends in a path, in the first
-// values of what a statement reads; one that has fields itself with a dot behind it,
-// too. Before the path may stand what joins it with others.
+// fieldsOf finds the fields that may stand where typed ends in a path; one that has
+// fields itself with a dot behind it, too. Before the path may stand what joins it
+// with others.
 func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 	begin := strings.LastIndexAny(typed, " '(,=<>|;") + 1
 	dot := begin + max(strings.LastIndexByte(typed[begin:], '.'), 0)
@@ -363,17 +367,12 @@ func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 			all = append(all, field+".")
 		}
 	}
-	h.forTab(words, func(a *app, cmd *cobra.Command, r engine.Reader) error {
-		began := time.Now()
-		start, end, _ := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
-		it := r.NewIterator(engine.IterOptions{Start: start, End: end})
-		for n, ok := 0, it.First(); ok && n < mostSampled && time.Since(began) < completionTime; n, ok = n+1, it.Next() {
-			if it.ValueSize() <= longestSampled {
-				_ = columns.Run(it.Key(), it.Value()) // what has no answer has no fields
-				columns.EachField(add)
-			}
+	h.sample(words, nil, func(it *engine.Iterator) bool {
+		if it.ValueSize() <= longestSampled {
+			_ = columns.Run(it.Key(), it.Value()) // what has no answer has no fields
+			columns.EachField(add)
 		}
-		return it.Close()
+		return true
 	})
 	sort.Strings(all)
 	return adding(nil, typed, all...)
