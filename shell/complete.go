@@ -17,9 +17,10 @@ type completion struct {
 	more       bool     // there are others, between the last two
 }
 
+// add adds those that begin with what was typed; of the same in a row one.
 func (c *completion) add(names ...string) {
-	for _, name := range names {
-		if strings.HasPrefix(name, c.typed) {
+	for i, name := range names {
+		if strings.HasPrefix(name, c.typed) && (i == 0 || name != names[i-1]) {
 			c.candidates = append(c.candidates, name)
 		}
 	}

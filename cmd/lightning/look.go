@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/lightning-db/lightning/shell"
@@ -22,34 +23,35 @@ type reading struct {
 
 // Look says of each word of a statement what it is, and what may follow.
 func (h *session) Look(words []shell.Word) (looks []shell.Look, hint string) {
-	r := h.reading(words)
+	var r reading
+	r.read(h.root(), words)
 	return r.looks, r.hint
 }
 
-func (h *session) reading(words []shell.Word) *reading {
-	r := &reading{looks: make([]shell.Look, len(words)), clauses: " ", before: words}
-	cmd, rest := find(h.root(), words)
+func (r *reading) read(root *cobra.Command, words []shell.Word) {
+	r.looks, r.clauses, r.before = make([]shell.Look, len(words)), " ", words
+	cmd, rest := find(root, words)
 	at := len(words) - len(rest)
 	for i := range at {
 		r.looks[i] = shell.Command
 	}
-	if about, more := find(h.root(), rest); cmd.Name() == "help" && about != cmd.Root() && len(more) == 0 {
+	if about, more := find(root, rest); cmd.Name() == "help" && about != cmd.Root() && len(more) == 0 {
 		r.looks[len(words)-1] = shell.Command // or a topic
-		return r
+		return
 	}
 	switch {
 	case at == 0 && shell.In(words[0].Text, shell.NoCommands):
 		r.looks[0] = shell.Command
-		return r
+		return
 	case at == 0 || !usable(cmd):
 		r.looks[0] = shell.Wrong
-		return r
+		return
 	case cmd.HasSubCommands():
 		if len(rest) > 0 {
 			r.looks[at] = shell.Wrong
 		}
 		r.hint = strings.Join(subcommands(cmd), "|")
-		return r
+		return
 	}
 	cmd.InitDefaultHelpFlag()
 	keywords := keywordsOf(cmd)
@@ -89,7 +91,7 @@ func (h *session) reading(words []shell.Word) *reading {
 			what = strings.Join(names, "|")
 		}
 		r.hint = what
-		return r
+		return
 	}
 	// The arguments that are there are left out, and the clauses.
 	arguments, fresh := r.arguments, r.clause != "" && r.expr == ""
@@ -115,5 +117,4 @@ func (h *session) reading(words []shell.Word) *reading {
 		args = strings.TrimLeft(args[end:], " ")
 	}
 	r.hint = strings.TrimRight(r.hint, " ")
-	return r
 }

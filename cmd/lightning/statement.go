@@ -113,6 +113,9 @@ func usable(cmd *cobra.Command) bool {
 
 // subcommands are the names of those below a command that are for the shell.
 func subcommands(cmd *cobra.Command) (names []string) {
+	if !cmd.HasParent() {
+		names = strings.Fields(shell.NoCommands)
+	}
 	for _, c := range cmd.Commands() {
 		if usable(c) && !c.Hidden {
 			names = append(names, c.Name())
@@ -316,14 +319,23 @@ func (h *session) sample(words []shell.Word, prefix []byte, fn func(*engine.Iter
 	a.keys = dump.Encoding(a.keysFlag)
 	start, end, _ := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
 	start, end = later(start, prefix), earlier(end, query.PrefixEnd(prefix))
-	_ = a.snapshot(h.arg, func(r engine.Reader) error {
-		it := r.NewIterator(engine.IterOptions{Start: start, End: end})
-		n := 0
-		for ok := it.First(); ok && n < mostSampled && time.Since(began) < completionTime && fn(it); ok = it.Next() {
-			n++
+	ks, err := a.keyspaceOf(h.db)
+	if err != nil {
+		return
+	}
+	tx := h.tx
+	if tx == nil {
+		if tx, err = h.db.Begin(engine.TxOptions{ReadOnly: true}); err != nil {
+			return
 		}
-		return it.Close()
-	})
+		defer tx.Rollback()
+	}
+	it := tx.In(ks).NewIterator(engine.IterOptions{Start: start, End: end})
+	n := 0
+	for ok := it.First(); ok && n < mostSampled && time.Since(began) < completionTime && fn(it); ok = it.Next() {
+		n++
+	}
+	_ = it.Close()
 }
 
 // keysOf finds keys for a statement.
@@ -342,9 +354,9 @@ func (h *session) keysOf(words []shell.Word) shell.Keys {
 	}
 }
 
-// fieldsOf finds the fields that may stand where typed ends in a path; one that has
-// fields itself with a dot behind it, too. Before the path may stand what joins it
-// with others.
+// fieldsOf finds the fields that may stand where typed ends in a path, in order, and
+// each as often as it is there; one that has fields itself with a dot behind it, too.
+// Before the path may stand what joins it with others.
 func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 	begin := strings.LastIndexAny(typed, " '(,=<>|;") + 1
 	dot := begin + max(strings.LastIndexByte(typed[begin:], '.'), 0)
@@ -375,17 +387,7 @@ func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 		return true
 	})
 	sort.Strings(all)
-	return adding(nil, typed, all...)
-}
-
-// adding adds those of more that begin with typed; of the same in a row one.
-func adding(names []string, typed string, more ...string) []string {
-	for i, name := range more {
-		if strings.HasPrefix(name, typed) && (i == 0 || name != more[i-1]) {
-			names = append(names, name)
-		}
-	}
-	return names
+	return all
 }
 
 // argumentsOf returns what a command takes in the shell.
@@ -427,19 +429,17 @@ func (h *session) root() *cobra.Command {
 func (h *session) Complete(words []shell.Word, typed string) (names []string, keys shell.Keys) {
 	root := h.root()
 	cmd, _ := find(root, words)
-	names = subcommands(cmd)
 	switch {
-	case cmd != root:
-	case len(words) == 0:
-		return adding(strings.Fields(shell.NoCommands), typed, names...), nil
-	case words[0].Plain(".keyspace"):
+	case len(words) > 0 && words[0].Plain(".keyspace"):
 		return h.keyspaces(), nil
-	default:
+	case cmd == root && len(words) > 0:
 		return nil, nil
+	case cmd.HasSubCommands() && !strings.HasPrefix(typed, "-"):
+		return subcommands(cmd), nil
 	}
 	add := func(f *pflag.Flag) {
 		if !f.Hidden {
-			names = adding(names, typed, "--"+f.Name)
+			names = append(names, "--"+f.Name)
 		}
 	}
 	if strings.HasPrefix(typed, "-") {
@@ -447,28 +447,27 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 		cmd.Flags().VisitAll(add)
 		return names, nil
 	}
-	r := h.reading(words)
+	var r reading
+	r.read(root, words)
 	if shell.In(r.clause, " where select") {
 		if _, err := query.CompileSelect(r.expr); err != nil { // more is to follow
 			return h.fieldsOf(r.before, typed), nil
 		}
 	}
-	for _, word := range strings.Fields(shell.Clauses) {
-		if strings.Contains(r.hint, "["+word) {
-			names = adding(names, typed, word)
-		}
-	}
-	if r.flag == nil && r.clauses != " " {
-		return names, nil
-	}
-	more, what := wanted(cmd, r.flag, r.arguments+1) // behind the database
+	names, what := wanted(cmd, r.flag, r.arguments+1) // behind the database
 	switch {
+	case r.flag == nil && r.clauses != " ":
 	case what == wantsSpace:
-		more = h.keyspaces()
+		names = h.keyspaces()
 	case strings.HasPrefix(what, "EXPR"):
-		more = h.fieldsOf(r.before, typed)
+		names = h.fieldsOf(r.before, typed)
 	case what == wantsKey || r.flag == nil && r.arguments == 0 && shell.In(cmd.Name(), " scan count"):
 		keys = h.keysOf(r.before)
 	}
-	return adding(names, typed, more...), keys
+	for _, word := range strings.Fields(shell.Clauses) {
+		if strings.Contains(r.hint, "["+word) {
+			names = append(names, word)
+		}
+	}
+	return names, keys
 }
