@@ -80,7 +80,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		n, err = d.delete(tx)
 		return err
 	})
-	if err != nil || !d.ranged && len(d.targets) == 1 && !d.asksJSON() {
+	if err != nil || !d.ranged && len(d.targets) == 1 && !asksJSON(d.app) {
 		return stopped(err, "nothing was deleted")
 	}
 	text := "deleted " + ui.Plural(n, "key")
@@ -171,7 +171,7 @@ func (d *deletion) tell(s engine.Reader) error {
 	if err != nil {
 		return err
 	}
-	if d.asksJSON() {
+	if asksJSON(d.app) {
 		o := ui.Object{
 			{Name: "keys", Value: found.keys},
 			{Name: "bytes", Value: found.bytes},

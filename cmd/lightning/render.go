@@ -200,15 +200,15 @@ func (a *app) done(v ui.Object, message string, args ...any) error {
 }
 
 // toldJSON is done, of what says nothing unless JSON is asked for in so many words.
-func (a *app) toldJSON(err error, name string, value any) error {
-	if err != nil || !a.asksJSON() {
+func toldJSON(a *app, err error, name string, value any) error {
+	if err != nil || !asksJSON(a) {
 		return err
 	}
 	return a.printJSON(ui.Object{{Name: name, Value: value}})
 }
 
 // asksJSON reports whether --json or -o asks for JSON, of what is text or that.
-func (a *app) asksJSON() bool { return a.output != "" && a.output != formatText }
+func asksJSON(a *app) bool { return a.output != "" && a.output != formatText }
 
 // appendKey adds a key to an object: as text where it is that, else as base64
 // under another name.

@@ -374,9 +374,11 @@ func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 		if field == "" || field[0] <= '9' || strings.Trim(field, "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 			field = string(dump.AppendJSONString(nil, name))
 		}
-		field = typed[:dot] + "." + field
-		if all = append(all, field); value[0] == '{' {
-			all = append(all, field+".")
+		for field = typed[:dot] + "." + field; ; field += "." {
+			all = append(all, field)
+			if value[0] != '{' || strings.HasSuffix(field, ".") {
+				break
+			}
 		}
 	}
 	h.sample(words, nil, func(it *engine.Iterator) bool {
@@ -430,22 +432,21 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 	root := h.root()
 	cmd, _ := find(root, words)
 	switch {
-	case len(words) > 0 && words[0].Plain(".keyspace"):
-		return h.keyspaces(), nil
 	case cmd == root && len(words) > 0:
-		return nil, nil
-	case cmd.HasSubCommands() && !strings.HasPrefix(typed, "-"):
-		return subcommands(cmd), nil
-	}
-	add := func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, "--"+f.Name)
+		if words[0].Plain(".keyspace") {
+			names = h.keyspaces()
 		}
-	}
-	if strings.HasPrefix(typed, "-") {
-		cmd.InheritedFlags()
-		cmd.Flags().VisitAll(add)
 		return names, nil
+	case strings.HasPrefix(typed, "-"):
+		cmd.InheritedFlags()
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, "--"+f.Name)
+			}
+		})
+		return names, nil
+	case cmd.HasSubCommands():
+		return subcommands(cmd), nil
 	}
 	var r reading
 	r.read(root, words)
