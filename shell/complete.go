@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// mostKeys is how many keys of the data are shown to choose from.
+// mostKeys is how many keys or fields of the data are shown to choose from.
 const mostKeys = 60
 
 // A completion is what may stand where the cursor is.
@@ -49,7 +49,11 @@ func (c *completion) common() string {
 func (s *Session) complete(text string) completion {
 	words, typed := unfinished(text)
 	c := completion{typed: typed}
-	if keys := s.completeWord(&c, words); keys != nil {
+	keys := s.completeWord(&c, words)
+	if n := len(c.candidates); n > mostKeys { // fields, in order
+		c.candidates, c.more = append(c.candidates[:mostKeys], c.candidates[n-1]), true
+	}
+	if keys != nil {
 		s.completeKeys(&c, keys)
 	}
 	return c

@@ -294,7 +294,7 @@ func (h *session) keyspaces() []string {
 	return names
 }
 
-// longestShown is how long a key is at most that is completed.
+// longestShown is how long a key or the name of a field is at most that is completed.
 const longestShown = 256
 
 // Tab looks at so many entries at most, and for fields in values of so many bytes.
@@ -370,6 +370,9 @@ func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 	}
 	var all []string
 	add := func(name, value []byte) {
+		if len(name) > longestShown {
+			return
+		}
 		field := string(name)
 		if field == "" || field[0] <= '9' || strings.Trim(field, "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 			field = string(dump.AppendJSONString(nil, name))
