@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// mostKeys is how many keys of the data are shown to choose from.
+// mostKeys is how many keys or fields of the data are shown to choose from.
 const mostKeys = 60
 
 // A completion is what may stand where the cursor is.
@@ -17,9 +17,10 @@ type completion struct {
 	more       bool     // there are others, between the last two
 }
 
+// add adds those that begin with what was typed; of the same in a row one.
 func (c *completion) add(names ...string) {
-	for _, name := range names {
-		if strings.HasPrefix(name, c.typed) {
+	for i, name := range names {
+		if strings.HasPrefix(name, c.typed) && (i == 0 || name != names[i-1]) {
 			c.candidates = append(c.candidates, name)
 		}
 	}
@@ -48,7 +49,11 @@ func (c *completion) common() string {
 func (s *Session) complete(text string) completion {
 	words, typed := unfinished(text)
 	c := completion{typed: typed}
-	if keys := s.completeWord(&c, words); keys != nil {
+	keys := s.completeWord(&c, words)
+	if n := len(c.candidates); n > mostKeys { // fields, in order
+		c.candidates, c.more = append(c.candidates[:mostKeys], c.candidates[n-1]), true
+	}
+	if keys != nil {
 		s.completeKeys(&c, keys)
 	}
 	return c
@@ -58,12 +63,7 @@ func (s *Session) complete(text string) completion {
 // finds those, if one may be there, too.
 func (s *Session) completeWord(c *completion, words []Word) Keys {
 	typed := c.typed
-	if len(words) > 0 && words[0].isNumber() {
-		words = words[1:]
-	}
-	if len(words) > 1 && words[0].Plain(".watch") {
-		words = words[2:]
-	}
+	words = once(words)
 	first := ""
 	if len(words) > 0 {
 		first = words[0].Text

@@ -184,15 +184,27 @@ func (p *parser) word() (text string, literal int, err error) {
 // filters reports whether the words from here on are those of an expression,
 // which has quotes of its own.
 func (p *parser) filters() bool {
-	for i, w := range p.words {
-		if i == 0 && !In(w.Text, Filtered) {
-			break
-		}
-		if i > 0 && (w.Plain("where") || w.Plain("select") && p.words[0].Text != "delete") {
+	words := once(p.words)
+	if len(words) == 0 || !In(words[0].Text, Filtered) {
+		return false
+	}
+	for _, w := range words[1:] {
+		if w.Plain("where") || w.Plain("select") && words[0].Text != "delete" {
 			return true
 		}
 	}
 	return false
+}
+
+// once returns the words of a statement without what says how often it runs.
+func once(words []Word) []Word {
+	if len(words) > 0 && words[0].isNumber() {
+		words = words[1:]
+	}
+	if len(words) > 1 && words[0].Plain(".watch") {
+		words = words[2:]
+	}
+	return words
 }
 
 // Filtered are the commands in which the word "where" begins an expression over

@@ -86,6 +86,8 @@ func TestParse(t *testing.T) {
 		{text: "count where (.a; get k\nget (x; get k", want: "count|where|(.a;|get|k\nget|(x\nget|k"},
 		{text: `scan "where" "a b"`, want: `scan|where@0|a b@0`},
 		{text: `get where "a b"`, want: `get|where|a b@0`},
+		{text: `2 scan where any(.a[]; .b == "c d") limit 1; get k`, want: `2|scan|where|any(.a[];|.b|==|\"c d\")|limit|1` + "\nget|k"},
+		{text: `.watch 2 count where any(.a[]; .b)`, want: `.watch|2|count|where|any(.a[];|.b)`},
 		{text: `scan a where .b == "open`, want: `scan|a|where|.b|==!` + errOpenQuote.Error(), incomplete: true},
 	} {
 		statements, complete := Parse(test.text)

@@ -95,6 +95,11 @@ func (h *fakeHost) Complete(words []Word, typed string) (names []string, keys Ke
 		return nil, nil
 	case words[0].Plain(".keyspace"):
 		return []string{"logs", "users"}, nil
+	case words[0].Text == "many":
+		for i := range 2000 {
+			names = append(names, fmt.Sprintf(".field%04d", i/2)) // each twice
+		}
+		return names, nil
 	case words[0].Text == "get":
 		keys = h.keys
 	}
@@ -400,6 +405,9 @@ func TestSession_Completes(t *testing.T) {
 	c := s.complete("get r")
 	if len(c.candidates) != mostKeys+1 || !c.more || c.common() != "row:" {
 		t.Errorf("%d candidates, more %v, common %q", len(c.candidates), c.more, c.common())
+	}
+	if many := s.complete("many ."); len(many.candidates) != mostKeys+1 || !many.more || many.common() != ".field0" || many.candidates[1] != ".field0001" {
+		t.Errorf("%d candidates, more %v, common %q", len(many.candidates), many.more, many.common())
 	}
 	if have := listed(c, 40); strings.Count(have, "\n") != 16 || !strings.Contains(have, "…\nrow:013") || !strings.Contains(have, "row:999\n") {
 		t.Errorf("listed as\n%s", have)

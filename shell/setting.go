@@ -117,7 +117,11 @@ func (s *Session) print(rows [][2]string) error {
 	if err != nil {
 		return err
 	}
-	err = ui.Fields(ui.SafeWriter(out.To), rows)
+	width := 0
+	if out.Terminal {
+		width = s.Width()
+	}
+	err = ui.Fields(ui.SafeWriter(out.To), width, rows)
 	if closeErr := out.close(); err == nil {
 		err = closeErr
 	}

@@ -80,7 +80,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		n, err = d.delete(tx)
 		return err
 	})
-	if err != nil || !d.ranged && len(d.targets) == 1 && !d.json {
+	if err != nil || !d.ranged && len(d.targets) == 1 && !asksJSON(d.app) {
 		return stopped(err, "nothing was deleted")
 	}
 	text := "deleted " + ui.Plural(n, "key")
@@ -113,7 +113,7 @@ func (d *deletion) choose(ctx context.Context, args []string) (err error) {
 		return usagef("--null goes only with --keys-from")
 	case ways > 1:
 		return usagef("keys, a range (--prefix, --from, --to) or --where, --keys-from FILE: choose one")
-	case d.keyRange.changed("prefix") && d.keyRange.prefix == "":
+	case d.keyRange.changed("prefix") && d.keyRange.text("prefix") == "":
 		return usagef("every key begins with an empty --prefix: to delete all say --from ''")
 	}
 	if d.start, d.limit, err = d.keyRange.bounds(d.app, false); err == nil {
@@ -171,7 +171,7 @@ func (d *deletion) tell(s engine.Reader) error {
 	if err != nil {
 		return err
 	}
-	if d.output != "" && d.output != formatText {
+	if asksJSON(d.app) {
 		o := ui.Object{
 			{Name: "keys", Value: found.keys},
 			{Name: "bytes", Value: found.bytes},

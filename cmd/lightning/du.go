@@ -86,7 +86,7 @@ func (d *du) run(arg string) error {
 	if err != nil {
 		return err
 	}
-	prefix, _ := d.keys.Decode([]byte(d.keyRange.prefix))
+	prefix, _ := d.keys.Decode([]byte(d.keyRange.text("prefix")))
 	d.skip = len(prefix)
 	format, err := d.format(d.tabular(), columnFormats...)
 	if err != nil {

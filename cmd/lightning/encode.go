@@ -156,19 +156,18 @@ func (a *app) valueFrom(r io.Reader, name string) ([]byte, error) {
 
 // A keyRange is the flags that choose keys.
 type keyRange struct {
-	_                       [0]func() // not compared
-	cmd                     *cobra.Command
-	names                   [2]string // of the flags for from and to
-	prefix, from, to, after string
+	_     [0]func() // not compared
+	cmd   *cobra.Command
+	names [2]string // of the flags for from and to
 }
 
 // rangeFlags adds --prefix and the two flags for the bounds of a range.
 func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
 	r := &keyRange{cmd: cmd, names: [2]string{from, to}}
 	f := cmd.Flags()
-	f.Var(&onceFlag{to: &r.prefix}, "prefix", "keys that begin with this")
-	f.StringVar(&r.from, from, "", "keys from this one on (inclusive)")
-	f.StringVar(&r.to, to, "", "keys before this one (exclusive)")
+	f.Var(&onceFlag{to: new(string)}, "prefix", "keys that begin with this")
+	f.String(from, "", "keys from this one on (inclusive)")
+	f.String(to, "", "keys before this one (exclusive)")
 	if from == "from" { // by the names that other tools and export have, too
 		f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 			switch name {
@@ -186,7 +185,7 @@ func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
 // scanFlags adds --after, too.
 func scanFlags(cmd *cobra.Command) *keyRange {
 	r := rangeFlags(cmd, "from", "to")
-	cmd.Flags().StringVar(&r.after, "after", "", "keys behind this one, in the direction of the scan: go on where an earlier one stopped")
+	cmd.Flags().String("after", "", "keys behind this one, in the direction of the scan: go on where an earlier one stopped")
 	return r
 }
 
@@ -197,23 +196,26 @@ func (r *keyRange) given() bool {
 
 func (r *keyRange) changed(name string) bool { return r.cmd.Flags().Changed(name) }
 
+// text is what a flag says.
+func (r *keyRange) text(name string) string { return r.cmd.Flags().Lookup(name).Value.String() }
+
 // bounds returns the range as half-open; nil is no bound.
 func (r *keyRange) bounds(a *app, reverse bool) (start, end []byte, err error) {
-	key := func(name, arg string) []byte {
+	key := func(name string) []byte {
 		if !r.changed(name) {
 			return nil
 		}
-		b, keyErr := decode(a.keys, arg)
+		b, keyErr := decode(a.keys, r.text(name))
 		if keyErr != nil {
 			err = usagef("--%s: %v", name, keyErr)
 		}
 		return append([]byte{}, b...) // not nil: the empty key is a key
 	}
-	start, end = key(r.names[0], r.from), key(r.names[1], r.to)
-	if prefix := key("prefix", r.prefix); prefix != nil {
+	start, end = key(r.names[0]), key(r.names[1])
+	if prefix := key("prefix"); prefix != nil {
 		start, end = later(start, prefix), earlier(end, query.PrefixEnd(prefix))
 	}
-	if after := key("after", r.after); after != nil {
+	if after := key("after"); after != nil {
 		if reverse {
 			end = earlier(end, after)
 		} else {

@@ -121,10 +121,11 @@ func (a *app) keyspaceCreate() *cobra.Command {
 		if err := newName(args[1]); err != nil {
 			return usageError{err.Error()}
 		}
-		return a.write(cmd, args[0], true, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
+		err = a.write(cmd, args[0], true, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 			_, err := db.CreateKeyspace(args[1], o)
 			return err
 		})
+		return toldJSON(a, err, "created", args[1])
 	}
 	return cmd
 }
@@ -179,9 +180,10 @@ func (a *app) keyspaceDrop() *cobra.Command {
 				return err
 			}
 		}
-		return a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
+		err := a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 			return db.DropKeyspace(args[1])
 		})
+		return toldJSON(a, err, "dropped", args[1])
 	}
 	return cmd
 }

@@ -178,7 +178,7 @@ func (a *app) object(v ui.Object, fields [][2]string) error {
 		}
 		return ui.Table(a.out, a.Width(), []string{"name", "value"}, rows)
 	}
-	return ui.Fields(a.out, fields)
+	return ui.Fields(a.out, 0, fields)
 }
 
 func (a *app) printJSON(v any) error {
@@ -198,6 +198,17 @@ func (a *app) done(v ui.Object, message string, args ...any) error {
 	}
 	return a.printJSON(v)
 }
+
+// toldJSON is done, of what says nothing unless JSON is asked for in so many words.
+func toldJSON(a *app, err error, name string, value any) error {
+	if err != nil || !asksJSON(a) {
+		return err
+	}
+	return a.printJSON(ui.Object{{Name: name, Value: value}})
+}
+
+// asksJSON reports whether --json or -o asks for JSON, of what is text or that.
+func asksJSON(a *app) bool { return a.output != "" && a.output != formatText }
 
 // appendKey adds a key to an object: as text where it is that, else as base64
 // under another name.

@@ -183,7 +183,7 @@ func beforeNumber(args []string) []string {
 // flagError says what is wrong with a flag, without the names of Go's functions
 // in it.
 func flagError(cmd *cobra.Command, err error) error {
-	text, hint := err.Error(), "see: "+cmd.CommandPath()+" --help"
+	text, hint := err.Error(), "see: "+helpOf(cmd)
 	if at := strings.Index(text, " flag: strconv."); at >= 0 {
 		text = text[:at+5] + text[strings.LastIndex(text, ": "):]
 	}
@@ -268,7 +268,7 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	if names := near(cmd, args[0]); len(names) > 0 {
 		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(names, ", "))
 	}
-	return usagef("unknown command %s; see: %s --help", word, path)
+	return usagef("unknown command %s; see: %s", word, helpOf(cmd))
 }
 
 // otherNames are what other programs call a command or a flag of ours.
@@ -364,6 +364,15 @@ func arguments(least, most int) cobra.PositionalArgs {
 		}
 		return usagef("%s; usage: %s", what, strings.TrimSpace(usage))
 	}
+}
+
+// helpOf is what shows the help of a command.
+func helpOf(cmd *cobra.Command) string {
+	path := cmd.CommandPath()
+	if _, ok := cmd.Root().Annotations[usageInShell]; ok {
+		return ".help" + path[len(cmd.Root().Name()):]
+	}
+	return path + " --help"
 }
 
 // usageInShell annotates the root of commands in the shell with the usage of the

@@ -201,7 +201,8 @@ func TestShell_Clauses(t *testing.T) {
 // What Tab offers: of commands, flags, what flags take, keyspaces, and where keys.
 func TestShell_Completes(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "my.db")
-	setup := "keyspace create logs; put u:logs c -k logs; put user:1 a; put user:2 b; put '" + strings.Repeat("u", 300) + "' long"
+	setup := `put city:1 {"name":"Paris","pop":2,"geo":{"lat":48,"lon":2}}; put city:2 {"odd name":1,"pop":1}; put list {"list":[1,{"b":2}]}; ` +
+		"keyspace create logs; put u:logs c -k logs; put user:1 a; put user:2 b; put '" + strings.Repeat("u", 300) + "' long"
 	if status := run([]string{"shell", db, "--write", "-q", "-c", setup}, &ui.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}); status != 0 {
 		t.Fatal(status)
 	}
@@ -214,37 +215,69 @@ func TestShell_Completes(t *testing.T) {
 	s.Start()
 	h := &session{app: newApp(t.Context(), &ui.Streams{Out: new(bytes.Buffer)}), arg: db, shell: s, db: opened}
 	for text, want := range map[string]string{
-		"":                      "begin commit rollback exit",
-		"sca":                   "scan",
-		"shell":                 "", // not for the shell
-		"bench":                 "",
-		"comp":                  "compact",
-		"stress-w":              "",
-		"get --def":             "--default",
-		"get --keys":            "--keyspace --keys",
-		"get -o js":             "json jsonl",
-		"get -K he":             "hex",
-		"get -k ":               "logs",
-		"get --keyspace l":      "logs",
-		"get -qk l":             "logs",
-		".keyspace ":            "logs",
-		"keyspace ":             "create drop list",
-		"keyspace drop l":       "logs",
-		"inspect k":             "key",
-		"get ":                  "KEYS",
-		"get a ":                "KEYS",
-		"get --default ":        "",
-		"get --default x ":      "KEYS",
-		"get --default=x ":      "KEYS",
-		"put ":                  "KEYS",
-		"set ":                  "KEYS",
-		"put k ":                "",
-		"inspect key ":          "KEYS",
-		"delete a b ":           "KEYS",
-		"scan -r ":              "KEYS",
-		"scan --prefix ":        "KEYS",
-		"scan user: where .a =": "",
-		"nothing ":              "",
+		"":                 "begin commit rollback exit",
+		"sca":              "scan",
+		"shell":            "", // not for the shell
+		"bench":            "",
+		"comp":             "compact",
+		"stress-w":         "",
+		"get --def":        "--default",
+		"get --keys":       "--keyspace --keys",
+		"get -o js":        "json jsonl",
+		"get -K he":        "hex",
+		"get -k ":          "logs",
+		"get --keyspace l": "logs",
+		"get -qk l":        "logs",
+		".keyspace ":       "logs",
+		"keyspace ":        "create drop list",
+		"keyspace drop l":  "logs",
+		"inspect k":        "key",
+		"get ":             "KEYS",
+		"get a ":           "KEYS",
+		"get --default ":   "",
+		"get --default x ": "KEYS",
+		"get --default=x ": "KEYS",
+		"put ":             "KEYS",
+		"set ":             "KEYS",
+		"put k ":           "",
+		"inspect key ":     "KEYS",
+		"scan --prefix ":   "KEYS",
+		"nothing ":         "",
+
+		// Clauses, each once, where one may begin.
+		"scan -r ":                     "where select limit reverse KEYS",
+		"scan user: ":                  "where select limit reverse",
+		"count user: ":                 "where",
+		"delete a b ":                  "where KEYS",
+		"delete a where .b ":           "",
+		"scan where .a == \"FR\" sel":  "select",
+		"scan where .a == \"x y\" ":    "select limit reverse",
+		"scan where .a =":              "",
+		"scan limit ":                  "",
+		"scan limit 3 select .a ":      "where reverse",
+		"scan where .a -o ":            "table text json jsonl csv tsv line raw null db_dump sql md",
+		"scan city: where .a -o json ": "select limit reverse",
+		"get where ":                   "KEYS",
+
+		// Fields of the values that are there, in expressions.
+		"scan city: where ":                    ".\"odd name\" .geo .geo. .name .pop",
+		"scan city: where .pop":                ".pop",
+		"scan city: where .name == ":           ".\"odd name\" .geo .geo. .name .pop",
+		"scan city: where (.n":                 "(.name",
+		"scan city: where (.geo.l":             "(.geo.lat (.geo.lon",
+		"scan where .pop==.n":                  ".pop==.name",
+		"scan city: select .name,.":            ".name,.\"odd name\" .name,.geo .name,.geo. .name,.name .name,.pop",
+		"scan city: select .geo.":              ".geo.lat .geo.lon",
+		"scan select .list[1].":                ".list[1].b",
+		"scan city: where .name.":              "",
+		"scan where .":                         ".\"odd name\" .geo .geo. .list .name .pop",
+		"scan --count-by .p":                   ".pop",
+		"scan --prefix 'city:' where .":        ".\"odd name\" .geo .geo. .name .pop",
+		"scan --from list where .":             ".list",
+		"scan --from=list --count-by .":        ".list",
+		"scan --from=\"list\" -k logs where .": "",
+		"export --start list --where .":        ".list",
+		"scan nothing where .":                 "",
 	} {
 		statements, _ := shell.Parse(text + "\u2588")
 		words := statements[0].Words
@@ -260,8 +293,16 @@ func TestShell_Completes(t *testing.T) {
 		if keys != nil {
 			have = append(have, "KEYS")
 		}
-		if have := strings.Join(have, " "); have != want {
+		if have := strings.Join(slices.Compact(have), " "); have != want {
 			t.Errorf("%q: have %q, want %q", text, have, want)
+		}
+	}
+	// Behind an open quote.
+	for typed, want := range map[string][]string{`'.pop > 1 and .n`: {"'.pop > 1 and .name"}, `".pop > 1 and .n`: nil} {
+		statements, _ := shell.Parse("count city: --where")
+		names, _ := h.Complete(statements[0].Words, typed)
+		if names = slices.Compact(slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) })); !slices.Equal(names, want) {
+			t.Errorf("%s: have %q, want %q", typed, names, want)
 		}
 	}
 	for _, flag := range []string{"-k logs", "-klogs", "-qk logs", "--keyspace=logs", "--keyspace logs", "--keyspace 'logs'"} {
@@ -271,10 +312,10 @@ func TestShell_Completes(t *testing.T) {
 			t.Errorf("%s: %q", flag, keys)
 		}
 	}
-	if keys, more := h.keysOf("")([]byte("user:"), 1); len(keys) != 2 || !more || string(keys[1]) != "user:2" {
+	if keys, more := h.keysOf(nil)([]byte("user:"), 1); len(keys) != 2 || !more || string(keys[1]) != "user:2" {
 		t.Errorf("%q %v", keys, more)
 	}
-	if keys, more := h.keysOf("")([]byte("u"), 9); len(keys) != 2 || more {
+	if keys, more := h.keysOf(nil)([]byte("u"), 9); len(keys) != 2 || more {
 		t.Errorf("%q %v", keys, more)
 	}
 }

@@ -273,6 +273,30 @@ func TestShellTerminal(t *testing.T) {
 	s.left()
 }
 
+// Tab completes clauses, and the fields of the values in them.
+func TestShellTerminal_Fields(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "my.db")
+	values := `put a {"name":"A","pop":1,"geo":{"lat":2}}; put b {"population":3}`
+	if out, err := exec.Command("lightning", "shell", db, "--write", "-c", values).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s := openScreen(t, 80, []string{"NO_COLOR=1", "XDG_STATE_HOME=" + t.TempDir()}, db)
+	s.typed("scan a wh", "Tab", ".po", "Tab", "== 1 sel", "Tab", ".n", "Tab", "Enter")
+	s.until("my.db> scan a where .pop == 1 select .name\n") // b is no part of it
+	s.until("| a   | A     |")
+	s.until("my.db>$")
+	s.typed("C-l", "scan where .po", "Tab")
+	s.until("my.db> scan where .pop$")
+	s.typed("Tab")
+	s.until(".pop         .population\nmy.db> scan where .pop$")
+	s.typed("C-c", "scan --count-by .g", "Tab", ".", "Tab", "Enter")
+	s.until("my.db> scan --count-by .geo.lat\n")
+	s.until("| .geo.lat | count |")
+	s.until("my.db>$")
+	s.typed("C-d")
+	s.left()
+}
+
 // Ctrl-C stops what runs, and the shell goes on.
 func TestShellTerminal_Interrupt(t *testing.T) {
 	s := openScreen(t, 80, []string{"XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 50_000))
@@ -383,6 +407,8 @@ func TestShellTerminal_Narrow(t *testing.T) {
 	s.until("\n| row:000029 | value 29 |\n+------------+----------+\n+------------+")
 	s.typed("C-c")
 	s.until("my.db>$")
+	s.typed(".pager off", "Enter", ".help", "Enter") // between words
+	s.until("\nput                 Set the value of a\n                    key\n")
 	s.typed("C-l", "get row:00001", "Tab")
 	shown = s.until("row:000010  row:000014  row:000018")
 	for _, line := range strings.Split(shown, "\n") {

@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sort"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -74,6 +76,9 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 	cmd, words := find(root, st.Words)
 	if cmd == root {
 		word := dump.Printable([]byte(words[0].Text))
+		if words[0].Literal >= 0 && word[0] != '"' {
+			word = `"` + word + `"` // so it names no command
+		}
 		if words[0].Plain(root.Name()) {
 			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
 		}
@@ -106,6 +111,19 @@ func usable(cmd *cobra.Command) bool {
 	return takesDatabase(cmd) || cmd.HasSubCommands() && cmd.Name() != "completion" || shell.In(cmd.Name(), " help version")
 }
 
+// subcommands are the names of those below a command that are for the shell.
+func subcommands(cmd *cobra.Command) (names []string) {
+	if !cmd.HasParent() {
+		names = strings.Fields(shell.NoCommands)
+	}
+	for _, c := range cmd.Commands() {
+		if usable(c) && !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
 // keyedCommands are those whose arguments are keys, and the value of one.
 const keyedCommands = shell.Filtered + " get put key"
 
@@ -115,19 +133,20 @@ const keyedCommands = shell.Filtered + " get put key"
 func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shell.Word) ([]string, error) {
 	keyed := shell.In(cmd.Name(), keyedCommands)
 	prefixed, keywords := shell.In(cmd.Name(), " scan count"), keywordsOf(cmd)
-	keyword := func(w shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
+	keyword := func(w *shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
 	prefixes := 0
 	for len(words) > 0 {
-		w := words[0]
+		w := &words[0]
 		words = words[1:]
 		flag, value := flagOf(cmd, w)
+		arg := marked(w, keyed)
 		switch {
 		case keyword(w) && w.Text == "reverse":
-			args = append(args, "--reverse")
+			arg = "--reverse"
 		case keyword(w):
 			n := 0
-			for n < len(words) && !keyword(words[n]) && (w.Text != "limit" || n == 0) {
-				if flag, _ := flagOf(cmd, words[n]); flag != nil {
+			for n < len(words) && !keyword(&words[n]) && (w.Text != "limit" || n == 0) {
+				if flag, _ := flagOf(cmd, &words[n]); flag != nil {
 					break
 				}
 				n++
@@ -135,23 +154,23 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 			if n == 0 {
 				return nil, usagef("nothing behind %s", w.Text)
 			}
-			args = append(args, "--"+w.Text+"="+st.Text[words[0].Start:words[n-1].End])
+			arg = "--" + w.Text + "=" + st.Text[words[0].Start:words[n-1].End]
 			words = words[n:]
 		case w.Literal != 0 && strings.HasPrefix(w.Text, "-") && w.Text != "-":
-			args = append(args, marked(w, holdsBytes(flag)))
+			arg = marked(w, holdsBytes(flag))
 			if flag != nil && flag.Name == "prefix" {
 				prefixes++
 			}
 			if value && len(words) > 0 {
-				args = append(args, marked(words[0], holdsBytes(flag)))
+				args = append(args, arg)
+				arg = marked(&words[0], holdsBytes(flag))
 				words = words[1:]
 			}
 		case prefixed:
-			args = append(args, "--prefix="+marked(w, true))
+			arg = "--prefix=" + arg
 			prefixes++
-		default:
-			args = append(args, marked(w, keyed))
 		}
+		args = append(args, arg)
 		if prefixed && prefixes > 1 { // the last would win, and the rest be ignored
 			return nil, usagef("%s takes one prefix, and %s is a second; a range is --from A --to B", cmd.Name(), dump.Printable([]byte(w.Text)))
 		}
@@ -172,7 +191,7 @@ func keywordsOf(cmd *cobra.Command) string {
 
 // marked is a word as an argument. Of a key or a value that was in quotes the
 // bytes mean themselves.
-func marked(w shell.Word, key bool) string {
+func marked(w *shell.Word, key bool) string {
 	if !key || w.Literal < 0 {
 		return w.Text
 	}
@@ -181,7 +200,7 @@ func marked(w shell.Word, key bool) string {
 
 // flagOf returns the flag that a word is, nil if it is none, and whether its
 // value is the next word.
-func flagOf(cmd *cobra.Command, w shell.Word) (flag *pflag.Flag, value bool) {
+func flagOf(cmd *cobra.Command, w *shell.Word) (flag *pflag.Flag, value bool) {
 	word := w.Text
 	if len(word) < 2 || word[0] != '-' || w.Literal == 0 {
 		return nil, false
@@ -275,32 +294,105 @@ func (h *session) keyspaces() []string {
 	return names
 }
 
-// longestShown is how long a key is at most that is completed.
+// longestShown is how long a key or the name of a field is at most that is completed.
 const longestShown = 256
 
-// keysOf finds keys of a keyspace, "" the one of the session.
-func (h *session) keysOf(keyspace string) shell.Keys {
+// Tab looks at so many entries at most, and for fields in values of so many bytes.
+const (
+	mostSampled    = 1000
+	longestSampled = 1 << 20
+)
+
+// sample calls fn with the first entries that a statement would read, of which there
+// are these words, and whose keys begin with prefix, in the time that Tab may take.
+// What cannot be read is not completed: the statement will say why.
+func (h *session) sample(words []shell.Word, prefix []byte, fn func(*engine.Iterator) bool) {
+	began := time.Now()
+	a := newApp(h.app.ctx, h.app.Streams)
+	a.session = h
+	cmd, words := find(a.root(), words)
+	a.keysFlag = h.is("keys")
+	args, err := clauses(nil, cmd, shell.Statement{}, words)
+	if err != nil || cmd.ParseFlags(args) != nil {
+		return
+	}
+	a.keys = dump.Encoding(a.keysFlag)
+	start, end, _ := (&keyRange{cmd: cmd, names: [2]string{"start", "end"}}).bounds(a, false)
+	start, end = later(start, prefix), earlier(end, query.PrefixEnd(prefix))
+	ks, err := a.keyspaceOf(h.db)
+	if err != nil {
+		return
+	}
+	tx := h.tx
+	if tx == nil {
+		if tx, err = h.db.Begin(engine.TxOptions{ReadOnly: true}); err != nil {
+			return
+		}
+		defer tx.Rollback()
+	}
+	it := tx.In(ks).NewIterator(engine.IterOptions{Start: start, End: end})
+	n := 0
+	for ok := it.First(); ok && n < mostSampled && time.Since(began) < completionTime && fn(it); ok = it.Next() {
+		n++
+	}
+	_ = it.Close()
+}
+
+// keysOf finds keys for a statement.
+func (h *session) keysOf(words []shell.Word) shell.Keys {
 	return func(prefix []byte, most int) (keys [][]byte, more bool) {
-		// What cannot be read is not completed: the statement will say why.
-		a := newApp(h.app.ctx, h.app.Streams)
-		a.session, a.keyspace = h, keyspace
-		_ = a.snapshot(h.arg, func(r engine.Reader) error {
-			it := r.NewIterator(engine.IterOptions{Start: prefix, End: query.PrefixEnd(prefix)})
-			for ok := it.First(); ok; ok = it.Next() {
-				if len(keys) == most {
-					more, most = it.Last(), -1
-				}
-				if key := it.Key(); len(key) <= longestShown {
-					keys = append(keys, append([]byte{}, key...))
-				}
-				if more {
-					break
-				}
+		h.sample(words, prefix, func(it *engine.Iterator) bool {
+			if len(keys) == most {
+				more = it.Last()
 			}
-			return it.Close()
+			if key := it.Key(); len(key) <= longestShown {
+				keys = append(keys, append([]byte{}, key...))
+			}
+			return !more
 		})
 		return keys, more
 	}
+}
+
+// fieldsOf finds the fields that may stand where typed ends in a path, in order, and
+// each as often as it is there; one that has fields itself with a dot behind it, too.
+// Before the path may stand what joins it with others.
+func (h *session) fieldsOf(words []shell.Word, typed string) []string {
+	begin := strings.LastIndexAny(typed, " '(,=<>|;") + 1
+	dot := begin + max(strings.LastIndexByte(typed[begin:], '.'), 0)
+	of := typed[begin:dot]
+	if of == "" {
+		of = "."
+	}
+	columns, err := query.CompileSelect(of)
+	if err != nil || strings.Count(typed[:begin], `"`)%2 > 0 {
+		return nil
+	}
+	var all []string
+	add := func(name, value []byte) {
+		if len(name) > longestShown {
+			return
+		}
+		field := string(name)
+		if field == "" || field[0] <= '9' || strings.Trim(field, "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			field = string(dump.AppendJSONString(nil, name))
+		}
+		for field = typed[:dot] + "." + field; ; field += "." {
+			all = append(all, field)
+			if value[0] != '{' || strings.HasSuffix(field, ".") {
+				break
+			}
+		}
+	}
+	h.sample(words, nil, func(it *engine.Iterator) bool {
+		if it.ValueSize() <= longestSampled {
+			_ = columns.Run(it.Key(), it.Value()) // what has no answer has no fields
+			columns.EachField(add)
+		}
+		return true
+	})
+	sort.Strings(all)
+	return all
 }
 
 // argumentsOf returns what a command takes in the shell.
@@ -318,8 +410,11 @@ func argumentsOf(cmd *cobra.Command) string {
 	return args
 }
 
+// noCommands are what shell.NoCommands are for.
+var noCommands = [...][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
+
 func (h *session) Commands() [][2]string {
-	list := [][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
+	list := noCommands[:len(noCommands):len(noCommands)]
 	for _, cmd := range h.root().Commands() {
 		if usable(cmd) && !cmd.Hidden {
 			list = append(list, [2]string{strings.TrimSpace(cmd.Name() + " " + argumentsOf(cmd)), cmd.Short})
@@ -338,62 +433,45 @@ func (h *session) root() *cobra.Command {
 
 func (h *session) Complete(words []shell.Word, typed string) (names []string, keys shell.Keys) {
 	root := h.root()
-	cmd, words := find(root, words)
-	if cmd == root {
-		if len(words) > 0 {
-			if words[0].Plain(".keyspace") {
-				names = h.keyspaces()
-			}
-			return names, nil
-		}
-		names = strings.Fields(shell.NoCommands)
-	}
-	for _, c := range cmd.Commands() {
-		if usable(c) && !c.Hidden {
-			names = append(names, c.Name())
-		}
-	}
-	add := func(f *pflag.Flag) {
-		if !f.Hidden {
-			names = append(names, "--"+f.Name)
-		}
-	}
-	if strings.HasPrefix(typed, "-") {
-		cmd.InheritedFlags()
-		cmd.Flags().VisitAll(add)
-		return names, nil
-	}
-	arguments, keyspace := 0, ""
-	var flag *pflag.Flag // whose value is wanted
-	for _, w := range words {
-		f, value := flagOf(cmd, w)
-		switch {
-		case flag != nil: // w is its value
-			if flag.Name == "keyspace" {
-				keyspace = w.Text
-			}
-			flag = nil
-		case value:
-			flag = f
-		case f == nil:
-			arguments++
-		case f.Name == "keyspace": // -kNAME, --keyspace=NAME
-			before := "k"
-			if strings.HasPrefix(w.Text, "--") {
-				before = "="
-			}
-			_, keyspace, _ = strings.Cut(w.Text, before)
-		}
-	}
-	more, what := wanted(cmd, flag, arguments+1) // behind the database
+	cmd, _ := find(root, words)
 	switch {
+	case cmd == root && len(words) > 0:
+		if words[0].Plain(".keyspace") {
+			names = h.keyspaces()
+		}
+		return names, nil
+	case strings.HasPrefix(typed, "-"):
+		cmd.InheritedFlags()
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, "--"+f.Name)
+			}
+		})
+		return names, nil
+	case cmd.HasSubCommands():
+		return subcommands(cmd), nil
+	}
+	var r reading
+	r.read(root, words)
+	if shell.In(r.clause, " where select") {
+		if _, err := query.CompileSelect(r.expr); err != nil { // more is to follow
+			return h.fieldsOf(r.before, typed), nil
+		}
+	}
+	names, what := wanted(cmd, r.flag, r.arguments+1) // behind the database
+	switch {
+	case r.flag == nil && r.clauses != " ":
 	case what == wantsSpace:
-		more = h.keyspaces()
-	case flag == nil && arguments == 0 && shell.In(cmd.Name(), " scan count"):
-		what = wantsKey
+		names = h.keyspaces()
+	case strings.HasPrefix(what, "EXPR"):
+		names = h.fieldsOf(r.before, typed)
+	case what == wantsKey || r.flag == nil && r.arguments == 0 && shell.In(cmd.Name(), " scan count"):
+		keys = h.keysOf(r.before)
 	}
-	if what == wantsKey {
-		keys = h.keysOf(keyspace)
+	for _, word := range strings.Fields(shell.Clauses) {
+		if strings.Contains(r.hint, "["+word) {
+			names = append(names, word)
+		}
 	}
-	return append(names, more...), keys
+	return names, keys
 }

@@ -100,7 +100,7 @@ func (o *onceFlag) Set(text string) error {
 	return nil
 }
 
-func (o *onceFlag) String() string { return "" }
+func (o *onceFlag) String() string { return *o.to }
 func (o *onceFlag) Type() string   { return "string" }
 
 // statsFlag adds --stats to a command whose database snapshot opens.

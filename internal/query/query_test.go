@@ -373,6 +373,29 @@ func TestSelect_Columns(t *testing.T) {
 	}
 }
 
+func TestSelect_EachField(t *testing.T) {
+	for _, test := range []struct{ path, value, want string }{
+		{".", `{"b":1, "a\u0062":{"c": 2}, "b":[3]}`, `ab={"c": 2} b=[3]`}, // the last counts
+		{".a", `{"a":{"x":null}}`, "x=null"},
+		{".a[1]", `{"a":[1,{"":"y"}]}`, `="y"`},
+		{".a", `{"a":[1]}`, ""},
+		{".a", `{}`, ""},
+		{".a.b", `{"a":1}`, ""}, // no answer
+		{".", `text`, ""},
+	} {
+		s, err := query.CompileSelect(test.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		_ = s.Run(nil, []byte(test.value))
+		s.EachField(func(name, value []byte) { have = append(have, string(name)+"="+string(value)) })
+		if have := strings.Join(have, " "); have != test.want {
+			t.Errorf("%s of %s: have %s, want %s", test.path, test.value, have, test.want)
+		}
+	}
+}
+
 func TestSelect_GroupsEqualValues(t *testing.T) {
 	s, err := query.CompileSelect(".a")
 	if err != nil {

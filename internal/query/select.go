@@ -96,6 +96,16 @@ func (s *Selection) AppendText(dst []byte, column int) (text []byte, isNull bool
 	return d.appendText(dst), d.kind == null
 }
 
+// EachField calls fn with the name and the JSON of each field of the first column of
+// the entry, if that is an object.
+func (s *Selection) EachField(fn func(name, value []byte)) {
+	if d := &s.row[0]; d.kind == object {
+		for _, one := range members(d, nil) {
+			fn(one.name, d.text[one.begin:one.end])
+		}
+	}
+}
+
 // AppendGroup appends a column of the entry as JSON that is the same for equal
 // numbers and for equal strings, however they are written, and for no others: in
 // strings that are not UTF-8 it keeps the bytes.

@@ -8,18 +8,16 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Fields prints names and values in two columns, without borders.
-func Fields(w io.Writer, rows [][2]string) error {
-	width := 0
+// Fields prints names and values in two columns, without borders. What is wider
+// than a terminal breaks between words; width 0 is no terminal.
+func Fields(w io.Writer, width int, rows [][2]string) error {
+	names := 0
 	for _, r := range rows {
-		width = max(width, CellWidth(r[0]))
+		names = max(names, CellWidth(r[0]))
 	}
 	var b strings.Builder
 	for _, r := range rows {
-		b.WriteString(r[0])
-		b.WriteString(strings.Repeat(" ", width-CellWidth(r[0])+2))
-		b.WriteString(r[1])
-		b.WriteByte('\n')
+		writeWrapped(&b, r[0]+strings.Repeat(" ", names-CellWidth(r[0])+2), r[1], width)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -1,6 +1,9 @@
 package ui
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestWrap(t *testing.T) {
 	const text = `Print the value of a key, and nothing that is around it.
@@ -36,8 +39,28 @@ Flags:
 	if have := Wrap(text, 40); have != narrow {
 		t.Errorf("in 40 columns:\n%s", have)
 	}
+	const table = "    function  .a | length  type    tostring\n              starts  ends with\n                      it goes on here\n    lightning scan my.db --count-by .city\n"
+	if have, want := Wrap(table, 32), "    function  .a | length  type\n              tostring\n              starts  ends with\n        it goes on here\n    lightning scan my.db --count-by .city\n"; strings.ReplaceAll(have, " \n", "\n") != want {
+		t.Errorf("a table:\n%s", have)
+	}
 	const flag = "  -h, --help   help for get, which prints the value\n"
 	if have, want := Wrap(flag, 40), "  -h, --help   help for get, which\n               prints the value\n"; have != want {
 		t.Errorf("the usage in its column:\n%s", have)
+	}
+}
+
+// The second of two columns goes on in its column, too.
+func TestFields(t *testing.T) {
+	rows := [][2]string{{"put", "Set the value of a key"}, {"読む", "Print values"}}
+	for width, want := range map[int]string{
+		0:  "put   Set the value of a key\n読む  Print values\n",
+		28: "put   Set the value of a key\n読む  Print values\n",
+		20: "put   Set the value\n      of a key\n読む  Print values\n",
+		11: "put\n        Set\n        the\n        value\n        of\n        a\n        key\n読む\n        Print\n        values\n",
+	} {
+		var b strings.Builder
+		if err := Fields(&b, width, rows); err != nil || b.String() != want {
+			t.Errorf("in %d columns: %v\n%s", width, err, b.String())
+		}
 	}
 }
