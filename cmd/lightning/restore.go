@@ -78,7 +78,7 @@ order, damaged or of another database, or the log is, no database is made.`,
 }
 
 type restore struct {
-	*app
+	app   *app
 	apply []string
 	log   string
 	toSeq uint64
@@ -97,7 +97,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 			return engine.BackupInfo{}, err
 		}
 	}
-	source, f, err := r.input(ctx, path)
+	source, f, err := r.app.input(ctx, path)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
@@ -109,7 +109,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 	for _, name := range apply {
 		inc := &unpacking{ctx: ctx, name: inputName(name)}
 		if name == "-" {
-			inc.file = ui.Interruptible(ctx, r.In)
+			inc.file = ui.Interruptible(ctx, r.app.In)
 		}
 		o.Apply = append(o.Apply, readerFunc(func(p []byte) (int, error) {
 			if u != inc {
@@ -148,8 +148,8 @@ func (r *restore) tornNote(t *engine.TornLog, seq uint64) {
 		what += fmt.Sprintf("; so are %s behind it, which are whole: a power cut leaves that, and so does damage; lightning repair %s NEW saves them",
 			ui.Plural(t.Commits, "commit"), r.log)
 	}
-	if !r.Quiet || t.Short || t.Commits > 0 {
-		fmt.Fprintf(ui.SafeWriter(r.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
+	if !r.app.Quiet || t.Short || t.Commits > 0 {
+		fmt.Fprintf(ui.SafeWriter(r.app.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
 	}
 }
 
