@@ -38,20 +38,19 @@ order, damaged or of another database, or the log is, no database is made.`,
 		Args: arguments(2, -1),
 	}
 	f := cmd.Flags()
-	var logs []string
-	f.StringArrayVar(&r.apply, "apply", nil, "apply the incremental backup `FILE`, and those named behind it")
-	f.StringArrayVar(&logs, "log", nil, "apply what the log of the database `DIR` has behind the backups")
+	f.Func("apply", "apply the incremental backup `FILE`, and those named behind it", func(name string) error {
+		r.apply = append(r.apply, name)
+		return nil
+	})
+	f.Var(&onceFlag{to: &r.log}, "log", "apply what the log of the database `DIR` has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])
 		if err == nil {
 			err = outsideNew(path)
 		}
-		if err == nil && len(logs) > 1 {
-			err = usagef("--log: there can be one, behind the last backup")
-		}
-		if err == nil && len(logs) > 0 {
-			if r.log, err = a.path(logs[0]); err == nil && within(r.log, path) {
+		if err == nil && cmd.Flags().Changed("log") {
+			if r.log, err = a.path(r.log); err == nil && within(r.log, path) {
 				err = usagef("%s is inside %s, whose log is read: name another place", path, r.log)
 			}
 		}
