@@ -252,10 +252,10 @@ func (s *samples) begin(m *metric) { s.metric, s.headed = m, false }
 
 // label is a label as it is written.
 func label(name, value string) string {
-	return name + `="` + escaped.Replace(strings.ToValidUTF8(value, "\uFFFD")) + `"`
+	value = strings.ReplaceAll(strings.ToValidUTF8(value, "\uFFFD"), `\`, `\\`)
+	value = strings.ReplaceAll(strings.ReplaceAll(value, `"`, `\"`), "\n", `\n`)
+	return name + `="` + value + `"`
 }
-
-var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
 // add adds a sample of the metric, with labels: a name, a value, a name, ...
 //

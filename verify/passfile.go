@@ -129,7 +129,7 @@ func (p *Pass) encode() []byte {
 
 // decodePass decodes what encode made.
 func decodePass(b []byte) (*Pass, bool) {
-	at := max(bytes.LastIndex(b, []byte("sum ")), 0)
+	at := max(strings.LastIndex(string(b), "sum "), 0)
 	if string(b[at:]) != fmt.Sprintf("sum %016x\n", xxhash.Sum64(b[:at])) {
 		return nil, false
 	}

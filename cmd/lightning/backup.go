@@ -61,7 +61,7 @@ history, nothing is written.`,
 }
 
 type backup struct {
-	*app
+	app               *app
 	verify, force     bool
 	since             string
 	keepLog, keepSaid bool
@@ -74,7 +74,7 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 	if path == "-" && b.verify {
 		return usagef("--verify reads the file back, and standard output cannot be: name a file")
 	}
-	if path == "-" && b.OutTerminal {
+	if path == "-" && b.app.OutTerminal {
 		return usagef("a backup is not text: name a file, or send standard output somewhere")
 	}
 	b.options.Progress = func(info engine.BackupInfo) { b.state.Store(&info) }
@@ -85,9 +85,9 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 		}
 		b.options.Since = &info
 	}
-	return b.read(db, func(db *engine.DB, _ *engine.Keyspace) error {
+	return b.app.read(db, func(db *engine.DB, _ *engine.Keyspace) error {
 		b.state.Store(&engine.BackupInfo{})
-		bar, err := b.StartProgress(b.progress, b.progressState)
+		bar, err := b.app.StartProgress(b.progress, b.progressState)
 		if err != nil {
 			return usageError{err.Error()}
 		}
@@ -112,10 +112,10 @@ func (b *backup) run(ctx context.Context, db, path string) error {
 			return err
 		}
 		if path == "-" { // standard output is taken
-			b.Note("%s", backupMessage("backup", info))
+			b.app.Note("%s", backupMessage("backup", info))
 			return nil
 		}
-		return b.done(backupJSON(info), "%s", backupMessage("backup", info))
+		return b.app.done(backupJSON(info), "%s", backupMessage("backup", info))
 	})
 }
 
@@ -127,7 +127,7 @@ func (b *backup) earlier(path string) (engine.BackupInfo, error) {
 	if same(b.since, path) {
 		return engine.BackupInfo{}, usagef("%s is the backup that this one is to follow: name another file", path)
 	}
-	return headOf(b.ctx, b.since)
+	return headOf(b.app.ctx, b.since)
 }
 
 // same reports whether two paths lead to the same file or directory.
@@ -149,8 +149,8 @@ func headOf(ctx context.Context, path string) (engine.BackupInfo, error) {
 
 func (b *backup) write(ctx context.Context, db *engine.DB, path string) (engine.BackupInfo, error) {
 	if path == "-" {
-		name, _ := b.outFile()
-		info, err := b.compress(ctx, db, b.out, name)
+		name, _ := b.app.outFile()
+		info, err := b.compress(ctx, db, b.app.out, name)
 		return info, unmade(err, "what was written is no whole backup")
 	}
 	f, err := createFile(path, b.force)

@@ -89,7 +89,7 @@ func batchCommand(a *app) *cobra.Command {
 // A batch runs statements. First all are read without a transaction, which
 // tells what is wrong with them; and then once more.
 type batch struct {
-	*app
+	app     *app
 	path    string
 	printer dump.Writer // of text; nil for JSON lines
 	patched []string    // keyspaces that lines of a patch name
@@ -110,10 +110,10 @@ type batch struct {
 
 // check reads all statements and keeps their text.
 func (b *batch) check() error {
-	if b.path == "-" && b.InTerminal {
+	if b.path == "-" && b.app.InTerminal {
 		return usagef("no statements: name a file, or give them through a pipe")
 	}
-	source, f, err := b.input(b.ctx, b.path)
+	source, f, err := b.app.input(b.app.ctx, b.path)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (b *batch) check() error {
 // commit runs all statements.
 func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 	for _, name := range b.patched {
-		if _, err := db.Keyspace(name); err == nil || b.noCreate {
+		if _, err := db.Keyspace(name); err == nil || b.app.noCreate {
 			continue
 		}
 		if _, err := db.CreateKeyspace(name, nil); err != nil {
@@ -146,10 +146,10 @@ func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 	if err := b.all(&b.text); err != nil {
 		return err
 	}
-	if err := tx.Commit(b.ctx); err != nil {
+	if err := tx.Commit(b.app.ctx); err != nil {
 		return err
 	}
-	b.Note("committed: %s, %s", ui.Plural(b.puts, "put"), ui.Plural(b.deletes, "delete"))
+	b.app.Note("committed: %s, %s", ui.Plural(b.puts, "put"), ui.Plural(b.deletes, "delete"))
 	if err := b.release(); err != nil {
 		return err
 	}
@@ -165,8 +165,8 @@ func (b *batch) hold() error {
 	if b.stdout != nil {
 		return nil
 	}
-	err := b.out.Flush()
-	b.stdout, b.to.w = b.to.w, &b.held
+	err := b.app.out.Flush()
+	b.stdout, b.app.to.w = b.app.to.w, &b.held
 	return err
 }
 
@@ -174,9 +174,9 @@ func (b *batch) release() error {
 	if b.stdout == nil {
 		return nil
 	}
-	_ = b.out.Flush() // into memory
-	b.to.w = b.stdout
-	_, err := b.held.WriteTo(b.out)
+	_ = b.app.out.Flush() // into memory
+	b.app.to.w = b.stdout
+	_, err := b.held.WriteTo(b.app.out)
 	return err
 }
 
@@ -200,7 +200,7 @@ func (b *batch) all(text io.Reader) error {
 			err = b.words(r.Source)
 		}
 		if err == nil {
-			err = b.ctx.Err()
+			err = b.app.ctx.Err()
 		}
 		if err != nil && b.base == nil {
 			err = r.Bad(err)
@@ -255,24 +255,24 @@ func (b *batch) words(text []byte) error {
 		return nil
 	case "scan", "count":
 		if len(rest) > 0 {
-			key, _, err = dump.Word(rest, b.keys, true)
+			key, _, err = dump.Word(rest, b.app.keys, true)
 		}
 	case "put", "expect", "if":
-		key, rest, err = dump.Word(rest, b.keys, false)
+		key, rest, err = dump.Word(rest, b.app.keys, false)
 		if err == nil && (op == "put" || len(rest) > 0) {
-			value, _, err = dump.Word(rest, b.values, true)
+			value, _, err = dump.Word(rest, b.app.values, true)
 		}
 	case "get", "delete":
 		prefix, ok := bytes.CutPrefix(bytes.TrimSpace(rest), []byte("--prefix"))
 		if op == "delete" && ok && (len(prefix) == 0 || prefix[0] <= ' ') {
 			op = "delete --prefix"
-			if key, _, err = dump.Word(prefix, b.keys, true); len(key) == 0 && err == nil {
+			if key, _, err = dump.Word(prefix, b.app.keys, true); len(key) == 0 && err == nil {
 				err = errors.New("every key begins with an empty prefix")
 			}
 			break
 		}
 		for {
-			if key, rest, err = dump.Word(rest, b.keys, false); err != nil || len(rest) == 0 {
+			if key, rest, err = dump.Word(rest, b.app.keys, false); err != nil || len(rest) == 0 {
 				break
 			}
 			if err := b.do(b.tx, op, key, nil); err != nil {
@@ -386,16 +386,16 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 		b.deletes++
 		err = tx.DeleteRange(key, query.PrefixEnd(key))
 	case "scan":
-		_, err := exporter.Run(b.ctx, tx, b, exporter.Options{Start: key, End: query.PrefixEnd(key)})
+		_, err := exporter.Run(b.app.ctx, tx, b, exporter.Options{Start: key, End: query.PrefixEnd(key)})
 		return err
 	case "count":
-		n, err := countKeys(b.ctx, tx, key, query.PrefixEnd(key))
+		n, err := countKeys(b.app.ctx, tx, key, query.PrefixEnd(key))
 		if err == nil {
 			form := "%d\n"
 			if b.printer == nil {
 				form = `{"line":` + fmt.Sprint(b.line) + `,"op":"count","count":%d}` + "\n"
 			}
-			_, err = fmt.Fprintf(b.out, form, n)
+			_, err = fmt.Fprintf(b.app.out, form, n)
 		}
 		return err
 	case "expect":
@@ -417,7 +417,7 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 		}
 		b.missed++
 		if b.printer != nil {
-			b.complain(exitNo, fmt.Sprintf("line %d: key not found: %s", b.line, dump.Printable(key)))
+			b.app.complain(exitNo, fmt.Sprintf("line %d: key not found: %s", b.line, dump.Printable(key)))
 		}
 	}
 	if err == nil && b.printer == nil {
@@ -432,11 +432,11 @@ func (b *batch) Write(key, value []byte) error {
 	if b.printer != nil {
 		return b.printer.Write(key, value)
 	}
-	o := dump.WriterOptions{Keys: b.keys, Values: b.values}
+	o := dump.WriterOptions{Keys: b.app.keys, Values: b.app.values}
 	if value == nil {
 		o.Values = dump.None
 	}
-	_, err := fmt.Fprintf(b.out, `{"line":%d,"op":"%s",%s`+"\n", b.line, b.op, dump.AppendEntry(nil, key, value, o)[1:])
+	_, err := fmt.Fprintf(b.app.out, `{"line":%d,"op":"%s",%s`+"\n", b.line, b.op, dump.AppendEntry(nil, key, value, o)[1:])
 	return err
 }
 

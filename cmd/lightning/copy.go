@@ -50,7 +50,7 @@ many are. After an interruption the same command goes on.`,
 }
 
 type copying struct {
-	*app
+	app            *app
 	cmd            *cobra.Command
 	keyRange       *keyRange
 	conflict, into string
@@ -64,28 +64,28 @@ func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
 		return err
 	}
 	switch into := c.cmd.Flags().Changed("into"); {
-	case into && !c.oneSpace:
+	case into && !c.app.oneSpace:
 		return usagef("--into goes with -k, which says what is copied into it")
 	case into && c.into != "":
 		if err := newName(c.into); err != nil {
 			return usagef("--into: %v", err)
 		}
 	case !into:
-		c.into = c.keyspace
+		c.into = c.app.keyspace
 	}
 	if c.bounds.Start, c.bounds.End, err = c.keyRange.bounds(c.app, false); err != nil {
 		return err
 	}
-	err = c.moment(args[0], func(src *engine.DB, spaces []space) error {
-		dest, err := c.path(args[1])
+	err = c.app.moment(args[0], func(src *engine.DB, spaces []space) error {
+		dest, err := c.app.path(args[1])
 		if err != nil {
 			return err
 		}
-		if same(src.Path(), dest) && (!c.oneSpace || c.into == c.keyspace) {
+		if same(src.Path(), dest) && (!c.app.oneSpace || c.into == c.app.keyspace) {
 			return usagef("%s and %s: both are the same database", args[0], args[1])
 		}
-		c.keyspace = "" // of DEST it may have to be made
-		return c.write(c.cmd, args[1], true, mode, func(dest *engine.DB, _ *engine.Keyspace) error {
+		c.app.keyspace = "" // of DEST it may have to be made
+		return c.app.write(c.cmd, args[1], true, mode, func(dest *engine.DB, _ *engine.Keyspace) error {
 			if c.conflict == "error" && !dest.OpenReport().Created {
 				if err := c.all(dest, spaces, true); err != nil {
 					return err
@@ -101,7 +101,7 @@ func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
 	if err != nil {
 		return err
 	}
-	return c.done(ui.Object{
+	return c.app.done(ui.Object{
 		{Name: "copied", Value: c.copied}, {Name: "skipped", Value: c.skipped}, {Name: "bytes", Value: c.bytes},
 	}, "%s copied, %s; %s there already", ui.Plural(c.copied, "entry"), ui.Bytes(c.bytes), ui.Count(c.skipped))
 }
@@ -124,7 +124,7 @@ func (c *copying) all(dest *engine.DB, spaces []space, look bool) error {
 	}
 	defer before.Close()
 	for _, s := range spaces {
-		if c.oneSpace {
+		if c.app.oneSpace {
 			s.name = c.into
 		}
 		var there engine.Reader
@@ -154,7 +154,7 @@ func (c *copying) all(dest *engine.DB, spaces []space, look bool) error {
 			batch.Reset()
 			return nil
 		}
-		err = content.Diff(c.ctx, there, s.entries, c.bounds, func(change content.Change, key []byte, _, src *engine.Iterator) error {
+		err = content.Diff(c.app.ctx, there, s.entries, c.bounds, func(change content.Change, key []byte, _, src *engine.Iterator) error {
 			switch {
 			case look && change == content.Changed:
 				return fmt.Errorf("%w in %s, with another value: key %s", engine.ErrExists, dest.Path(), dump.Printable(key))

@@ -131,7 +131,7 @@ func (c *crashRun) run(ctx context.Context) error {
 		c.Limits += " --dir " + c.dir
 	}
 	c.Hung = func(text string) {
-		c.Note("%s", text)
+		c.app.Note("%s", text)
 		os.Exit(exitTest)
 	}
 	c.Start = startWriter
@@ -139,8 +139,8 @@ func (c *crashRun) run(ctx context.Context) error {
 		return err
 	}
 	c.Tick = func(r crash.Report) {
-		if c.ErrTerminal {
-			c.Note("%s", c.text(&r))
+		if c.app.ErrTerminal {
+			c.app.Note("%s", c.text(&r))
 		}
 	}
 	if c.selfTest {
@@ -195,8 +195,8 @@ func (c *crashRun) verdict(report *crash.Report, err error) error {
 	}
 	err = c.say(object, "%s %s: %s%s, seed %d", c.mode, verdict, lost, c.text(report), c.Options.Seed)
 	if failed {
-		c.Note("%s: %v", c.Red(c.mode), f.Err)
-		c.Note("repeat: %s", f.Repeat)
+		c.app.Note("%s: %v", c.app.Red(c.mode), f.Err)
+		c.app.Note("repeat: %s", f.Repeat)
 		return fmt.Errorf("%w; kept: %s", errTest, f.Dir)
 	}
 	return err
@@ -245,6 +245,6 @@ func (c *crashRun) testSelf(ctx context.Context) error {
 	if !all {
 		return fmt.Errorf("%w: crashtest does not find what it must, seed %d", errTest, c.Options.Seed)
 	}
-	c.Note("crashtest can fail: it found every file system that was broken on purpose, seed %d", c.Options.Seed)
+	c.app.Note("crashtest can fail: it found every file system that was broken on purpose, seed %d", c.Options.Seed)
 	return nil
 }

@@ -45,7 +45,7 @@ with -0 on both sides keys are as they are.`,
 }
 
 type deletion struct {
-	*app
+	app          *app
 	cmd          *cobra.Command
 	keyRange     *keyRange
 	where        *where
@@ -65,9 +65,9 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if d.dryRun {
-		return d.snapshot(args[0], d.tell)
+		return d.app.snapshot(args[0], d.tell)
 	}
-	if err := d.session.of(args[0]).mayWrite(d.cmd); err != nil {
+	if err := d.app.session.of(args[0]).mayWrite(d.cmd); err != nil {
 		return err
 	}
 	if d.ranged || len(d.targets) > 1 {
@@ -76,11 +76,11 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		}
 	}
 	var n int64
-	err := d.update(d.cmd, args[0], false, engine.SyncFull, func(tx *engine.Tx) (err error) {
+	err := d.app.update(d.cmd, args[0], false, engine.SyncFull, func(tx *engine.Tx) (err error) {
 		n, err = d.delete(tx)
 		return err
 	})
-	if err != nil || !d.ranged && len(d.targets) == 1 && !asksJSON(d.app) {
+	if err != nil || !d.ranged && len(d.targets) == 1 && !d.app.asksJSON() {
 		return stopped(err, "nothing was deleted")
 	}
 	text := "deleted " + ui.Plural(n, "key")
@@ -91,7 +91,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 	if missing > 0 {
 		text += ", " + ui.Count(missing) + " not there"
 	}
-	return d.done(ui.Object{
+	return d.app.done(ui.Object{
 		{Name: "deleted", Value: n},
 		{Name: "missing", Value: missing},
 	}, "%s", text)
@@ -123,11 +123,11 @@ func (d *deletion) choose(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	if d.keysFrom != "" {
-		d.targets, err = d.readKeys(ctx, d.keysFrom, d.nul)
+		d.targets, err = d.app.readKeys(ctx, d.keysFrom, d.nul)
 		return err
 	}
 	for _, arg := range args {
-		key, err := d.key(arg)
+		key, err := d.app.key(arg)
 		if err != nil {
 			return err
 		}
@@ -142,11 +142,11 @@ func (d *deletion) ask(ctx context.Context, db string) error {
 		return nil
 	}
 	needed := usagef("deleting more than one key needs --yes where nobody can be asked")
-	if !d.InTerminal || !d.ErrTerminal {
+	if !d.app.InTerminal || !d.app.ErrTerminal {
 		return needed
 	}
 	var found found
-	err := d.snapshot(db, func(s engine.Reader) (err error) {
+	err := d.app.snapshot(db, func(s engine.Reader) (err error) {
 		found, err = d.count(s)
 		return err
 	})
@@ -156,7 +156,7 @@ func (d *deletion) ask(ctx context.Context, db string) error {
 	if err := d.where.report(found.keys, "match"); err != nil {
 		return err
 	}
-	ok, err := d.Confirm(ctx, fmt.Sprintf("Delete %s?", found))
+	ok, err := d.app.Confirm(ctx, fmt.Sprintf("Delete %s?", found))
 	if errors.Is(err, ui.ErrNoAnswer) {
 		return needed
 	}
@@ -171,7 +171,7 @@ func (d *deletion) tell(s engine.Reader) error {
 	if err != nil {
 		return err
 	}
-	if asksJSON(d.app) {
+	if d.app.asksJSON() {
 		o := ui.Object{
 			{Name: "keys", Value: found.keys},
 			{Name: "bytes", Value: found.bytes},
@@ -179,9 +179,9 @@ func (d *deletion) tell(s engine.Reader) error {
 		if found.keys > 0 {
 			o = appendKey(appendKey(o, "first", found.first), "last", found.last)
 		}
-		err = d.printJSON(o)
+		err = d.app.printJSON(o)
 	} else {
-		_, err = fmt.Fprintf(d.out, "would delete %s\n", found)
+		_, err = fmt.Fprintf(d.app.out, "would delete %s\n", found)
 	}
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ patch, by which lightning batch makes A hold what B does.`,
 }
 
 type diff struct {
-	*app
+	app               *app
 	keyRange          *keyRange
 	onlyKeys, summary bool
 
@@ -51,20 +51,20 @@ type diff struct {
 }
 
 func (d *diff) run(args []string) (err error) {
-	format, err := d.linesFormat()
+	format, err := d.app.linesFormat()
 	if err != nil {
 		return err
 	}
-	if d.text = format == formatText; d.text && d.OutTerminal {
-		d.out = bufio.NewWriter(ui.SafeWriter(d.Out)) // -K raw and -V json are not
+	if d.text = format == formatText; d.text && d.app.OutTerminal {
+		d.app.out = bufio.NewWriter(ui.SafeWriter(d.app.Out)) // -K raw and -V json are not
 	}
 	if d.bounds.Start, d.bounds.End, err = d.keyRange.bounds(d.app, false); err != nil {
 		return err
 	}
-	name, one := d.keyspace, d.oneSpace
-	d.keyspace, d.oneSpace = "", false // only one of the two may have it
-	err = d.moment(args[0], func(_ *engine.DB, a []space) error {
-		return d.moment(args[1], func(db *engine.DB, b []space) error {
+	name, one := d.app.keyspace, d.app.oneSpace
+	d.app.keyspace, d.app.oneSpace = "", false // only one of the two may have it
+	err = d.app.moment(args[0], func(_ *engine.DB, a []space) error {
+		return d.app.moment(args[1], func(db *engine.DB, b []space) error {
 			if one {
 				a, b = only(a, name), only(b, name)
 			}
@@ -86,7 +86,7 @@ func (d *diff) run(args []string) (err error) {
 		if d.text {
 			form = "only in A  %d\nonly in B  %d\nchanged    %d\nsame       %d\nequal      %t\n"
 		}
-		fmt.Fprintf(d.out, form, c[content.Removed], c[content.Added], c[content.Changed], c[content.Same], !differ)
+		fmt.Fprintf(d.app.out, form, c[content.Removed], c[content.Added], c[content.Changed], c[content.Same], !differ)
 	}
 	if differ {
 		return saidError{exitNo}
@@ -108,14 +108,14 @@ func (d *diff) compare(a, b []space) error {
 			name, left, a = a[0].name, a[0].entries, a[1:]
 		}
 		head := name != ""
-		err := content.Diff(d.ctx, left, right, d.bounds, func(c content.Change, key []byte, a, b *engine.Iterator) error {
+		err := content.Diff(d.app.ctx, left, right, d.bounds, func(c content.Change, key []byte, a, b *engine.Iterator) error {
 			d.counts[c]++
 			if c == content.Same || d.summary {
 				return nil
 			}
 			if head && d.text {
 				head = false
-				fmt.Fprintf(d.out, "keyspace %s\n", dump.Printable([]byte(name)))
+				fmt.Fprintf(d.app.out, "keyspace %s\n", dump.Printable([]byte(name)))
 			}
 			return d.print(c, name, key, a, b)
 		})
@@ -128,7 +128,7 @@ func (d *diff) compare(a, b []space) error {
 
 // print prints the line of a difference.
 func (d *diff) print(c content.Change, name string, key []byte, a, b *engine.Iterator) error {
-	o := dump.WriterOptions{Keys: d.keys, Values: d.values}
+	o := dump.WriterOptions{Keys: d.app.keys, Values: d.app.values}
 	if d.onlyKeys || !d.text && b == nil {
 		o.Values = dump.None
 	}
@@ -142,12 +142,12 @@ func (d *diff) print(c content.Change, name string, key []byte, a, b *engine.Ite
 		}
 	}
 	if d.text {
-		d.out.WriteByte("-+~"[c])
-		d.out.Write(d.keys.Append(nil, key))
+		d.app.out.WriteByte("-+~"[c])
+		d.app.out.Write(d.app.keys.Append(nil, key))
 		for _, value := range values {
 			if value != nil {
-				d.out.WriteByte('\t')
-				d.out.Write(d.values.Append(nil, value))
+				d.app.out.WriteByte('\t')
+				d.app.out.Write(d.app.values.Append(nil, value))
 			}
 		}
 	} else {
@@ -155,12 +155,12 @@ func (d *diff) print(c content.Change, name string, key []byte, a, b *engine.Ite
 		if b == nil {
 			op = `{"op":"delete",`
 		}
-		d.out.WriteString(op)
+		d.app.out.WriteString(op)
 		if name != "" {
-			d.out.WriteString(`"keyspace":`)
-			d.out.Write(append(dump.AppendJSONString(nil, []byte(name)), ','))
+			d.app.out.WriteString(`"keyspace":`)
+			d.app.out.Write(append(dump.AppendJSONString(nil, []byte(name)), ','))
 		}
-		d.out.Write(dump.AppendEntry(nil, key, values[1], o)[1:])
+		d.app.out.Write(dump.AppendEntry(nil, key, values[1], o)[1:])
 	}
-	return d.out.WriteByte('\n') // a bufio.Writer repeats its first error
+	return d.app.out.WriteByte('\n') // a bufio.Writer repeats its first error
 }

@@ -51,7 +51,7 @@ most. A prefix that few keys have may be left out.`,
 }
 
 type du struct {
-	*app
+	app                  *app
 	keyRange             *keyRange
 	separator            string
 	depth, limit, sample int
@@ -79,21 +79,21 @@ func (d *du) run(arg string) error {
 		return usagef("--sample %d: use 10 or more, or 0 to read all", d.sample)
 	}
 	var err error
-	if d.ends, err = d.keys.Decode([]byte(d.separator)); err != nil {
+	if d.ends, err = d.app.keys.Decode([]byte(d.separator)); err != nil {
 		return usagef("--sep: %v", err)
 	}
 	start, end, err := d.keyRange.bounds(d.app, false)
 	if err != nil {
 		return err
 	}
-	prefix, _ := d.keys.Decode([]byte(d.keyRange.text("prefix")))
+	prefix, _ := d.app.keys.Decode([]byte(d.keyRange.text("prefix")))
 	d.skip = len(prefix)
-	format, err := d.format(d.tabular(), columnFormats...)
+	format, err := d.app.format(d.app.tabular(), columnFormats...)
 	if err != nil {
 		return err
 	}
-	d.oneSpace = true
-	return d.moment(arg, func(db *engine.DB, spaces []space) (err error) {
+	d.app.oneSpace = true
+	return d.app.moment(arg, func(db *engine.DB, spaces []space) (err error) {
 		var stop []byte
 		if d.sample > 0 {
 			stop, err = d.estimate(spaces[0].entries, start, end)
@@ -107,7 +107,7 @@ func (d *du) run(arg string) error {
 		if err := d.print(format, float64(st.UsedBytes)/float64(max(st.DataBytes, 1))); err != nil {
 			return err
 		}
-		return stopped(err, "counted until before %s, where --from goes on", d.argument(stop))
+		return stopped(err, "counted until before %s, where --from goes on", d.app.argument(stop))
 	})
 }
 
@@ -117,8 +117,8 @@ func (d *du) count(r engine.Reader, start, end []byte, g *groups) (stop []byte, 
 	n := 0
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		key := it.Key()
-		if n++; n%1024 == 0 && d.ctx.Err() != nil {
-			stop, err = bytes.Clone(key), d.ctx.Err()
+		if n++; n%1024 == 0 && d.app.ctx.Err() != nil {
+			stop, err = bytes.Clone(key), d.app.ctx.Err()
 			break
 		}
 		end := d.skip
@@ -150,7 +150,7 @@ func (d *du) estimate(r engine.Reader, start, end []byte) (stop []byte, err erro
 		first, next := h*pieces/strata, (h+1)*pieces/strata
 		piece, stands := first+random.IntN(next-first), float64(next-first)
 		var g groups
-		if err = d.ctx.Err(); err == nil {
+		if err = d.app.ctx.Err(); err == nil {
 			_, err = d.count(r, bounds[piece], bounds[piece+1], &g)
 		}
 		if errors.Is(err, context.Canceled) {
@@ -198,8 +198,8 @@ func (d *du) print(format string, disk float64) error {
 			titles, names = append(titles, duColumns[i].title), append(names, duColumns[i].name)
 		}
 	}
-	titles, names = append(titles, "prefix"), append(names, keyColumn("prefix", d.keys))
-	t, err := d.newTable(format, titles, names)
+	titles, names = append(titles, "prefix"), append(names, keyColumn("prefix", d.app.keys))
+	t, err := d.app.newTable(format, titles, names)
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (d *du) print(format string, disk float64) error {
 			return err
 		}
 	}
-	if err := errors.Join(t.Close(), d.out.Flush()); err != nil {
+	if err := errors.Join(t.Close(), d.app.out.Flush()); err != nil {
 		return err
 	}
 	text := ui.Plural(keys, "key") + ", " + ui.Bytes(size) + " in all"
@@ -237,7 +237,7 @@ func (d *du) print(format string, disk float64) error {
 	if more := len(d.all.list) - d.limit; more > 0 && d.limit > 0 {
 		text += "; " + ui.Plural(more, "row") + " with " + ui.Bytes(size-shown) + " not shown: -n 0 for all"
 	}
-	d.Note("%s", text)
+	d.app.Note("%s", text)
 	return nil
 }
 

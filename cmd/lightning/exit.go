@@ -271,7 +271,7 @@ func (a *app) message(err error) string {
 	if at := strings.Index(text, ": ") + 2; at > 1 && strings.HasPrefix(text[at:], text[:at]) {
 		text = text[at:]
 	}
-	hint := hintFor(a, err)
+	hint := a.hintFor(err)
 	if errors.Is(err, engine.ErrLocked) && a.timeout > 0 {
 		hint = "waited " + a.timeout.String()
 	}
@@ -281,8 +281,7 @@ func (a *app) message(err error) string {
 	return text
 }
 
-// hintFor is no method, or each of the types that embed app would have it, too.
-func hintFor(a *app, err error) string {
+func (a *app) hintFor(err error) string {
 	hint, given := errors.AsType[hintError](err)
 	around := ""
 	if errors.Is(err, engine.ErrNotExist) || errors.Is(err, engine.ErrFormat) {

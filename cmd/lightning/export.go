@@ -58,8 +58,8 @@ what is UTF-8 is TEXT, and what is not a BLOB (-K raw, -V raw: always).`,
 }
 
 type exporting struct {
-	_ [0]func() // not compared
-	*app
+	_        [0]func() // not compared
+	app      *app
 	cmd      *cobra.Command
 	keyRange *keyRange
 	where    *where
@@ -82,7 +82,7 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 		path = args[1]
 	}
 	if e.name = path; path == "-" {
-		e.name, e.size = e.outFile()
+		e.name, e.size = e.app.outFile()
 	}
 	format, err := e.formatOf(path)
 	if err != nil {
@@ -108,16 +108,16 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 	if e.where.filter != nil {
 		o.Match = e.where.match
 	}
-	if e.everything && (format != dump.DBDump || e.oneSpace) {
+	if e.everything && (format != dump.DBDump || e.app.oneSpace) {
 		return usagef("--all: only db_dump text has a place for the names of keyspaces, and --keyspace chooses one")
 	}
 	o.Report = func(r exporter.Result) { e.state.Store(&r) }
-	e.oneSpace = !e.everything
-	return e.moment(args[0], func(db *engine.DB, spaces []space) error {
+	e.app.oneSpace = !e.everything
+	return e.app.moment(args[0], func(db *engine.DB, spaces []space) error {
 		st := db.Stats()
 		e.room = int64(st.DataBytes*4+st.LogBytes*4+st.Entries*64)&^0xfffff + 16<<20
 		e.state.Store(&exporter.Result{})
-		bar, err := e.StartProgress(e.progress, e.progressState)
+		bar, err := e.app.StartProgress(e.progress, e.progressState)
 		if err != nil {
 			return usageError{err.Error()}
 		}
@@ -147,19 +147,19 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 		return format, err
 	}
 	if e.to != "" {
-		if e.output != "" && e.output != e.to && !e.json {
+		if e.app.output != "" && e.app.output != e.to && !e.app.json {
 			return "", usagef("--to and --output: choose one")
 		}
 		return parse(e.to)
 	}
 	named, ok := dump.FormatOf(e.name)
-	if e.output != "" {
-		asked, err := parse(e.output)
+	if e.app.output != "" {
+		asked, err := parse(e.app.output)
 		if err != nil || !ok || asked == named || path == "-" {
 			return asked, err
 		}
 		// --json is either of the two, and stands for errors too.
-		if !e.json || named != dump.JSONL {
+		if !e.app.json || named != dump.JSONL {
 			return "", usagef("%s is named as %s, and %s is asked for: --to says which it is to be", path, named, asked)
 		}
 	}
@@ -180,10 +180,10 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 func (e *exporting) write(ctx context.Context, spaces []space, path string, packed dump.Compression, format dump.Format, o exporter.Options) (exporter.Result, error) {
 	switch {
 	case path == "-" && packed != dump.Plain:
-		return e.compress(ctx, spaces, e.out, packed, format, o)
+		return e.compress(ctx, spaces, e.app.out, packed, format, o)
 	case path == "-":
-		var out io.Writer = e.out
-		if e.OutTerminal {
+		var out io.Writer = e.app.out
+		if e.app.OutTerminal {
 			out = ui.SafeWriter(out)
 		}
 		return e.encode(ctx, spaces, out, format, o)
@@ -237,20 +237,20 @@ func (e *exporting) encode(ctx context.Context, spaces []space, out io.Writer, f
 func (e *exporting) conclude(path string, format dump.Format, r exporter.Result, bar *ui.Progress) error {
 	asIs := e.app.keys.Plain() || e.app.values.Plain()
 	if r.NotText > 0 && asIs && (format == dump.CSV || format == dump.TSV) {
-		e.Note("%s not UTF-8 text: lightning import reads them back as they are, other programs may not; -K base64 -V base64 writes text",
+		e.app.Note("%s not UTF-8 text: lightning import reads them back as they are, other programs may not; -K base64 -V base64 writes text",
 			ui.Plural(r.NotText, "entry")+verb(r.NotText))
 	}
 	switch {
 	case path == "-": // standard output is taken
 		return nil
-	case e.json:
-		return e.printJSON(ui.Object{
+	case e.app.json:
+		return e.app.printJSON(ui.Object{
 			{Name: "exported", Value: r.Entries},
 			{Name: "bytes", Value: r.Bytes},
 			{Name: "seconds", Value: bar.Elapsed().Seconds()},
 		})
 	}
-	e.Note("%s exported, %s, %s", records(r.Entries), ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
+	e.app.Note("%s exported, %s, %s", records(r.Entries), ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
 	return nil
 }
 

@@ -59,7 +59,7 @@ error, and makes the exit status 1.`,
 }
 
 type get struct {
-	*app
+	app      *app
 	format   string
 	newline  string
 	fallback []byte // nil: none
@@ -80,9 +80,9 @@ func (g *get) run(s engine.Reader) error {
 	var w dump.Writer
 	var err error
 	if g.format == formatJSON && len(g.keys) == 1 {
-		w, err = g.entryWriter(formatJSONL, columns{true, true}) // one object, not an array
+		w, err = g.app.entryWriter(formatJSONL, columns{true, true}) // one object, not an array
 	} else {
-		w, err = g.entryWriter(g.format, columns{true, g.format != formatNull})
+		w, err = g.app.entryWriter(g.format, columns{true, g.format != formatNull})
 	}
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (g *get) run(s engine.Reader) error {
 		value, err := g.value(s, key)
 		if no, ok := errors.AsType[noError](err); ok {
 			missing++
-			g.complain(exitNo, no.message)
+			g.app.complain(exitNo, no.message)
 			continue
 		}
 		if err != nil {
@@ -133,19 +133,19 @@ func (g *get) print(value []byte) error {
 	switch enc := g.app.values; {
 	case !enc.Plain():
 		text = enc.Append(nil, value)
-	case g.OutTerminal && g.format != formatRaw && enc != dump.Raw:
+	case g.app.OutTerminal && g.format != formatRaw && enc != dump.Raw:
 		if !dump.IsText(value) {
 			text = dump.Quoted.Append(nil, value)
 		}
 	default:
 		exact = true
 	}
-	if _, err := g.out.Write(text); err != nil {
+	if _, err := g.app.out.Write(text); err != nil {
 		return err
 	}
 	wanted := g.newline == "always" || g.newline == "auto" && !exact
 	if wanted && !bytes.HasSuffix(text, []byte{'\n'}) {
-		return g.out.WriteByte('\n')
+		return g.app.out.WriteByte('\n')
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
 }
 
 type importing struct {
-	*app
+	app                         *app
 	cmd                         *cobra.Command
 	key, from, onError, rejects string
 	progress, columns           string
@@ -121,7 +121,7 @@ type importing struct {
 func (i *importing) run(ctx context.Context, args []string) (err error) {
 	files := args[1:]
 	if len(files) == 0 {
-		if i.InTerminal {
+		if i.app.InTerminal {
 			return usagef("no file: name one, or give the records through a pipe")
 		}
 		files = []string{"-"}
@@ -130,7 +130,7 @@ func (i *importing) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	i.state.Store(&importer.Result{})
-	bar, err := i.StartProgress(i.progress, i.progressState)
+	bar, err := i.app.StartProgress(i.progress, i.progressState)
 	if err != nil {
 		return usageError{err.Error()}
 	}
@@ -141,8 +141,8 @@ func (i *importing) run(ctx context.Context, args []string) (err error) {
 
 // prepare reads the flags.
 func (i *importing) prepare(db string, files []string) (err error) {
-	i.shell = i.session.of(db)
-	if i.db, err = i.path(db); err != nil {
+	i.shell = i.app.session.of(db)
+	if i.db, err = i.app.path(db); err != nil {
 		return err
 	}
 	if i.cmd.Flags().Changed("key") {
@@ -165,7 +165,7 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	if i.options.BatchRecords < 1 {
 		return usagef("--batch %d: use 1 or more", i.options.BatchRecords)
 	}
-	if i.sorted && (len(files) > 1 || i.resume || i.oneSpace || i.noCreate || i.options.DryRun || i.options.Conflict != "replace" || i.cmd.Flags().Changed("batch")) {
+	if i.sorted && (len(files) > 1 || i.resume || i.app.oneSpace || i.app.noCreate || i.options.DryRun || i.options.Conflict != "replace" || i.cmd.Flags().Changed("batch")) {
 		return usagef("--sorted makes a new database of one file, whole or not at all: no other FILE, --keyspace, --on-conflict, --batch, --resume, --dry-run or --no-create")
 	}
 	if i.sorted {
@@ -227,12 +227,12 @@ func (i *importing) Open() (*engine.DB, *engine.Keyspace, error) {
 		}
 		return db, ks, err
 	}
-	db, err := i.openWriter(i.cmd, i.db, true, i.mode)
+	db, err := i.app.openWriter(i.cmd, i.db, true, i.mode)
 	if err != nil {
 		return nil, nil, err
 	}
 	i.opened = db
-	i.space, err = i.keyspaceOf(db)
+	i.space, err = i.app.keyspaceOf(db)
 	return db, i.space, err
 }
 
@@ -240,7 +240,7 @@ func (i *importing) Open() (*engine.DB, *engine.Keyspace, error) {
 // is there. --keyspace is one for all.
 func (i *importing) Space(name string) (*engine.Keyspace, error) {
 	switch {
-	case i.keyspace != "":
+	case i.app.keyspace != "":
 		return i.space, nil
 	case i.options.DryRun && !goodName(name):
 		return nil, hinted(fmt.Errorf("%w: keyspace %s: %w", errData, dump.Printable([]byte(name)), errName), "--keyspace is one for all")
@@ -248,7 +248,7 @@ func (i *importing) Space(name string) (*engine.Keyspace, error) {
 		return nil, nil
 	}
 	ks, err := i.opened.Keyspace(name)
-	if errors.Is(err, engine.ErrNoKeyspace) && !i.noCreate {
+	if errors.Is(err, engine.ErrNoKeyspace) && !i.app.noCreate {
 		if ks, err = i.opened.CreateKeyspace(name, nil); err != nil {
 			err = hinted(fmt.Errorf("%w: %w", errData, err), "--keyspace is one for all")
 		}
@@ -260,9 +260,9 @@ func (i *importing) all(ctx context.Context, files []string) (err error) {
 	defer func() {
 		if i.opened != nil && i.shell == nil {
 			if err != nil {
-				_ = i.giveUp(i.opened)
+				_ = i.app.giveUp(i.opened)
 			} else {
-				err = i.closeInTime(i.opened)
+				err = i.app.closeInTime(i.opened)
 			}
 		}
 		if i.reject != nil {
@@ -312,7 +312,7 @@ func importName(path string) string {
 }
 
 func (i *importing) file(ctx context.Context, path string) error {
-	source, f, err := i.input(ctx, path)
+	source, f, err := i.app.input(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -354,10 +354,10 @@ func (i *importing) file(ctx context.Context, path string) error {
 	}
 	if sample != nil {
 		if name, ok := sample.Repeated(); ok {
-			i.Note("warning: %s: several columns are named %s; asked for by name it is the last", path, dump.Printable([]byte(name)))
+			i.app.Note("warning: %s: several columns are named %s; asked for by name it is the last", path, dump.Printable([]byte(name)))
 		}
 		if i.options.Key == nil && i.options.Value == "" && sample.Len() > 2 {
-			i.Note("warning: %s: of its %d columns only key and value are kept; --key keeps all", path, sample.Len())
+			i.app.Note("warning: %s: of its %d columns only key and value are kept; --key keeps all", path, sample.Len())
 		}
 	}
 	if i.reject != nil {
@@ -374,7 +374,7 @@ func (i *importing) file(ctx context.Context, path string) error {
 	}
 	defer func() {
 		if sample == nil && i.total.Partly > partly {
-			i.Note("warning: %s: of %s only key and value were kept; --key keeps all", path, records(i.total.Partly-partly))
+			i.app.Note("warning: %s: of %s only key and value were kept; --key keeps all", path, records(i.total.Partly-partly))
 		}
 	}()
 	if i.sorted {
@@ -387,15 +387,15 @@ func (i *importing) file(ctx context.Context, path string) error {
 		case errors.Is(err, engine.ErrExists):
 			err = hinted(err, "--sorted makes a new database")
 		case err == nil:
-			i.Note("created %s", i.db)
-			i.warnOfPlace(i.db)
+			i.app.Note("created %s", i.db)
+			i.app.warnOfPlace(i.db)
 		}
 		return err
 	}
 	result, err := importer.Run(ctx, i, reader, i.options)
 	i.total = i.sum(result)
 	if result.Resumed > 0 {
-		i.Note("%s: went on behind record %d", path, result.Resumed)
+		i.app.Note("%s: went on behind record %d", path, result.Resumed)
 	}
 	i.state.Store(&i.total)
 	return err
@@ -403,7 +403,7 @@ func (i *importing) file(ctx context.Context, path string) error {
 
 func (i *importing) formatOf(path string) (dump.Format, error) {
 	if path == "-" {
-		path, _ = i.behind(i.In, "0")
+		path, _ = i.app.behind(i.app.In, "0")
 	}
 	format, ok := dump.FormatOf(path)
 	if i.from != "" {
@@ -437,15 +437,15 @@ const mostLines = 20
 
 func (i *importing) rejected(bad *dump.RowError) error {
 	if i.named++; i.named <= mostLines {
-		i.Note("%v", bad)
+		i.app.Note("%v", bad)
 	} else if i.named == mostLines+1 {
 		switch {
 		case i.reject != nil:
-			i.Note("… and more; all are in %s", i.rejects)
+			i.app.Note("… and more; all are in %s", i.rejects)
 		case i.options.DryRun:
-			i.Note("… and more")
+			i.app.Note("… and more")
 		default:
-			i.Note("… and more; --rejects FILE keeps them all")
+			i.app.Note("… and more; --rejects FILE keeps them all")
 		}
 	}
 	if i.reject != nil {
@@ -480,12 +480,12 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		message += fmt.Sprintf(", %d rejected", r.Rejected)
 	}
 	if i.options.DryRun && i.options.Conflict != "replace" {
-		i.Note("keys that are there already were not looked for")
+		i.app.Note("keys that are there already were not looked for")
 	}
 	if r.Skipped > 0 {
 		message += fmt.Sprintf(", %d skipped", r.Skipped)
 	}
-	err = i.done(ui.Object{
+	err = i.app.done(ui.Object{
 		{Name: "committed", Value: r.Committed},
 		{Name: "rejected", Value: r.Rejected},
 		{Name: "skipped", Value: r.Skipped},
@@ -493,7 +493,7 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		{Name: "seconds", Value: bar.Elapsed().Seconds()},
 	}, "%s, %s, %s", message, ui.Bytes(r.Bytes), ui.Duration(bar.Elapsed()))
 	if err == nil && r.Rejected > 0 {
-		if !i.json && !i.Quiet { // the message above says how many
+		if !i.app.json && !i.app.Quiet { // the message above says how many
 			return saidError{exitRejected}
 		}
 		err = fmt.Errorf("%s %w", records(r.Rejected), errRejected)
@@ -509,7 +509,7 @@ func importHint(a *app, err error) string {
 	if _, bad := errors.AsType[*dump.RowError](err); bad {
 		return "--on-error skip or --rejects FILE goes on without bad records"
 	}
-	return hintFor(a, err)
+	return a.hintFor(err)
 }
 
 func (i *importing) progressState() ui.State {

@@ -37,7 +37,7 @@ lines.`,
 	for _, sub := range cmd.Commands() {
 		if run := sub.RunE; sub != key {
 			sub.RunE = func(cmd *cobra.Command, args []string) error {
-				if i.keyspace != "" {
+				if i.app.keyspace != "" {
 					return usagef("inspect %s shows all keyspaces: leave out --keyspace", cmd.Name())
 				}
 				return run(cmd, args)
@@ -49,7 +49,7 @@ lines.`,
 
 // inspector prints things, each with its fields.
 type inspector struct {
-	*app
+	app    *app
 	dir    string // of the database
 	db     *inspect.DB
 	reader *inspect.Reader
@@ -65,7 +65,7 @@ func (i *inspector) open(path string, by func(vfs.FS, string) (*inspect.DB, erro
 		return err
 	}
 	i.asJSON = format != formatText
-	if path, err = i.path(path); err != nil {
+	if path, err = i.app.path(path); err != nil {
 		return err
 	}
 	i.dir, i.harm = path, false
@@ -94,7 +94,7 @@ func (i *inspector) anyway(fsys vfs.FS, path string) (*inspect.DB, error) {
 	}
 	if err == nil && !db.Found() {
 		var id inspect.Identity
-		id, err = db.Identify(i.ctx)
+		id, err = db.Identify(i.app.ctx)
 		db.Assume(id, inspect.Ref{})
 	}
 	return db, err
@@ -102,7 +102,7 @@ func (i *inspector) anyway(fsys vfs.FS, path string) (*inspect.DB, error) {
 
 // thing prints one thing. A field is left out when it is nil.
 func (i *inspector) thing(kind string, fields ui.Object) error {
-	if err := i.ctx.Err(); err != nil {
+	if err := i.app.ctx.Err(); err != nil {
 		return err
 	}
 	if i.asJSON {
@@ -122,7 +122,7 @@ func (i *inspector) thing(kind string, fields ui.Object) error {
 				o = append(o, f)
 			}
 		}
-		return i.printJSON(o)
+		return i.app.printJSON(o)
 	}
 	line := []byte(kind)
 	for _, f := range fields {
@@ -139,7 +139,7 @@ func (i *inspector) thing(kind string, fields ui.Object) error {
 			line = fmt.Appendf(line, " %s=%v", f.Name, v)
 		}
 	}
-	_, err := i.out.Write(append(line, '\n'))
+	_, err := i.app.out.Write(append(line, '\n'))
 	return err
 }
 
@@ -539,7 +539,7 @@ func (i *inspector) lookAgain() ([]*inspect.Damage, error) {
 		return nil, err
 	}
 	defer db.Close()
-	_, damages, err := db.Log(func(inspect.Record) error { return i.ctx.Err() })
+	_, damages, err := db.Log(func(inspect.Record) error { return i.app.ctx.Err() })
 	return damages, err
 }
 
@@ -580,13 +580,13 @@ const maxLooks = 4
 // no damage or the last time: what a writer was at work on can look damaged.
 func (i *inspector) settled(path string, look func() error) (err error) {
 	var shown bytes.Buffer
-	out := i.out
-	defer func() { i.out = out }()
+	out := i.app.out
+	defer func() { i.app.out = out }()
 	for range maxLooks {
 		shown.Reset()
-		i.out = bufio.NewWriter(&shown)
+		i.app.out = bufio.NewWriter(&shown)
 		err = i.open(path, inspect.Open, look)
-		_ = i.out.Flush() // to memory
+		_ = i.app.out.Flush() // to memory
 		if !i.harm && inspect.AsDamage(err) == nil {
 			break
 		}

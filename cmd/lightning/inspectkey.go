@@ -21,7 +21,7 @@ the log says of it. The exit status is 1 where it is not there.`,
 		Example: `  lightning inspect key my.db user:1`,
 		Args:    arguments(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			key, err := decode(i.keys, args[1])
+			key, err := decode(i.app.keys, args[1])
 			if err != nil {
 				return usagef("KEY: %v", err)
 			}
@@ -34,7 +34,7 @@ func (i *inspector) key(key []byte) error {
 	found, id := false, uint32(0)
 	state := unseen
 	err := i.sources(func(k *inspect.Keyspace, name string, root inspect.Ref) error {
-		if k.Name != i.keyspace {
+		if k.Name != i.app.keyspace {
 			return nil
 		}
 		found, id = true, k.ID
@@ -52,7 +52,7 @@ func (i *inspector) key(key []byte) error {
 		return err
 	}
 	if !found {
-		return fmt.Errorf("%w: %q", engine.ErrNoKeyspace, i.keyspace)
+		return fmt.Errorf("%w: %q", engine.ErrNoKeyspace, i.app.keyspace)
 	}
 	_, damages, err := i.db.Log(func(r inspect.Record) error {
 		if r.Cut {

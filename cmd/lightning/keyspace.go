@@ -125,7 +125,7 @@ func (a *app) keyspaceCreate() *cobra.Command {
 			_, err := db.CreateKeyspace(args[1], o)
 			return err
 		})
-		return toldJSON(a, err, "created", args[1])
+		return a.toldJSON(err, "created", args[1])
 	}
 	return cmd
 }
@@ -183,7 +183,7 @@ func (a *app) keyspaceDrop() *cobra.Command {
 		err := a.write(cmd, args[0], false, engine.SyncFull, func(db *engine.DB, _ *engine.Keyspace) error {
 			return db.DropKeyspace(args[1])
 		})
-		return toldJSON(a, err, "dropped", args[1])
+		return a.toldJSON(err, "dropped", args[1])
 	}
 	return cmd
 }

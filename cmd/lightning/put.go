@@ -65,7 +65,7 @@ the operating system has it.`,
 		if p.value, err = a.valueArgument(cmd.Context(), args[2:]); err != nil {
 			return err
 		}
-		return toldJSON(a, a.update(cmd, args[0], true, mode, p.run), "put", 1)
+		return a.toldJSON(a.update(cmd, args[0], true, mode, p.run), "put", 1)
 	}
 	return cmd
 }

@@ -200,15 +200,15 @@ func (a *app) done(v ui.Object, message string, args ...any) error {
 }
 
 // toldJSON is done, of what says nothing unless JSON is asked for in so many words.
-func toldJSON(a *app, err error, name string, value any) error {
-	if err != nil || !asksJSON(a) {
+func (a *app) toldJSON(err error, name string, value any) error {
+	if err != nil || !a.asksJSON() {
 		return err
 	}
 	return a.printJSON(ui.Object{{Name: name, Value: value}})
 }
 
 // asksJSON reports whether --json or -o asks for JSON, of what is text or that.
-func asksJSON(a *app) bool { return a.output != "" && a.output != formatText }
+func (a *app) asksJSON() bool { return a.output != "" && a.output != formatText }
 
 // appendKey adds a key to an object: as text where it is that, else as base64
 // under another name.

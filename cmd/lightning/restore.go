@@ -38,20 +38,19 @@ order, damaged or of another database, or the log is, no database is made.`,
 		Args: arguments(2, -1),
 	}
 	f := cmd.Flags()
-	var logs []string
-	f.StringArrayVar(&r.apply, "apply", nil, "apply the incremental backup `FILE`, and those named behind it")
-	f.StringArrayVar(&logs, "log", nil, "apply what the log of the database `DIR` has behind the backups")
+	f.Func("apply", "apply the incremental backup `FILE`, and those named behind it", func(name string) error {
+		r.apply = append(r.apply, name)
+		return nil
+	})
+	f.Var(&onceFlag{to: &r.log}, "log", "apply what the log of the database `DIR` has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])
 		if err == nil {
 			err = outsideNew(path)
 		}
-		if err == nil && len(logs) > 1 {
-			err = usagef("--log: there can be one, behind the last backup")
-		}
-		if err == nil && len(logs) > 0 {
-			if r.log, err = a.path(logs[0]); err == nil && within(r.log, path) {
+		if err == nil && cmd.Flags().Changed("log") {
+			if r.log, err = a.path(r.log); err == nil && within(r.log, path) {
 				err = usagef("%s is inside %s, whose log is read: name another place", path, r.log)
 			}
 		}
@@ -78,7 +77,7 @@ order, damaged or of another database, or the log is, no database is made.`,
 }
 
 type restore struct {
-	*app
+	app   *app
 	apply []string
 	log   string
 	toSeq uint64
@@ -97,7 +96,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 			return engine.BackupInfo{}, err
 		}
 	}
-	source, f, err := r.input(ctx, path)
+	source, f, err := r.app.input(ctx, path)
 	if err != nil {
 		return engine.BackupInfo{}, err
 	}
@@ -109,7 +108,7 @@ func (r *restore) run(ctx context.Context, db, path string, apply []string) (eng
 	for _, name := range apply {
 		inc := &unpacking{ctx: ctx, name: inputName(name)}
 		if name == "-" {
-			inc.file = ui.Interruptible(ctx, r.In)
+			inc.file = ui.Interruptible(ctx, r.app.In)
 		}
 		o.Apply = append(o.Apply, readerFunc(func(p []byte) (int, error) {
 			if u != inc {
@@ -148,8 +147,8 @@ func (r *restore) tornNote(t *engine.TornLog, seq uint64) {
 		what += fmt.Sprintf("; so are %s behind it, which are whole: a power cut leaves that, and so does damage; lightning repair %s NEW saves them",
 			ui.Plural(t.Commits, "commit"), r.log)
 	}
-	if !r.Quiet || t.Short || t.Commits > 0 {
-		fmt.Fprintf(ui.SafeWriter(r.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
+	if !r.app.Quiet || t.Short || t.Commits > 0 {
+		fmt.Fprintf(ui.SafeWriter(r.app.Err), "%s at offset %d: the log ends here, with seq %s: %s\n", t.Path, t.Offset, ui.Count(seq), what)
 	}
 }
 

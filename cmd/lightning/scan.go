@@ -88,7 +88,7 @@ func (o onlyFlag) Set(s string) error {
 }
 
 type scan struct {
-	*app
+	app                  *app
 	cmd                  *cobra.Command
 	keyRange             *keyRange
 	where                *where
@@ -108,11 +108,11 @@ type scan struct {
 func (s *scan) prepare() (err error) {
 	standard := formatText
 	switch {
-	case s.nul && s.output != "" && s.output != formatNull:
-		return usagef("-0 and --output %s: choose one", s.output)
+	case s.nul && s.app.output != "" && s.app.output != formatNull:
+		return usagef("-0 and --output %s: choose one", s.app.output)
 	case s.nul:
 		standard = formatNull
-	case s.OutTerminal:
+	case s.app.OutTerminal:
 		standard = formatTable
 	}
 	if s.onlyKeys && s.onlyValues {
@@ -125,11 +125,11 @@ func (s *scan) prepare() (err error) {
 		return err
 	}
 	if s.columns != nil {
-		s.form, err = s.format(standard, columnFormats...)
+		s.form, err = s.app.format(standard, columnFormats...)
 	} else if s.count {
 		s.form, err = textOrJSON(s.app)
 	} else {
-		s.form, err = s.format(standard, entryFormats...)
+		s.form, err = s.app.format(standard, entryFormats...)
 	}
 	if err != nil {
 		return err
@@ -190,10 +190,10 @@ func (s *scan) print(ctx context.Context, snapshot engine.Reader) (int64, error)
 		if err != nil {
 			return n, err
 		}
-		return n, s.printCount(s.form, n)
+		return n, s.app.printCount(s.form, n)
 	}
 	limit, implied := s.limit, false
-	if s.OutTerminal && !s.count && !s.cmd.Flags().Changed("limit") {
+	if s.app.OutTerminal && !s.count && !s.cmd.Flags().Changed("limit") {
 		limit, implied = terminalLimit, true
 	}
 	c := columns{keys: !s.onlyValues, values: !s.onlyKeys}
@@ -203,11 +203,11 @@ func (s *scan) print(ctx context.Context, snapshot engine.Reader) (int64, error)
 	var w dump.Writer = discard{}
 	var err error
 	if s.columns != nil {
-		if w, err = s.newSelector(s.where, s.columns, s.form, c.keys); err != nil {
+		if w, err = s.app.newSelector(s.where, s.columns, s.form, c.keys); err != nil {
 			return 0, err
 		}
 	} else if !s.count {
-		if w, err = s.entryWriter(s.form, c); err != nil {
+		if w, err = s.app.entryWriter(s.form, c); err != nil {
 			return 0, err
 		}
 	}
@@ -216,17 +216,17 @@ func (s *scan) print(ctx context.Context, snapshot engine.Reader) (int64, error)
 		return n, err
 	}
 	if s.count {
-		return n, s.printCount(s.form, n)
+		return n, s.app.printCount(s.form, n)
 	}
 	if err := w.Close(); err != nil {
 		return n, err
 	}
 	if more && implied {
-		if err := s.out.Flush(); err != nil {
+		if err := s.app.out.Flush(); err != nil {
 			return n, err
 		}
-		s.Quiet = false // what is left out is said at any rate
-		s.Note("… the first %d are shown; --limit 0 for all", n)
+		s.app.Quiet = false // what is left out is said at any rate
+		s.app.Note("… the first %d are shown; --limit 0 for all", n)
 	}
 	return n, nil
 }

@@ -19,7 +19,7 @@ var columnFormats = []string{formatTable, formatText, formatJSON, formatJSONL, f
 // A table prints rows of named columns in a format. A cell is there as text
 // and as JSON.
 type table struct {
-	*app
+	app     *app
 	w       io.Writer
 	format  string
 	names   []string
@@ -134,11 +134,11 @@ func (t *table) text(dst, text []byte, isNull bool) []byte {
 	case formatRaw:
 		return append(dst, text...)
 	case formatTable:
-		if t.values == dump.Raw {
+		if t.app.values == dump.Raw {
 			return dump.Auto.Append(dst, text)
 		}
 	}
-	return t.values.Append(dst, text)
+	return t.app.values.Append(dst, text)
 }
 
 // keyColumn is the name of a column of keys in data: it says their encoding.
@@ -156,13 +156,13 @@ func (t *table) key(i int, name string, key []byte) {
 	switch {
 	case t.asJSON():
 		t.names[i] = ""
-		b = dump.AppendMember(b, name, key, t.keys)
-	case t.format == formatRaw, (t.format == formatCSV || t.format == formatTSV) && t.keys.Plain():
+		b = dump.AppendMember(b, name, key, t.app.keys)
+	case t.format == formatRaw, (t.format == formatCSV || t.format == formatTSV) && t.app.keys.Plain():
 		b = append(b, key...)
-	case t.format == formatTable && t.keys == dump.Raw: // a cell is one line
+	case t.format == formatTable && t.app.keys == dump.Raw: // a cell is one line
 		b = dump.Auto.Append(b, key)
 	default:
-		b = t.keys.Append(b, key)
+		b = t.app.keys.Append(b, key)
 	}
 	t.cells[i] = b
 }
@@ -288,7 +288,7 @@ func (s *scan) countBy(snapshot engine.Reader) (int64, error) {
 	}
 	sort.Sort(&g)
 	titles, names := []string{s.columns.Columns[0], "count"}, append(s.columns.Names("count"), "count")
-	t, err := s.newTable(s.form, titles, names)
+	t, err := s.app.newTable(s.form, titles, names)
 	if err != nil {
 		return n, err
 	}

@@ -391,7 +391,7 @@ func (h *session) fieldsOf(words []shell.Word, typed string) []string {
 		}
 		return true
 	})
-	sort.Strings(all)
+	sort.StringSlice(all).Sort()
 	return all
 }
 

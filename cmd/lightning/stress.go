@@ -23,8 +23,8 @@ import (
 var errTest = errors.New("a test failed")
 
 type stressRun struct {
-	_ [0]func() // not compared
-	*app
+	_        [0]func() // not compared
+	app      *app
 	cmd      *cobra.Command
 	dir      string
 	chosen   *regex.Regex // nil: all
@@ -150,7 +150,7 @@ func (s *stressRun) run(ctx context.Context) error {
 	case failed:
 		err = fmt.Errorf("%w; kept: %s", errTest, dir)
 	case s.keep:
-		s.Note("kept: %s", dir)
+		s.app.Note("kept: %s", dir)
 	default:
 		err = errors.Join(err, stress.RemoveTree(dir))
 	}
@@ -207,12 +207,12 @@ func (s *stressRun) oneOrSuite() error {
 // say prints one result: as an object, or as text.
 func (s *stressRun) say(o ui.Object, format string, args ...any) error {
 	if s.asJSON {
-		return s.printJSON(o)
+		return s.app.printJSON(o)
 	}
-	if _, err := fmt.Fprintf(s.out, format+"\n", args...); err != nil {
+	if _, err := fmt.Fprintf(s.app.out, format+"\n", args...); err != nil {
 		return err
 	}
-	return s.out.Flush()
+	return s.app.out.Flush()
 }
 
 // again is the line that repeats a run.
@@ -277,7 +277,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 			return failed, err
 		}
 		if r.Err != nil && !s.asJSON {
-			s.Note("%s: %v\nrepeat: %s", s.Red(t.Name), r.Err, repeat)
+			s.app.Note("%s: %v\nrepeat: %s", s.app.Red(t.Name), r.Err, repeat)
 		}
 		if verdict == "FAIL" {
 			continue
@@ -296,7 +296,7 @@ func (s *stressRun) suite(ctx context.Context, dir string) (failed bool, err err
 	case idle > 0 || passed == 0:
 		return false, fmt.Errorf("%d of %s show that all is well, the others nothing; seed %d", passed, ui.Plural(ran, "test"), s.seed)
 	default:
-		s.Note("stress: %s passed in %s, seed %d", ui.Plural(passed, "test"), ui.Duration(time.Since(began)), s.seed)
+		s.app.Note("stress: %s passed in %s, seed %d", ui.Plural(passed, "test"), ui.Duration(time.Since(began)), s.seed)
 	}
 	return failed, nil
 }
@@ -358,8 +358,8 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		return false, usagef("--workload %s: use kv, bank, list-append", s.workload)
 	}
 	run.Tick = func(t stress.Tick) {
-		if s.ErrTerminal {
-			s.Note("%s", tickText(&t))
+		if s.app.ErrTerminal {
+			s.app.Note("%s", tickText(&t))
 		}
 	}
 	t, err := run.Run(ctx)
@@ -395,7 +395,7 @@ func (s *stressRun) soak(ctx context.Context, dir string) (failed bool, err erro
 		{Name: "repeat", Value: repeat},
 	}, "%s %s: %s, seed %d", s.workload, verdict, tickText(&t), s.seed)
 	if err != nil && !s.asJSON {
-		s.Note("%s\nrepeat: %s", err, repeat)
+		s.app.Note("%s\nrepeat: %s", err, repeat)
 	}
 	if err == nil && sayErr == nil {
 		sayErr = ctx.Err() // of an interrupted run, the part that was run was well

@@ -60,7 +60,7 @@ what begins with ^ and text.
 // A where is --where and --strict of a command: it chooses entries, and counts
 // what it met.
 type where struct {
-	*app
+	app    *app
 	cmd    *cobra.Command
 	expr   string
 	strict bool
@@ -105,7 +105,7 @@ func (o *onceFlag) Type() string   { return "string" }
 
 // statsFlag adds --stats to a command whose database snapshot opens.
 func (w *where) statsFlag() *where {
-	w.cmd.Flags().BoolVar(&w.stats, "stats", false, "say on standard error what that took")
+	w.cmd.Flags().BoolVar(&w.app.stats, "stats", false, "say on standard error what that took")
 	return w
 }
 
@@ -130,8 +130,8 @@ func (w *where) prepare(start, end []byte, others bool) (from, to []byte, err er
 
 // match reports whether an entry matches.
 func (w *where) match(key, value []byte) (bool, error) {
-	if w.examined++; w.examined%1024 == 0 && w.ctx.Err() != nil {
-		return false, w.ctx.Err()
+	if w.examined++; w.examined%1024 == 0 && w.app.ctx.Err() != nil {
+		return false, w.app.ctx.Err()
 	}
 	if w.filter == nil {
 		w.bad = false
@@ -175,7 +175,7 @@ func (w *where) value(it *engine.Iterator, wanted bool) []byte {
 // count counts the entries that match.
 func (w *where) count(r engine.Reader, start, end []byte) (n int64, err error) {
 	if w.filter == nil {
-		n, err = countKeys(w.ctx, r, start, end)
+		n, err = countKeys(w.app.ctx, r, start, end)
 		w.examined = n
 		return n, err
 	}
@@ -204,36 +204,36 @@ func (w *where) each(r engine.Reader, start, end []byte, values bool, fn func(it
 // report says on standard error what was met, and on a terminal how many
 // entries were looked at.
 func (w *where) report(n int64, what string) error {
-	if err := w.out.Flush(); err != nil {
+	if err := w.app.out.Flush(); err != nil {
 		return err
 	}
 	if w.notJSON > 0 {
-		w.Note("%s not JSON: paths there were taken as null (help where)", ui.Plural(w.notJSON, "value")+verb(w.notJSON))
+		w.app.Note("%s not JSON: paths there were taken as null (help where)", ui.Plural(w.notJSON, "value")+verb(w.notJSON))
 	}
 	if w.failed > 0 {
-		w.Note("no answer for %s; the first, %s", ui.Plural(w.failed, "entry"), w.first)
+		w.app.Note("no answer for %s; the first, %s", ui.Plural(w.failed, "entry"), w.first)
 	}
-	if !w.stats && (w.filter == nil || !w.ErrTerminal) {
+	if !w.app.stats && (w.filter == nil || !w.app.ErrTerminal) {
 		return nil
 	}
 	took := time.Since(w.began)
 	line := fmt.Sprintf("%s, %s examined, %s", ui.Plural(n, what), ui.Count(w.examined), ui.Duration(took))
-	if w.stats {
-		w.touch()
+	if w.app.stats {
+		w.app.touch()
 		format := "; skipped %v, nodes read %v, bytes read %v, cache hits %v"
-		if w.json {
+		if w.app.json {
 			line = fmt.Sprintf(`{"message_type":"stats","matched":%d,"examined":%d,"seconds":%f`, n, w.examined, took.Seconds())
 			format = `,"skipped":%v,"nodes_read":%v,"bytes_read":%v,"cache_hits":%v}`
 		}
 		var met []any
-		for _, n := range w.touched {
-			if met = append(met, n); !w.json {
+		for _, n := range w.app.touched {
+			if met = append(met, n); !w.app.json {
 				met[len(met)-1] = ui.Count(n)
 			}
 		}
 		line += fmt.Sprintf(format, met...)
 	}
-	w.Note("%s", line)
+	w.app.Note("%s", line)
 	return nil
 }
 

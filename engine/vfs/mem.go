@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 	"sync"
 )
@@ -197,7 +197,7 @@ func (m *Mem) List(dir string) ([]string, error) {
 	for name := range n.names {
 		names = append(names, name)
 	}
-	slices.Sort(names)
+	sort.StringSlice(names).Sort()
 	return names, nil
 }
 

@@ -64,7 +64,7 @@ func (osFS) List(dir string) ([]string, error) {
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(-1)
-	sort.Strings(names)
+	sort.StringSlice(names).Sort()
 	return names, err
 }
 

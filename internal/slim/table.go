@@ -229,6 +229,7 @@ func charsetOf(locale string) string {
 		// The text of an index, and messages that only a constant turns on:
 		// without encoding/json and log. Saved: 24,576.
 		cut("s2/index.go", "Index.JSON"),
+		cut("zstd/seqdec.go", "seq.String"),
 		swap("zstd/zstd.go", "log.Println(a...)", ""),
 		swap("zstd/zstd.go", "log.Printf(format, a...)", ""),
 	}},

@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"slices"
+	"sort"
 	"strconv"
 
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -99,7 +100,7 @@ func sorted(names map[string]inum) []string {
 	for base := range names {
 		bases = append(bases, base)
 	}
-	slices.Sort(bases)
+	sort.StringSlice(bases).Sort()
 	return bases
 }
 
