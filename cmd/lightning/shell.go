@@ -246,7 +246,7 @@ func (h *session) writer(a *app, cmd *cobra.Command) (db *engine.DB, ks *engine.
 		return nil, nil, err
 	}
 	if h.tx != nil {
-		return nil, nil, usagef("%s is not part of a transaction: commit or rollback first", cmd.Name())
+		return nil, nil, usagef("%s is not part of a transaction: commit or rollback first", cmd.CommandPath()[len(cmd.Root().Name())+1:])
 	}
 	ks, err = a.keyspaceOf(h.db)
 	return h.db, ks, err

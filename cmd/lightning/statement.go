@@ -141,6 +141,8 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 		flag, value := flagOf(cmd, w)
 		arg := marked(w, keyed)
 		switch {
+		case keyword(w) && cmd.Flags().Lookup(w.Text) == nil:
+			return nil, usagef("%s has no %s, which scan has", cmd.Name(), w.Text)
 		case keyword(w) && w.Text == "reverse":
 			arg = "--reverse"
 		case keyword(w):
@@ -172,10 +174,24 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 		}
 		args = append(args, arg)
 		if prefixed && prefixes > 1 { // the last would win, and the rest be ignored
-			return nil, usagef("%s takes one prefix, and %s is a second; a range is --from A --to B", cmd.Name(), dump.Printable([]byte(w.Text)))
+			return nil, secondPrefix(cmd, st.Words, w)
 		}
 	}
 	return args, nil
+}
+
+// secondPrefix is the error of a statement with a word that could only be a second
+// prefix. It looks whether one of its words means something elsewhere.
+func secondPrefix(cmd *cobra.Command, words []shell.Word, second *shell.Word) error {
+	for _, w := range words {
+		switch lower := strings.ToLower(w.Text); {
+		case w.Plain(">"), w.Plain(">>"), w.Plain("|"):
+			return usagef("%s stands for nothing here: .once FILE or .once |COMMAND, before %s, says where its answer goes", w.Text, cmd.Name())
+		case w.Literal < 0 && lower != w.Text && shell.In(lower, keywordsOf(cmd)):
+			return usagef("%s is a prefix; the clause is %s", w.Text, lower)
+		}
+	}
+	return usagef("%s takes one prefix, and %s is a second; a range is --from A --to B", cmd.Name(), dump.Printable([]byte(second.Text)))
 }
 
 // keywordsOf returns the words that begin clauses of a command.
