@@ -146,6 +146,7 @@ cross: $(COPIES) ## build for linux, darwin and windows, amd64 and arm64
 		echo "$$os/$$arch"; \
 		GOOS=$$os GOARCH=$$arch $(BUILD) -o /dev/null ./... || exit 1; \
 	done; done
+	@echo "vet the tests for windows"; GOOS=windows CGO_ENABLED=0 $(GO) vet ./...
 
 bench: ## run the benchmarks (BENCH=regexp)
 	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchmem ./...

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -101,4 +105,37 @@ func TestStatusOf_IsOfTheClass(t *testing.T) {
 			t.Errorf("%v: status %d, want %d", err, have, want)
 		}
 	}
+}
+
+// database makes one of so many entries, key:0000 and on.
+func database(t *testing.T, entries int) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "db")
+	db, err := engine.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := db.NewBatch()
+	for i := range entries {
+		err = errors.Join(err, b.Put(fmt.Appendf(nil, "key:%04d", i), []byte("value")))
+	}
+	if err := errors.Join(err, db.Apply(t.Context(), b), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// runHere runs a command in this process, under a context, and returns its
+// status and what it printed.
+func runHere(ctx context.Context, out *os.File, args ...string) (status int, stdout, stderr string) {
+	var o, e bytes.Buffer
+	a := &app{Streams: &ui.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, ctx: ctx}
+	if out != nil {
+		a.Out = out
+	}
+	a.out = bufio.NewWriter(a.Out)
+	root := a.root()
+	root.SetArgs(args)
+	status = a.finish(root.ExecuteContext(ctx))
+	return status, o.String(), e.String()
 }

@@ -3,11 +3,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,43 +14,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
-	"github.com/lightning-db/lightning/internal/ui"
 )
-
-// database makes one of so many entries, key:0000 and on.
-func database(t *testing.T, entries int) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "db")
-	db, err := engine.Open(dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := db.NewBatch()
-	for i := range entries {
-		err = errors.Join(err, b.Put(fmt.Appendf(nil, "key:%04d", i), []byte("value")))
-	}
-	if err := errors.Join(err, db.Apply(t.Context(), b), db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// runHere runs a command in this process, under a context, and returns its
-// status and what it printed.
-func runHere(ctx context.Context, out *os.File, args ...string) (status int, stdout, stderr string) {
-	var o, e bytes.Buffer
-	a := &app{Streams: &ui.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, ctx: ctx}
-	if out != nil {
-		a.Out = out
-	}
-	a.out = bufio.NewWriter(a.Out)
-	root := a.root()
-	root.SetArgs(args)
-	status = a.finish(root.ExecuteContext(ctx))
-	return status, o.String(), e.String()
-}
 
 // Ctrl-C during a walk: the status is 130. What was counted until then is
 // printed; a copy commits what it has, and says how much that is.
