@@ -134,7 +134,7 @@ func (h *fakeHost) keys(prefix []byte, most int) (keys [][]byte, more bool) {
 			keys = append(keys, key)
 		}
 	}
-	for _, other := range []string{"two words", "user:1"} {
+	for _, other := range []string{"it's", "two words", "user:1"} {
 		if strings.HasPrefix(other, string(prefix)) {
 			keys = append(keys, []byte(other))
 		}
@@ -388,7 +388,13 @@ func TestSession_Completes(t *testing.T) {
 		"put us":      "user",
 		"get tw":      `"two words"`, // instead of what was typed
 		"get t":       `"two words"`,
-		"get 'tw":     "",
+		"get 'tw":     "'two words'",
+		"get 'us":     "'user:1'",
+		"get 'it''":   "'it''s'",
+		"get 'us'":    "",
+		"put k {\n":   "",
+		"put k {\nge": "",
+		"put k [1,ge": "",
 		`get "tw`:     `"two words"`,
 		`get "us`:     `"user:1"`,
 		`get "us"`:    "",

@@ -297,7 +297,8 @@ func TestShellTerminal_Fields(t *testing.T) {
 	s.left()
 }
 
-// JSON that is open at the end of a line goes on in the next, until Ctrl-C.
+// JSON that is open at the end of a line goes on in the next, until Ctrl-C. In
+// single quotes Tab completes keys, too.
 func TestShellTerminal_JSON(t *testing.T) {
 	s := openScreen(t, 80, []string{"NO_COLOR=1", "XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 3), "--write")
 	s.typed("put j {", "Enter")
@@ -314,8 +315,8 @@ func TestShellTerminal_JSON(t *testing.T) {
 	s.until("put j {\n    ..>$")
 	s.typed("count", "Enter")
 	s.until("in quotes\nmy.db!>$")
-	s.typed("get j", "Enter")
-	s.until("get j\n{\n\"a\": [1,\n2]}\nmy.db!>$")
+	s.typed("get 'j", "Tab", "Enter")
+	s.until("get 'j'\n{\n\"a\": [1,\n2]}\nmy.db!>$")
 	s.typed("C-d")
 	s.left()
 }
