@@ -327,6 +327,9 @@ func (s *Session) one(ctx context.Context, st Statement) int {
 	switch {
 	case word.Literal >= 0:
 	case In(word.Text, ` exit quit \q`):
+		if len(st.Words) > 1 {
+			return s.usage(word.Text + " takes no argument")
+		}
 		s.quit = true
 		return 0
 	case word.Text[0] == '.':
