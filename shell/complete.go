@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lightning-db/lightning/internal/dump"
 )
 
 // mostKeys is how many keys or fields of the data are shown to choose from.
@@ -113,10 +115,11 @@ func unfinished(text string) (words []Word, typed string) {
 // in another encoding, .keys hex for one: then all keys are in quotes.
 func (s *Session) completeKeys(c *completion, find Keys) {
 	prefix, quotes := c.typed, !In(s.Settings["keys"], " auto raw")
-	if strings.HasPrefix(prefix, `"`) {
+	single := strings.HasPrefix(prefix, "'")
+	if single || strings.HasPrefix(prefix, `"`) {
 		quotes = true
 		var err error
-		if prefix, err = literal(prefix + `"`); err != nil {
+		if prefix, err = literal(prefix + prefix[:1]); err != nil {
 			return
 		}
 	} else if prefix != "" && (quotes || !plainWord(prefix)) {
@@ -128,7 +131,10 @@ func (s *Session) completeKeys(c *completion, find Keys) {
 	}
 	for _, key := range keys {
 		word := Quote(key)
-		if quotes && word[0] != '"' {
+		switch {
+		case single && dump.IsText(key): // others have escapes, which there are none of
+			word = "'" + strings.ReplaceAll(string(key), "'", "''") + "'"
+		case quotes && word[0] != '"':
 			word = `"` + word + `"`
 		}
 		c.add(word)

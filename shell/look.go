@@ -41,7 +41,7 @@ func (s *Session) look(text string, typing bool) (looks []Look, hint string) {
 		}
 		if st.Err != nil {
 			hint = ""
-			if rest := strings.TrimLeft(st.Text[behind:], " \t\n\\"); rest != "" && rest[0] != '{' && rest[0] != '[' {
+			if rest := strings.TrimLeft(st.Text[behind:], " \t\n\\"); st.Err != errOpenJSON {
 				fill(looks[end-len(rest):end], Wrong)
 			}
 		} else if c := text[len(text)-1]; last && hint != "" && !isBlank(c) {

@@ -27,6 +27,10 @@ func TestSession_Look(t *testing.T) {
 		{`get "op`, "CCC.WWW", ""},
 		{`get "a"b c`, "CCC.WWWWWW", ""}, // text right behind a quote
 		{`put k {"a": `, "CCC.........", ""},
+		{"put k {", "CCC....", ""},
+		{"put k [1,\n", "CCC.......", ""},
+		{"put k {\na", "CCC...WWW", ""},
+		{"put k {a", "CCC.....", ""},
 		{"3 get ", "N.CCC.", "KEY KEY"},
 		{"get a; put ", "CCC....CCC.", "KEY KEY"},
 		{"get a;", "CCC...", ""},

@@ -19,6 +19,33 @@ type Output struct {
 	Terminal bool // somebody reads it: tables, and nothing that moves the cursor
 	pager    *pager
 	file     io.Closer // that ends with the statement
+	open     *bool     // what is there ends with a value that has no end of line
+}
+
+// Apart returns w, which is To or writes to it, with an end of line before what is
+// written next if the answer there has none.
+func (o *Output) Apart(w io.Writer) io.Writer { return &apart{w, o.open} }
+
+// Unended says that the answer is a value, maybe an empty one, with no end of line:
+// nothing is added to it until there is another.
+func (o *Output) Unended() {
+	_, _ = o.Apart(o.To).Write(nil)
+	*o.open = true
+}
+
+type apart struct {
+	w    io.Writer
+	open *bool
+}
+
+func (a *apart) Write(b []byte) (int, error) {
+	if *a.open {
+		*a.open = false
+		if _, err := io.WriteString(a.w, "\n"); err != nil {
+			return 0, err
+		}
+	}
+	return a.w.Write(b)
 }
 
 // paged reports whether a pager shows it.
@@ -34,7 +61,7 @@ func (o *Output) close() error {
 // out opens the output of one statement.
 func (s *Session) out() (*Output, error) {
 	s.aside = &aside{session: s}
-	o := &Output{To: s.Out, Err: s.aside}
+	o := &Output{To: s.Out, Err: s.aside, open: &s.outOpen}
 	f, isFile := s.Out.(*os.File)
 	switch {
 	case s.once != "":
@@ -43,9 +70,9 @@ func (s *Session) out() (*Output, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.To, o.file = file, file
+		o.To, o.file, o.open = file, file, new(bool)
 	case s.file != nil:
-		o.To = s.file
+		o.To, o.open = s.file, &s.fileOpen
 	case isFile && s.OutTerminal && s.Interactive && s.pages():
 		o.pager = &pager{session: s, out: f, height: s.Height(), width: s.Width()}
 		o.To, o.file, s.aside.pager = o.pager, o.pager, o.pager
@@ -69,7 +96,7 @@ func (s *Session) open(name string) (io.WriteCloser, error) {
 func (s *Session) setOutput(name string) error {
 	if s.file != nil {
 		err := s.file.Close()
-		s.file, s.Settings["output"] = nil, ""
+		s.file, s.fileOpen, s.Settings["output"] = nil, false, ""
 		if err != nil {
 			return err
 		}

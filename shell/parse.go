@@ -34,8 +34,8 @@ func (w *Word) isNumber() bool {
 // closing one: "..." has the escapes of Go and C, '...' none (two ' are one);
 // both may go over several lines. x'00ff' is bytes in hexadecimal, u64(42) the 8
 // bytes of a number, big-endian. A word that begins with { or [ and is JSON goes
-// to the end of it, spaces and all. Quotes inside of other words are only
-// characters, except that a value in quotes may follow --flag=.
+// to the end of it, spaces and ends of lines and all. Quotes inside of other words
+// are only characters, except that a value in quotes may follow --flag=.
 //
 // A backslash at the end of a line is a space; a line that begins with # is none.
 type Statement struct {
@@ -48,6 +48,8 @@ type Statement struct {
 
 var (
 	errOpenQuote = errors.New("a quote is not closed")
+	errOpenJSON  = errors.New("the JSON value has no end")
+	errNoJSON    = errors.New("the JSON value is not valid: put text in quotes")
 	errBehind    = errors.New("there is text right behind a closing quote: put a space there")
 )
 
@@ -153,15 +155,11 @@ func (p *parser) word() (text string, literal int, err error) {
 	}
 	rest := p.text[p.at:]
 	if rest[0] == '{' || rest[0] == '[' {
-		n, open := jsonLength(rest)
-		if open {
-			p.open = true
-			p.at = len(p.text)
-			return "", -1, errors.New("the JSON value has no end")
-		}
-		if n > 0 && p.boundary(p.at+n) {
-			p.at += n
-			return rest[:n], -1, nil
+		n, err := p.json(rest)
+		p.at += n
+		p.open = p.open || err == errOpenJSON
+		if n > 0 {
+			return rest[:n], -1, err
 		}
 	}
 	begin := p.at
@@ -319,10 +317,33 @@ func literal(text string) (string, error) {
 	return string(b), err
 }
 
-// jsonLength returns the length of the JSON array or object at the beginning of
-// text, 0 if there is none. It is open if the text looks like JSON, and ends
-// before the value does.
-func jsonLength(text string) (n int, open bool) {
+// json returns the length of the JSON array or object that text begins with, 0 if
+// it begins with none and is a word like others. What a line ends in the middle of
+// is no such word any more: beside an error, n is how far it was read.
+func (p *parser) json(text string) (n int, err error) {
+	n = nestedEnd(text)
+	if n > 0 && p.boundary(p.at+n) && dump.ValidJSON([]byte(text[:n])) {
+		return n, nil
+	}
+	line := strings.IndexByte(text, '\n')
+	if line < 0 {
+		line = len(text)
+	}
+	if n > 0 && n <= line || beginsJSON(text[:line]) < line {
+		return 0, nil
+	}
+	if n > 0 {
+		return n, errNoJSON
+	}
+	if n = beginsJSON(text); n < len(text) {
+		return n, errNoJSON
+	}
+	return n, errOpenJSON
+}
+
+// nestedEnd returns where the bracket is closed that text begins with, 0 if it is
+// not.
+func nestedEnd(text string) int {
 	depth, inString := 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -334,17 +355,42 @@ func jsonLength(text string) (n int, open bool) {
 		case c == '{' || c == '[':
 			depth++
 		case c == '}' || c == ']':
-			if depth--; depth > 0 {
-				continue
+			if depth--; depth == 0 {
+				return i + 1
 			}
-			if !dump.ValidJSON([]byte(text[:i+1])) {
-				return 0, false
-			}
-			return i + 1, false
 		}
 	}
-	inside := strings.TrimLeft(text[1:], " \t\r\n")
-	return 0, inside != "" && strings.IndexByte(`"{[`, inside[0]) >= 0
+	return 0
+}
+
+// beginsJSON returns where text, which begins with a bracket, turns out to be no
+// JSON; its length if all that stands there up to the first name or value could go
+// on as JSON.
+func beginsJSON(text string) int {
+	b := []byte(text)
+	for i := 0; ; {
+		in := b[i]
+		if i = dump.Space(b, i+1); i == len(b) {
+			return i
+		}
+		end := -1
+		switch c := b[i]; {
+		case c == '"' || c == in+2: // the bracket that closes it
+			return len(b)
+		case in == '{':
+			return i
+		case c == '{' || c == '[':
+			continue
+		case c == '-' || c-'0' <= 9:
+			end = dump.NumberEnd(b, i)
+		default:
+			end = dump.WordEnd(b, i)
+		}
+		if end == len(b) || end > 0 && strings.IndexByte(blanks+"\n,]", b[end]) >= 0 {
+			return len(b)
+		}
+		return i
+	}
 }
 
 // Quote writes bytes as one word of a statement that Parse reads back.

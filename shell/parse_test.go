@@ -65,8 +65,34 @@ func TestParse(t *testing.T) {
 		{text: `put k "open`, want: "put|k!" + errOpenQuote.Error(), incomplete: true},
 		{text: `put k "open\"`, want: "put|k!" + errOpenQuote.Error(), incomplete: true},
 		{text: `put k 'it''`, want: "put|k!" + errOpenQuote.Error(), incomplete: true},
-		{text: `put k {"a": 1,`, want: "put|k!the JSON value has no end", incomplete: true},
+		{text: `put k {"a": 1,`, want: "put|k!" + errOpenJSON.Error(), incomplete: true},
 		{text: `scan user: \`, want: "scan|user:", incomplete: true},
+
+		// JSON goes on over ends of lines, wherever they are.
+		{text: "put j {\n\"a\": 1\n}; count", want: `put|j|{\n\"a\": 1\n}` + "\ncount"},
+		{text: "put j [1,\n2]", want: `put|j|[1,\n2]`},
+		{text: "put j [\n]", want: `put|j|[\n]`},
+		{text: "put j [[], [ \n{ \t\n\"a]\":[]}] ]", want: `put|j|[[], [ \n{ \t\n\"a]\":[]}] ]`},
+		{text: "put j {", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j { \n", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [\n\n [", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [[],", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [{},\n", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [-1.5e3 ", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [0,", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [true", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [ false,", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		{text: "put j [[null\n,", want: "put|j!" + errOpenJSON.Error(), incomplete: true},
+		// What is none on its line is a word that ends there.
+		{text: "get {abc\nget [abc\nget [{abc\nget {[", want: "get|{abc\nget|[abc\nget|[{abc\nget|{["},
+		{text: "get [2001:db8::1\nget [tr\nget [nullable\nget [-\nget [1.\nget [01", want: "get|[2001:db8::1\nget|[tr\nget|[nullable\nget|[-\nget|[1.\nget|[01"},
+		{text: "get {;count\nget [ x\nget [1,2]x", want: "get|{\ncount\nget|[|x\nget|[1,2]x"},
+		{text: "put j {\"a\":x}\nput j [1,]", want: `put|j|{\"a\":x}` + "\nput|j|[1,]"},
+		// What turned out to be none behind its line is an error, not half a value.
+		{text: "put j {\n\"a\": 1,\n}; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
+		{text: "put j {\"a\": 1\n}x; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
+		{text: "put j {\nget k; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
+		{text: "put j [\n\n 1x; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
 
 		// Expressions keep their quotes, and need no spaces around them.
 		{

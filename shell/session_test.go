@@ -134,7 +134,7 @@ func (h *fakeHost) keys(prefix []byte, most int) (keys [][]byte, more bool) {
 			keys = append(keys, key)
 		}
 	}
-	for _, other := range []string{"two words", "user:1"} {
+	for _, other := range []string{"it's", "two words", "user:1"} {
 		if strings.HasPrefix(other, string(prefix)) {
 			keys = append(keys, []byte(other))
 		}
@@ -185,7 +185,13 @@ func TestSession_Text(t *testing.T) {
 		{text: `a; \q; b`, out: "a\n"},
 		{text: "a; .quit; b", out: "a\n"},
 		{text: "'exit'; b", out: "exit\nb\n"},
+		{text: "exit 3; b", errs: "exit takes no argument\n", status: 2},
+		{text: `\q now; .quit now; quit 0; b`, goOn: true, errs: "\\q takes no argument\n.quit takes no argument\nquit takes no argument\n", out: "b\n", status: 2},
 		{text: "a \"open", status: 2, errs: errOpenQuote.Error() + "\n"},
+		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: errNoJSON.Error() + "\n"},
+		{text: "a {\n\"b\": 1\n}\nc [1,\n2]; d", out: "a|{\n\"b\": 1\n}\nc|[1,\n2]\nd\n"},
+		{text: "a\nb {\n", status: 2, out: "a\n", errs: errOpenJSON.Error() + "\n"},
+		{text: "a\nb [1,\n2", goOn: true, status: 2, out: "a\n", errs: errOpenJSON.Error() + "\n"},
 		{text: "a\n\"b\nc\"\nd", out: "a\nb\nc\nd\n"},
 		{text: ".mode table; .show", out: ".mode      table\n.keys      auto\n.values    auto\n.keyspace  -\n.write     off\n.timer     auto\n.pager     auto\n.output    -\n"},
 		{text: ".mode wrong", status: 2, errs: ".mode: use auto, table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md\n"},
@@ -384,7 +390,13 @@ func TestSession_Completes(t *testing.T) {
 		"put us":      "user",
 		"get tw":      `"two words"`, // instead of what was typed
 		"get t":       `"two words"`,
-		"get 'tw":     "",
+		"get 'tw":     "'two words'",
+		"get 'us":     "'user:1'",
+		"get 'it''":   "'it''s'",
+		"get 'us'":    "",
+		"put k {\n":   "",
+		"put k {\nge": "",
+		"put k [1,ge": "",
 		`get "tw`:     `"two words"`,
 		`get "us`:     `"user:1"`,
 		`get "us"`:    "",

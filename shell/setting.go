@@ -121,7 +121,7 @@ func (s *Session) print(rows [][2]string) error {
 	if out.Terminal {
 		width = s.Width()
 	}
-	err = ui.Fields(ui.SafeWriter(out.To), width, rows)
+	err = ui.Fields(ui.SafeWriter(out.Apart(out.To)), width, rows)
 	if closeErr := out.close(); err == nil {
 		err = closeErr
 	}

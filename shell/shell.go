@@ -82,12 +82,14 @@ type Session struct {
 	// Settings are what .show shows, by their names without the dot.
 	Settings map[string]string
 
-	once  string
-	file  io.WriteCloser // of output
-	lines LineSource     // of the one who types
-	depth int            // of files that read files
-	aside *aside         // of the statement that runs
-	quit  bool
+	once     string
+	file     io.WriteCloser // of output
+	outOpen  bool           // of Out, as in Output
+	fileOpen bool           // of file
+	lines    LineSource     // of the one who types
+	depth    int            // of files that read files
+	aside    *aside         // of the statement that runs
+	quit     bool
 
 	watching bool // what runs will run again: no pager waits in between
 
@@ -327,6 +329,9 @@ func (s *Session) one(ctx context.Context, st Statement) int {
 	switch {
 	case word.Literal >= 0:
 	case In(word.Text, ` exit quit \q`):
+		if len(st.Words) > 1 {
+			return s.usage(word.Text + " takes no argument")
+		}
 		s.quit = true
 		return 0
 	case word.Text[0] == '.':

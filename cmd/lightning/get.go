@@ -143,9 +143,12 @@ func (g *get) print(value []byte) error {
 	if _, err := g.app.out.Write(text); err != nil {
 		return err
 	}
-	wanted := g.newline == "always" || g.newline == "auto" && !exact
-	if wanted && !bytes.HasSuffix(text, []byte{'\n'}) {
+	switch {
+	case bytes.HasSuffix(text, []byte{'\n'}):
+	case g.newline == "always" || g.newline == "auto" && !exact:
 		return g.app.out.WriteByte('\n')
+	default:
+		g.app.unended = g.newline == "auto" && g.format != formatRaw && !g.app.OutTerminal
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type app struct {
 	out     *bufio.Writer // standard output; finish flushes it
 	to      *target       // what out writes to
 	started bool          // a command runs: its flags and arguments were good
+	unended bool          // it printed a value, and of itself no end of line
 	trace   string        // of a bug of ours
 
 	keyspace     string

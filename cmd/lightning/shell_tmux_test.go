@@ -297,6 +297,30 @@ func TestShellTerminal_Fields(t *testing.T) {
 	s.left()
 }
 
+// JSON that is open at the end of a line goes on in the next, until Ctrl-C. In
+// single quotes Tab completes keys, too.
+func TestShellTerminal_JSON(t *testing.T) {
+	s := openScreen(t, 80, []string{"NO_COLOR=1", "XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 3), "--write")
+	s.typed("put j {", "Enter")
+	s.until("put j {\n    ..>$")
+	s.typed(`"a": [1,`, "Enter")
+	s.until(`"a": [1,` + "\n    ..>$")
+	s.typed("2]}", "Enter")
+	s.until("2]}\nmy.db!>$")
+	s.typed("put j [1,", "Enter")
+	s.until("put j [1,\n    ..>$")
+	s.typed("C-c")
+	s.until("^C\nmy.db!>$")
+	s.typed("put j {", "Enter")
+	s.until("put j {\n    ..>$")
+	s.typed("count", "Enter")
+	s.until("in quotes\nmy.db!>$")
+	s.typed("get 'j", "Tab", "Enter")
+	s.until("get 'j'\n{\n\"a\": [1,\n2]}\nmy.db!>$")
+	s.typed("C-d")
+	s.left()
+}
+
 // Ctrl-C stops what runs, and the shell goes on.
 func TestShellTerminal_Interrupt(t *testing.T) {
 	s := openScreen(t, 80, []string{"XDG_STATE_HOME=" + t.TempDir()}, testDatabase(t, 50_000))

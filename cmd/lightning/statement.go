@@ -29,8 +29,8 @@ func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out
 		In: in, Out: out.To, Err: out.Err, Quiet: h.app.Quiet,
 		InTerminal: h.app.InTerminal, OutTerminal: out.Terminal, ErrTerminal: h.app.ErrTerminal,
 	})
-	a.session = h
-	return a.execute(func(root *cobra.Command) error {
+	a.session, a.to.w = h, out.Apart(a.to.w)
+	status := a.execute(func(root *cobra.Command) error {
 		if err := a.SetColor(h.app.color); err != nil {
 			return err
 		}
@@ -52,6 +52,10 @@ func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out
 		root.SetArgs(beforeNumber(args))
 		return root.ExecuteContext(ctx)
 	})
+	if a.unended {
+		out.Unended()
+	}
+	return status
 }
 
 // find returns the command that words begin with, root if there is none, and the

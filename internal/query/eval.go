@@ -55,7 +55,7 @@ var functions = []function{
 	{"not", 0, 0, "not stands alone: .a | not", nil, true, idNot},
 	{"length", 0, 0, "length takes no argument: .a | length", Error("length: a boolean has none"), true, idLength},
 	{"type", 0, 0, "type takes no argument: .a | type", nil, true, idType},
-	{"tostring", 0, 0, "tostring takes no argument: .a | tostring", Error("tostring: no arrays and objects here"), true, idToString},
+	{"tostring", 0, 0, "tostring takes no argument: .a | tostring", nil, true, idToString},
 	{"tonumber", 0, 0, "tonumber takes no argument: .a | tonumber", Error("tonumber: it is no number and no string with one"), true, idToNumber},
 	{"startswith", 1, 1, `startswith takes one argument: .a | startswith("x")`, Error("startswith: it takes strings"), true, idStartsWith},
 	{"endswith", 1, 1, `endswith takes one argument: .a | endswith("x")`, Error("endswith: it takes strings"), true, idEndsWith},
@@ -310,7 +310,7 @@ func (m *machine) call(n *node, in, out *datum) error {
 	case idLength:
 		return m.length(n, in, out)
 	case idToString:
-		return n.toString(in, out)
+		in.toString(out)
 	case idToNumber:
 		return m.toNumber(n, in, out)
 	case idStartsWith, idEndsWith:
@@ -374,21 +374,21 @@ func (m *machine) length(n *node, in, out *datum) error {
 	return nil
 }
 
-func (n *node) toString(in, out *datum) error {
-	switch in.kind {
+func (d *datum) toString(out *datum) {
+	switch d.kind {
 	case str:
-		*out = *in
+		*out = *d
 	case array, object:
-		return n.function.wrong
+		text, _ := appendCompact(make([]byte, 0, len(d.text)), d.text, 0)
+		out.setText(str, text)
 	case number:
-		out.setText(str, in.text)
-		if in.text == nil {
-			out.text = in.appendNumber(nil)
+		out.setText(str, d.text)
+		if d.text == nil {
+			out.text = d.appendNumber(nil)
 		}
 	default:
-		out.setText(str, words[in.kind])
+		out.setText(str, words[d.kind])
 	}
-	return nil
 }
 
 func (m *machine) toNumber(n *node, in, out *datum) error {

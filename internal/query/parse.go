@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/lightning-db/lightning/internal/dump"
@@ -98,9 +99,10 @@ type parser struct {
 	depth int
 	err   *SyntaxError
 
-	// The token at at, which ends before next.
-	token string
-	next  int
+	// The token at at, which ends before next. The one before it ended at behind.
+	token  string
+	next   int
+	behind int
 }
 
 // whole parses all of the source as one expression.
@@ -183,11 +185,12 @@ func wordEnd(s string, i int) int {
 }
 
 // advance reads the next token, from i on: a word, $word, a number, a string,
-// an operator, or "" at the end.
+// an operator, or "" at the end. What is behind # is none, to the end of the line.
 func (p *parser) advance(i int) {
 	src := p.src
-	for i < len(src) && (src[i] == ' ' || src[i] == '\t' || src[i] == '\n' || src[i] == '\r') {
-		i++
+	p.behind = i
+	for comment := false; i < len(src) && (comment || strings.IndexByte(" \t\r\n#", src[i]) >= 0); i++ {
+		comment = src[i] == '#' || comment && src[i] != '\n'
 	}
 	p.at = i
 	if i == len(src) {

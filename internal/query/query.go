@@ -9,11 +9,13 @@
 //	combine     and  or  | not  ( )
 //	function    length  type  tostring  tonumber  startswith(x)  endswith(x)
 //	            contains(x)  test("re2")  test("re2"; "i")  has(x)  any  any(c)  any(.a[]; c)  all, the same
+//	comment     # to the end of the line
 //
 // A filter looks at a value only where its expression does, in one pass over
 // the bytes, which checks that they are JSON and notes where the paths lead;
 // what no path leads to is not decoded. It allocates nothing, but where objects
-// are compared, counted or walked, and where strings have escapes.
+// are compared, counted or walked, where strings have escapes, and for tostring of
+// arrays and objects.
 //
 // What is decided, where jq leaves a choice or has none:
 //

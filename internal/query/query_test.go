@@ -81,6 +81,12 @@ var answers = []struct {
 	{`true | type`, `"boolean"`},
 	{`.age | tostring`, `"36"`},
 	{`.nothing | tostring`, `"null"`},
+	{`.tags | tostring`, `"[\"a\",\"b\"]"`},
+	{`[1, {"a": "\u0061\t\/"}] | tostring`, `"[1,{\"a\":\"a\\t/\"}]"`},
+	{`.age # years
+		> 30 # or more`, `true`},
+	{`"# no comment" # one`, `"# no comment"`},
+	{`"\ud800" == "\ufffd"`, `true`},
 	{`"36" | tonumber`, `36`},
 	{`"3x" | tonumber`, `error`},
 	{`.name | startswith("A") and endswith("a")`, `true`},
@@ -258,7 +264,7 @@ func FuzzMatch_KnowsJSON(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	columns, err := query.CompileSelect(`., .a, .a.b, .a[0], (.a | length)`)
+	columns, err := query.CompileSelect(`., .a, .a.b, .a[0], (.a | length), tostring`)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -334,6 +340,31 @@ func TestMatch_AllocatesNothing(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(100, func() { _, _ = f.Match(key, bad) }); n > 0 {
 			t.Errorf("%s: %v allocations for what is not JSON", expr, n)
+		}
+	}
+}
+
+// What tostring makes of arrays and objects is as jq has it: in the order of the
+// document, of which gojq knows nothing.
+func TestSelect_ToStringKeepsOrder(t *testing.T) {
+	s, err := query.CompileSelect("tostring")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc, want := range map[string]string{
+		`[ ]`:                               `[]`,
+		`{ }`:                               `{}`,
+		` { "b" : 1 , "a" : [ 2 , { } ] } `: `{"b":1,"a":[2,{}]}`,
+		`{"b":1,"a":2,"\u0062":{"x":1,"x":2},"c":3}`:       `{"b":{"x":2},"a":2,"c":3}`,
+		`{"a":1,"a":2,"b":1,"a":3}`:                        `{"a":3,"b":1}`,
+		`["\u00e9\u001f\u007f\/\"\\\b\f\n\r\t\u000b"]`:     `["é\u001f\u007f/\"\\\b\f\n\r\t\u000b"]`,
+		"[\"\xff\u0085\", 1.0, 1e2, 12345678901234567890]": "[\"\ufffd\u0085\",1.0,1e2,12345678901234567890]",
+	} {
+		if err := s.Run(nil, []byte(doc)); err != nil {
+			t.Fatal(err)
+		}
+		if have, _ := s.AppendText(nil, 0); string(have) != want {
+			t.Errorf("%s\nhave %s\nwant %s", doc, have, want)
 		}
 	}
 }
@@ -447,7 +478,7 @@ func TestSelect_MembersTakeLittleMemory(t *testing.T) {
 		doc = fmt.Appendf(doc, `,"%d":%d`, i, i)
 	}
 	doc = append(doc, "}}"...)
-	for expr, objects := range map[string]uint64{".a | length": 1, ".a == .a": 2, "any(.a[]; . < 0)": 1, `.a | contains({"7":7})`: 1} {
+	for expr, objects := range map[string]uint64{".a | tostring": 3, ".a | length": 1, ".a == .a": 2, "any(.a[]; . < 0)": 1, `.a | contains({"7":7})`: 1} {
 		s, err := query.CompileSelect(expr)
 		if err != nil {
 			t.Fatal(err)

@@ -1,9 +1,6 @@
 package query
 
-import (
-	"math"
-	"strings"
-)
+import "math"
 
 // A Selection computes columns from entries. One goroutine may use it at a
 // time.
@@ -33,7 +30,7 @@ func CompileSelect(list string) (*Selection, error) {
 		if p.err != nil {
 			return nil, p.err
 		}
-		s.Columns = append(s.Columns, strings.TrimSpace(list[begin:p.at]))
+		s.Columns = append(s.Columns, list[begin:p.behind])
 		s.m.resolve(n, true)
 		s.roots = append(s.roots, n)
 		if !more {
