@@ -163,10 +163,8 @@ func (a *app) keyspaceDrop() *cobra.Command {
 		if args[1] == "" {
 			return usagef("the default keyspace cannot be dropped")
 		}
-		if h := a.session.of(args[0]); h != nil {
-			if _, _, err := h.writer(a, cmd); err != nil {
-				return err // before anything is asked
-			}
+		if err := a.session.of(args[0]).mayWriteOutside(cmd); err != nil {
+			return err // before anything is asked
 		}
 		if !*yes {
 			ok, err := a.Confirm(cmd.Context(), "Remove keyspace "+dump.Printable([]byte(args[1]))+" and all that is in it?")
