@@ -71,7 +71,6 @@ var formatsByCommand = [...]struct {
 	{" du top", columnFormats},
 	{" stats", []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatPrometheus}},
 	{" upgrade version", objectFormats},
-	{" batch diff", []string{formatText, formatJSONL}},
 	{" bench", []string{formatTable, formatJSON, formatGobench}},
 	{" export", []string{formatCSV, formatTSV, formatJSON, formatJSONL, formatDBDump, string(dump.Pairs), formatSQL}}, // dump.Writable
 	{" list", []string{formatTable, formatText, formatJSON, formatJSONL}},
@@ -123,14 +122,6 @@ func (a *app) format(standard string, allowed ...string) (string, error) {
 //go:noinline // called in eleven places, none of them hot
 func textOrJSON(a *app) (string, error) {
 	return a.format(formatText, formatText, formatJSON, formatJSONL)
-}
-
-// linesFormat is format for what is text or JSON lines, also by --json.
-func (a *app) linesFormat() (string, error) {
-	if a.json {
-		a.output = formatJSONL
-	}
-	return a.format(formatText, formatText, formatJSONL)
 }
 
 // columns says which fields of an entry are printed.
