@@ -26,7 +26,7 @@ own. Commands use the default one, which has no name, or the one that
   lightning put my.db -k logs 2026-11-29 started`,
 	}
 	a.group(cmd)
-	cmd.AddCommand(whole(a.keyspaceList()), whole(a.keyspaceCreate()), whole(a.keyspaceDrop()))
+	cmd.AddCommand(a.keyspaceList(), a.keyspaceCreate(), a.keyspaceDrop())
 	return cmd
 }
 
