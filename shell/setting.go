@@ -136,7 +136,8 @@ func (s *Session) print(rows [][2]string) error {
 
 // help lists what there is, or what has a word in it.
 func (s *Session) help(ctx context.Context, word string) int {
-	if asked, _ := Parse("help " + word); len(asked) == 1 && asked[0].Err == nil && len(asked[0].Words) > 1 && !In(word, NoCommands) {
+	asked, _ := Parse("help " + word)
+	if len(asked) == 1 && asked[0].Err == nil && len(asked[0].Words) > 1 && !In(word, NoCommands) {
 		if looks, _ := s.Host.Look(asked[0].Words); looks[len(looks)-1] == Command { // by another name, too
 			return s.run(ctx, asked[0])
 		}
@@ -157,7 +158,7 @@ func (s *Session) help(ctx context.Context, word string) int {
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return s.usage(".help: nothing about " + word)
+		return s.one(ctx, asked[0]) // the host knows what may be meant
 	}
 	if err := s.print(rows); err != nil {
 		return s.Host.Fail(err)

@@ -61,7 +61,7 @@ func batchCommand(a *app) *cobra.Command {
 			return err
 		}
 		b := &batch{app: a, path: "-"}
-		form, err := a.linesFormat()
+		form, err := textOrJSON(a)
 		if err != nil {
 			return err
 		}
@@ -92,6 +92,7 @@ type batch struct {
 	app     *app
 	path    string
 	printer dump.Writer // of text; nil for JSON lines
+	printed bool        // one of those
 	patched []string    // keyspaces that lines of a patch name
 	text    bytes.Buffer
 
@@ -150,6 +151,11 @@ func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 		return err
 	}
 	b.app.Note("committed: %s, %s", ui.Plural(b.puts, "put"), ui.Plural(b.deletes, "delete"))
+	if b.printer == nil && !b.printed { // no statement has said what it did
+		if err := b.app.printJSON(ui.Object{{Name: "puts", Value: 0}, {Name: "deletes", Value: 0}}); err != nil {
+			return err
+		}
+	}
 	if err := b.release(); err != nil {
 		return err
 	}
@@ -392,7 +398,7 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 		n, err := countKeys(b.app.ctx, tx, key, query.PrefixEnd(key))
 		if err == nil {
 			form := "%d\n"
-			if b.printer == nil {
+			if b.printed = true; b.printer == nil {
 				form = `{"line":` + fmt.Sprint(b.line) + `,"op":"count","count":%d}` + "\n"
 			}
 			_, err = fmt.Fprintf(b.app.out, form, n)
@@ -432,6 +438,7 @@ func (b *batch) Write(key, value []byte) error {
 	if b.printer != nil {
 		return b.printer.Write(key, value)
 	}
+	b.printed = true
 	o := dump.WriterOptions{Keys: b.app.keys, Values: b.app.values}
 	if value == nil {
 		o.Values = dump.None

@@ -42,6 +42,11 @@ func (a *app) candidates(f *pflag.Flag) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) (found []string, how cobra.ShellCompDirective) {
 		names, what := wanted(cmd, f, len(args))
 		how = cobra.ShellCompDirectiveNoFileComp
+		if cmd.Name() == "help" && f == nil {
+			if about, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
+				names = subjects(about)
+			}
+		}
 		switch what {
 		case "DB", "A", "B", "SRC", "DEST", "DIR":
 			return nil, cobra.ShellCompDirectiveFilterDirs
@@ -85,6 +90,8 @@ func wanted(cmd *cobra.Command, f *pflag.Flag, n int) (names []string, what stri
 		return nil, what
 	case f.Name == "keyspace":
 		return nil, wantsSpace
+	case f == cmd.LocalFlags().Lookup("output") && cmd.HasParent():
+		return formatsOf(cmd), ""
 	case isKeyFlag(f):
 		return nil, wantsKey
 	}

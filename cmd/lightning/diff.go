@@ -51,7 +51,7 @@ type diff struct {
 }
 
 func (d *diff) run(args []string) (err error) {
-	format, err := d.app.linesFormat()
+	format, err := textOrJSON(d.app)
 	if err != nil {
 		return err
 	}

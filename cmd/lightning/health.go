@@ -70,7 +70,7 @@ engine/httpstatus. These are its limits, in Options.Health, and their defaults:
 		}
 		return a.use(db, a.printHealth)
 	}
-	return whole(cmd)
+	return cmd
 }
 
 func (a *app) printHealth(db *engine.DB, _ *engine.Keyspace) error {

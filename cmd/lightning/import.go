@@ -141,7 +141,11 @@ func (i *importing) run(ctx context.Context, args []string) (err error) {
 
 // prepare reads the flags.
 func (i *importing) prepare(db string, files []string) (err error) {
-	i.shell = i.app.session.of(db)
+	if i.shell = i.app.session.of(db); !i.options.DryRun {
+		if err := i.shell.mayWriteOutside(i.cmd); err != nil {
+			return err // before files are looked for
+		}
+	}
 	if i.db, err = i.app.path(db); err != nil {
 		return err
 	}

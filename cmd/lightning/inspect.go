@@ -32,18 +32,7 @@ lines.`,
 	}
 	a.group(cmd)
 	i := &inspector{app: a}
-	key := i.keyCommand()
-	cmd.AddCommand(i.metaCommand(), i.nodeCommand(), i.treeCommand(), i.walCommand(), key)
-	for _, sub := range cmd.Commands() {
-		if run := sub.RunE; sub != key {
-			sub.RunE = func(cmd *cobra.Command, args []string) error {
-				if i.app.keyspace != "" {
-					return usagef("inspect %s shows all keyspaces: leave out --keyspace", cmd.Name())
-				}
-				return run(cmd, args)
-			}
-		}
-	}
+	cmd.AddCommand(i.metaCommand(), i.nodeCommand(), i.treeCommand(), i.walCommand(), i.keyCommand())
 	return cmd
 }
 

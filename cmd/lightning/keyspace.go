@@ -26,7 +26,7 @@ own. Commands use the default one, which has no name, or the one that
   lightning put my.db -k logs 2026-11-29 started`,
 	}
 	a.group(cmd)
-	cmd.AddCommand(whole(a.keyspaceList()), whole(a.keyspaceCreate()), whole(a.keyspaceDrop()))
+	cmd.AddCommand(a.keyspaceList(), a.keyspaceCreate(), a.keyspaceDrop())
 	return cmd
 }
 
@@ -163,10 +163,8 @@ func (a *app) keyspaceDrop() *cobra.Command {
 		if args[1] == "" {
 			return usagef("the default keyspace cannot be dropped")
 		}
-		if h := a.session.of(args[0]); h != nil {
-			if _, _, err := h.writer(a, cmd); err != nil {
-				return err // before anything is asked
-			}
+		if err := a.session.of(args[0]).mayWriteOutside(cmd); err != nil {
+			return err // before anything is asked
 		}
 		if !*yes {
 			ok, err := a.Confirm(cmd.Context(), "Remove keyspace "+dump.Printable([]byte(args[1]))+" and all that is in it?")

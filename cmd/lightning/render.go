@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
@@ -63,41 +62,53 @@ var entryFormats = []string{formatTable, formatText, formatJSON, formatJSONL, fo
 // objectFormats are what object prints.
 var objectFormats = []string{formatText, formatTable, formatLine, formatJSON, formatJSONL}
 
-var formatsByCommand = [...]struct {
-	commands string
-	formats  []string
-}{
-	{" get scan shell", entryFormats},
-	{" du top", columnFormats},
-	{" stats", []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatPrometheus}},
-	{" upgrade version", objectFormats},
-	{" batch diff", []string{formatText, formatJSONL}},
-	{" bench", []string{formatTable, formatJSON, formatGobench}},
-	{" export", []string{formatCSV, formatTSV, formatJSON, formatJSONL, formatDBDump, string(dump.Pairs), formatSQL}}, // dump.Writable
-	{" list", []string{formatTable, formatText, formatJSON, formatJSONL}},
-}
+var (
+	textOrObject = []string{formatText, formatJSON, formatJSONL}
 
-// formatsOf returns the output formats of a command, whatever its other flags are.
+	// Those of a command with one of some flags stand before its others.
+	formatsByCommand = [...]struct {
+		commands, with string
+		formats        []string
+	}{
+		{" scan", " select count-by", columnFormats},
+		{" scan", " count", textOrObject},
+		{" stats", " histogram", columnFormats},
+		{" stats", " watch", textOrObject},
+		{" get scan shell", "", entryFormats},
+		{" du top", "", columnFormats},
+		{" stats", "", []string{formatText, formatTable, formatLine, formatJSON, formatJSONL, formatPrometheus}},
+		{" upgrade version", "", objectFormats},
+		{" bench", "", []string{formatTable, formatJSON, formatGobench}},
+		{" export", "", []string{formatCSV, formatTSV, formatJSON, formatJSONL, formatDBDump, string(dump.Pairs), formatSQL}}, // dump.Writable
+		{" list", "", []string{formatTable, formatText, formatJSON, formatJSONL}},
+	}
+)
+
+// formatsOf returns the output formats of a command with the flags that it was given.
 func formatsOf(cmd *cobra.Command) []string {
 	for i := range formatsByCommand {
-		if shell.In(cmd.Name(), formatsByCommand[i].commands) {
-			return formatsByCommand[i].formats
+		with := &formatsByCommand[i]
+		is := func(flag string) bool {
+			f := cmd.Flags().Lookup(flag)
+			return f.Changed && f.Value.String() != "false"
+		}
+		if shell.In(cmd.Name(), with.commands) && (with.with == "" || slices.ContainsFunc(strings.Fields(with.with), is)) {
+			return with.formats
 		}
 	}
-	return []string{formatText, formatJSON, formatJSONL}
+	return textOrObject
 }
 
-// listFormats has the help of each command below cmd say which of the output
-// formats it has.
-func listFormats(cmd *cobra.Command, output *pflag.Flag) {
-	for _, c := range cmd.Commands() {
-		listFormats(c, output)
-		if c.GroupID != "" || c.Parent().GroupID != "" || c.Name() == "version" {
-			own := *output
-			own.Usage = "output `FORMAT`: " + strings.Join(formatsOf(c), ", ") + " (help formats)"
-			c.Flags().AddFlag(&own)
+// formatsUsage lists the output formats of a command, and in the parentheses that it
+// leaves open those with some of its flags.
+func formatsUsage(cmd *cobra.Command) string {
+	text := strings.Join(formatsOf(cmd), ", ") + " ("
+	for i := range formatsByCommand {
+		if with := &formatsByCommand[i]; with.with != "" && shell.In(cmd.Name(), with.commands) {
+			text += "with --" + strings.Join(strings.Fields(with.with), " or --") + ": " + strings.Join(with.formats, ", ") + "; "
 		}
 	}
+	return text
 }
 
 // format returns the output format, one of those that the command has.
@@ -120,17 +131,9 @@ func (a *app) format(standard string, allowed ...string) (string, error) {
 
 // textOrJSON is format for what is printed as text, or as an object.
 //
-//go:noinline // called in eleven places, none of them hot
+//go:noinline // called in fourteen places, none of them hot
 func textOrJSON(a *app) (string, error) {
-	return a.format(formatText, formatText, formatJSON, formatJSONL)
-}
-
-// linesFormat is format for what is text or JSON lines, also by --json.
-func (a *app) linesFormat() (string, error) {
-	if a.json {
-		a.output = formatJSONL
-	}
-	return a.format(formatText, formatText, formatJSONL)
+	return a.format(formatText, textOrObject...)
 }
 
 // columns says which fields of an entry are printed.

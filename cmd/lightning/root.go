@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"io"
 	"os"
@@ -87,15 +86,7 @@ process writes.`,
 	a.group(root)
 	root.SetOut(a.out)
 	root.SetErr(a.Err)
-	print := root.HelpFunc()
-	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		var text bytes.Buffer
-		root.SetOut(&text)
-		cmd.InheritedFlags().SortFlags = false
-		print(cmd, args)
-		root.SetOut(a.out)
-		_, _ = a.out.WriteString(ui.Wrap(text.String(), a.Width())) // finish says what is wrong
-	})
+	a.helpFirst(root)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -128,40 +119,19 @@ process writes.`,
 		getCommand(a), putCommand(a), deleteCommand(a), scanCommand(a), countCommand(a), batchCommand(a),
 		shellCommand(a),
 		importCommand(a), exportCommand(a), copyCommand(a),
-		whole(verifyCommand(a)), whole(repairCommand(a)), whole(checkpointCommand(a)), whole(backupCommand(a)), whole(restoreCommand(a)), whole(compactCommand(a)),
-		diffCommand(a), hashCommand(a), whole(upgradeCommand(a)),
+		verifyCommand(a), repairCommand(a), checkpointCommand(a), backupCommand(a), restoreCommand(a), compactCommand(a),
+		diffCommand(a), hashCommand(a), upgradeCommand(a),
 		statsCommand(a), healthCommand(a), duCommand(a), topCommand(a), keyspaceCommand(a), inspectCommand(a),
-		whole(benchCommand(a)), whole(stressCommand(a)), whole(crashtestCommand(a)), writerCommand(a),
+		benchCommand(a), stressCommand(a), crashtestCommand(a), writerCommand(a),
 		versionCommand(a),
 	)
 	root.AddCommand(topics()...)
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	listFormats(root, f.Lookup("output"))
+	a.theirCommands(root)
+	ownFlags(root, f)
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false // help has those first that are used most
-		switch cmd.Name() {
-		case "help":
-			a.strictHelp(cmd)
-		case "completion":
-			a.group(cmd)
-		}
 	}
 	return root
-}
-
-// strictHelp makes help of what is no command an error; cobra's prints that of
-// the whole program.
-func (a *app) strictHelp(help *cobra.Command) {
-	print := help.Run
-	help.Run, help.RunE = nil, func(cmd *cobra.Command, args []string) error {
-		about, rest, err := cmd.Root().Find(args)
-		if err == nil && len(rest) == 0 {
-			print(cmd, args)
-			return nil
-		}
-		return a.noCommand(about, rest)
-	}
 }
 
 // group makes cmd one that only has others below it.
@@ -188,8 +158,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	if at := strings.Index(text, " flag: strconv."); at >= 0 {
 		text = text[:at+5] + text[strings.LastIndex(text, ": "):]
 	}
-	if here := elsewhere(cmd, text[strings.LastIndexByte(text, ' ')+1:]); here != "" {
+	word := text[strings.LastIndexByte(text, ' ')+1:]
+	if here := elsewhere(cmd, word); here != "" {
 		hint = here
+	} else if name, ok := strings.CutPrefix(word, "--"); ok && strings.HasPrefix(text, "unknown flag") {
+		if names := nearFlags(cmd, name); len(names) > 0 {
+			hint = "did you mean: --" + strings.Join(names, ", --")
+		}
 	} else if strings.HasPrefix(text, "unknown shorthand flag") && cmd.Args != nil {
 		hint += "; to give a value that begins with -, put -- before it"
 	}
@@ -204,6 +179,9 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 	}
 	if err := a.SetColor(a.color); err != nil {
 		return usageError{err.Error()}
+	}
+	if err := refuse(cmd); err != nil {
+		return err
 	}
 	if a.json {
 		if a.output != "" && a.output != formatJSON && a.output != formatJSONL {
@@ -231,19 +209,7 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 		return usagef("--timeout %v: use 0 or more", a.timeout)
 	}
 	a.oneSpace, a.ofData = cmd.Flags().Changed("keyspace"), cmd.GroupID == groupData
-	if a.keyspace != "" && cmd.Annotations[wholeDatabase] != "" {
-		return usagef("%s is about the whole database: it takes no --keyspace", cmd.CommandPath())
-	}
 	return nil
-}
-
-// wholeDatabase annotates a command for which there is no one keyspace.
-const wholeDatabase = "whole"
-
-// whole marks such a command.
-func whole(cmd *cobra.Command) *cobra.Command {
-	cmd.Annotations = map[string]string{wholeDatabase: "database"}
-	return cmd
 }
 
 // noCommand says what to do about a first argument that is not a command.
@@ -266,10 +232,7 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 			return usagef("the database comes behind the word: %s %s", path, word)
 		}
 	}
-	if names := near(cmd, args[0]); len(names) > 0 {
-		return usagef("unknown command %s; did you mean: %s %s", word, path, strings.Join(names, ", "))
-	}
-	return usagef("unknown command %s; see: %s", word, helpOf(cmd))
+	return unknownCommand(cmd, args[0], "", path)
 }
 
 // otherNames are what other programs call a command or a flag of ours.
@@ -324,26 +287,6 @@ func elsewhere(cmd *cobra.Command, word string) string {
 	_, here, _ := strings.Cut(otherNames, "\n"+name+"=")
 	here, _, _ = strings.Cut(here, "\n")
 	return here
-}
-
-// near returns the commands below cmd that word may stand for: it is their name
-// elsewhere, begins them, is one or two letters from them, which are less than
-// half of its own, or has two neighbours in each other's place. What is further
-// off would be a guess, and might be drop.
-func near(cmd *cobra.Command, word string) (names []string) {
-	if here := elsewhere(cmd, word); here != "" {
-		return []string{here}
-	}
-	cmd.SuggestionsMinimumDistance = min(2, (len(word)-1)/2)
-	for i := 0; i < len(word) && len(names) == 0; i++ {
-		typed := []byte(word)
-		if i > 0 {
-			typed[i-1], typed[i] = typed[i], typed[i-1]
-			cmd.SuggestionsMinimumDistance = 0
-		}
-		names = cmd.SuggestionsFor(string(typed))
-	}
-	return names
 }
 
 // arguments returns a check of the number of arguments, which says what a

@@ -124,14 +124,10 @@ func (s *scan) prepare() (err error) {
 	if err := s.prepareColumns(); err != nil {
 		return err
 	}
-	if s.columns != nil {
-		s.form, err = s.app.format(standard, columnFormats...)
-	} else if s.count {
-		s.form, err = textOrJSON(s.app)
-	} else {
-		s.form, err = s.app.format(standard, entryFormats...)
+	if s.columns == nil && s.count {
+		standard = formatText
 	}
-	if err != nil {
+	if s.form, err = s.app.format(standard, formatsOf(s.cmd)...); err != nil {
 		return err
 	}
 	if s.start, s.end, err = s.keyRange.bounds(s.app, s.reverse); err == nil {

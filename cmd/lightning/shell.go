@@ -242,11 +242,8 @@ func (h *session) write(a *app, cmd *cobra.Command, fn func(*engine.DB, *engine.
 // writer is the database for a command that writes to it outside of the
 // transaction of the shell.
 func (h *session) writer(a *app, cmd *cobra.Command) (db *engine.DB, ks *engine.Keyspace, err error) {
-	if err := h.mayWrite(cmd); err != nil {
+	if err := h.mayWriteOutside(cmd); err != nil {
 		return nil, nil, err
-	}
-	if h.tx != nil {
-		return nil, nil, usagef("%s is not part of a transaction: commit or rollback first", cmd.CommandPath()[len(cmd.Root().Name())+1:])
 	}
 	ks, err = a.keyspaceOf(h.db)
 	return h.db, ks, err
@@ -279,6 +276,15 @@ func (h *session) mayWrite(cmd *cobra.Command) error {
 		return usagef("--sync is for all of a shell: lightning shell --write --sync %s", f.Value)
 	}
 	return nil
+}
+
+// mayWriteOutside is mayWrite of a command that is no part of a transaction.
+func (h *session) mayWriteOutside(cmd *cobra.Command) error {
+	err := h.mayWrite(cmd)
+	if err == nil && h != nil && h.tx != nil {
+		err = usagef("%s is not part of a transaction: commit or rollback first", cmd.CommandPath()[len(cmd.Root().Name())+1:])
+	}
+	return err
 }
 
 // transact runs begin, commit or rollback.

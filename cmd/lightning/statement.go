@@ -86,7 +86,11 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 		if words[0].Plain(root.Name()) {
 			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
 		}
-		if names := near(root, words[0].Text); len(names) > 0 {
+		names := near(subcommands(root), words[0].Text)
+		if here := elsewhere(root, words[0].Text); here != "" {
+			names = []string{here}
+		}
+		if len(names) > 0 {
 			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(names, ", "))
 		}
 		return nil, usagef("unknown command %s; see .help", word)
@@ -96,7 +100,13 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 	// What a command says of its arguments, when they are too many or too few.
 	root.Annotations = map[string]string{usageInShell: strings.Join(args, " ") + " " + argumentsOf(cmd)}
 	if takesDatabase(cmd) {
-		args = append(args, "-K", h.is("keys"), "-V", h.is("values"), "--color", h.app.color, h.arg)
+		if takes(cmd, "keys") {
+			args = append(args, "-K", h.is("keys"))
+		}
+		if takes(cmd, "values") {
+			args = append(args, "-V", h.is("values"))
+		}
+		args = append(args, "--color", h.app.color, h.arg)
 	} else if !usable(cmd) {
 		return nil, usagef("%s is not for the shell: %s", cmd.Name(), cmd.CommandPath())
 	}

@@ -39,6 +39,7 @@ WriteMetrics says of the files.`,
 		Args: arguments(1, 1),
 	}
 	histogram := cmd.Flags().Bool("histogram", false, "print how large keys and values are")
+	cmd.Flags().StringVarP(&a.keyspace, "keyspace", "k", "", "with --histogram, only of this keyspace")
 	watch := cmd.Flags().Duration("watch", 0, "print a line of figures every so often, as 2s")
 	limit := cmd.Flags().Int64P("limit", "n", 0, "with --watch, at most this many lines; 0: until Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

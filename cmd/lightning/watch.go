@@ -13,7 +13,7 @@ import (
 // done to the database since the line before. limit is how many lines, 0 for no
 // end.
 func (a *app) watchStats(ctx context.Context, db *engine.DB, interval time.Duration, limit int64) error {
-	format, err := a.linesFormat()
+	format, err := textOrJSON(a)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (a *app) watchStats(ctx context.Context, db *engine.DB, interval time.Durat
 		now, moment := db.Stats(), time.Now()
 		rate := float64(now.Seq-before.Seq) / moment.Sub(at).Seconds()
 		checkpoints := now.Generation - before.Generation
-		if format == formatJSONL {
+		if format != formatText {
 			err = a.printJSON(ui.Object{
 				{Name: "time", Value: moment.UTC().Format(time.RFC3339)},
 				{Name: "seq", Value: now.Seq},

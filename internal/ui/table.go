@@ -69,8 +69,9 @@ type Grid struct {
 	width  int // of the terminal; 0: no limit
 	header []string
 	first  [][]string
-	widths []int // nil until the first rows are seen
-	list   bool  // of fields: their names and what is in them are the columns
+	widths []int  // nil until the first rows are seen
+	right  uint64 // a bit for each of the first columns, of numbers, that end in line
+	list   bool   // of fields: their names and what is in them are the columns
 }
 
 // gridSample is how many rows the widths are taken from.
@@ -108,13 +109,19 @@ func (g *Grid) Close() error {
 
 func (g *Grid) begin() error {
 	g.widths = make([]int, len(g.header))
-	for _, row := range append([][]string{g.header}, g.first...) {
+	if len(g.first) > 0 {
+		g.right = ^uint64(0)
+	}
+	for n, row := range append([][]string{g.header}, g.first...) {
 		for i, cell := range row {
 			g.widths[i] = max(g.widths[i], CellWidth(cell))
+			if n > 0 && !isNumber(cell) {
+				g.right &^= 1 << i
+			}
 		}
 	}
 	if g.list = !g.fit(); g.list {
-		g.widths = []int{0, g.width}
+		g.widths, g.right = []int{0, g.width}, 0
 		for _, name := range g.header {
 			g.widths[0] = max(g.widths[0], CellWidth(name))
 		}
@@ -186,8 +193,20 @@ func (g *Grid) row(cells []string) error {
 			}
 			cell = runewidth.Truncate(cell, g.widths[i], tail)
 		}
-		b.WriteString("| " + cell + strings.Repeat(" ", max(0, g.widths[i]-CellWidth(cell))) + " ")
+		if space := strings.Repeat(" ", max(0, g.widths[i]-CellWidth(cell))); g.right>>i&1 != 0 {
+			cell = space + cell
+		} else {
+			cell += space
+		}
+		b.WriteString("| " + cell + " ")
 	}
 	_, err := io.WriteString(g.w, b.String()+"|\n")
 	return err
+}
+
+// isNumber reports whether a cell is a number, perhaps with a unit: 12, -1.5, 1,024,
+// ±3, 1.2 MB.
+func isNumber(cell string) bool {
+	digits, unit, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(cell, "±"), "-"), " ")
+	return digits != "" && digits[0]-'0' <= 9 && strings.Trim(digits, "0123456789,.") == "" && len(unit) <= len("µs") && strings.IndexByte(unit, ' ') < 0
 }

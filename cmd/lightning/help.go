@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lightning-db/lightning/internal/dump"
+	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
+)
+
+// pointless are flags of all commands that these have no use for: neither help, the
+// manual nor completion lists them there, and given they are refused. What is below
+// a command in the list is in it, too.
+var pointless = [...]struct{ flags, commands string }{
+	{" keyspace keys values output no-create timeout", " completion help"},
+	{" keyspace keys values no-create timeout", " version"},
+	{" keyspace keys values", " verify repair checkpoint backup restore compact upgrade health keyspace meta node tree wal bench stress crashtest stress-writer"},
+	{" keys values", " import stats"},
+	{" values", " inspect delete count copy hash du top"},
+}
+
+// pointlessFor are those flags for one command.
+func pointlessFor(cmd *cobra.Command) (flags string) {
+	for ; cmd.HasParent(); cmd = cmd.Parent() {
+		for i := range pointless {
+			if p := &pointless[i]; shell.In(cmd.Name(), p.commands) {
+				flags += p.flags
+			}
+		}
+	}
+	return flags
+}
+
+// takes reports whether a command has a use for a flag that all have.
+func takes(cmd *cobra.Command, flag string) bool { return !shell.In(flag, pointlessFor(cmd)) }
+
+// ownFlags has each command below cmd list those of the flags of all commands that
+// it takes, and say which output formats it has.
+func ownFlags(cmd *cobra.Command, all *pflag.FlagSet) {
+	for _, c := range cmd.Commands() {
+		ownFlags(c, all)
+		hidden := pointlessFor(c)
+		all.VisitAll(func(f *pflag.Flag) {
+			hide, formats := shell.In(f.Name, hidden), f.Name == "output" && c.Runnable()
+			if !hide && !formats || c.Flags().Lookup(f.Name) != nil {
+				return
+			}
+			own := *f
+			if own.Hidden = hide; !hide {
+				own.Usage = "output `FORMAT`: " + formatsUsage(c) + "help formats)"
+			}
+			c.Flags().AddFlag(&own)
+		})
+	}
+}
+
+// refuse says no to a flag that the command does not take.
+func refuse(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch {
+		case err != nil || takes(cmd, f.Name):
+		case f.Name == "keyspace" && (cmd.GroupID != "" || cmd.Parent().GroupID != ""):
+			err = usagef("%s is about the whole database: it takes no --keyspace", cmd.CommandPath())
+		default:
+			err = usagef("%s takes no --%s", cmd.CommandPath(), f.Name)
+		}
+	})
+	return err
+}
+
+// helpFirst has help begin with what a command does, how it is called, and examples,
+// and go on with the long text, where cobra begins with that.
+func (a *app) helpFirst(root *cobra.Command) {
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		var text bytes.Buffer
+		long := strings.TrimRight(cmd.Long, "\n")
+		if cmd.IsAdditionalHelpTopicCommand() {
+			text.WriteString(long + "\n")
+		} else {
+			cmd.InheritedFlags().SortFlags = false
+			usage := cmd.UsageString()
+			at := strings.Index(usage, cmd.Example) + len(cmd.Example)
+			text.WriteString(cmd.Short + "\n\n" + usage[:at])
+			if long != "" {
+				text.WriteString("\n\n" + long)
+			}
+			text.WriteString(usage[at:])
+		}
+		_, _ = a.out.WriteString(ui.Wrap(text.String(), a.Width())) // finish says what is wrong
+	})
+}
+
+// theirCommands finishes the commands that cobra makes: they have examples, and help
+// of what is no command is an error, where cobra's prints that of the whole program.
+func (a *app) theirCommands(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			a.group(cmd)
+			cmd.Example = "  source <(lightning completion bash)"
+			for _, c := range cmd.Commands() {
+				switch c.Name() {
+				case "fish":
+					c.Example = "  lightning completion fish | source"
+				case "powershell":
+					c.Example = "  lightning completion powershell | Out-String | Invoke-Expression"
+				default:
+					c.Example = "  source <(lightning completion " + c.Name() + ")"
+				}
+			}
+		case "help":
+			cmd.Use = "help [COMMAND | TOPIC]"
+			cmd.Short, cmd.Long = "Help about any command or topic", ""
+			cmd.Example = "  lightning help scan\n  lightning help keyspace create\n  lightning help exit-codes"
+			print := cmd.Run
+			cmd.Run, cmd.RunE = nil, func(cmd *cobra.Command, args []string) error {
+				about, rest, err := cmd.Root().Find(args)
+				if err == nil && len(rest) == 0 {
+					print(cmd, args)
+					return nil
+				}
+				return unknownCommand(about, rest[0], " or topic", helpFor(about))
+			}
+		}
+	}
+}
+
+// subjects are the commands and topics below cmd that help lists.
+func subjects(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+// helpFor is how help of what is below cmd is asked for.
+func helpFor(cmd *cobra.Command) string {
+	root := cmd.Root()
+	path := "help" + strings.TrimPrefix(cmd.CommandPath(), root.Name())
+	if _, ok := root.Annotations[usageInShell]; ok {
+		return path
+	}
+	return root.Name() + " " + path
+}
+
+// unknownCommand says what may be meant by a word that is no command below cmd. path is
+// what stands before those that there are.
+func unknownCommand(cmd *cobra.Command, word, kind, path string) error {
+	shown := dump.Printable([]byte(word))
+	if here := elsewhere(cmd, word); here != "" {
+		return usagef("unknown command%s %s; did you mean: %s %s", kind, shown, cmd.CommandPath(), here)
+	}
+	if names := near(subjects(cmd), word); len(names) > 0 {
+		return usagef("unknown command%s %s; did you mean: %s %s", kind, shown, path, strings.Join(names, ", "))
+	}
+	return usagef("unknown command%s %s; see: %s", kind, shown, helpOf(cmd))
+}
+
+// near returns those of the names that word may stand for: it begins them, is one or
+// two letters from them, which are less than half of its own, or has two neighbours
+// in each other's place. What is further off would be a guess, and might be drop.
+func near(names []string, word string) (found []string) {
+	word = strings.ToLower(word)
+	most := min(2, (len(word)-1)/2)
+	for i := 0; i < len(word) && len(found) == 0; i++ {
+		typed := []byte(word)
+		if i > 0 {
+			typed[i-1], typed[i] = typed[i], typed[i-1]
+			most = 0
+		}
+		for _, name := range names {
+			if strings.HasPrefix(name, string(typed)) || most > 0 && distance(name, string(typed)) <= most {
+				found = append(found, name)
+			}
+		}
+	}
+	return found
+}
+
+// distance is how many letters are to be added, taken out or replaced to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1) // of the beginning of a, to each of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// nearFlags is near of the flags of a command.
+func nearFlags(cmd *cobra.Command, word string) []string {
+	var names []string
+	cmd.InheritedFlags() // or Flags has only those of cmd itself
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return near(names, word)
+}
