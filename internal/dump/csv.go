@@ -80,7 +80,7 @@ func (c *csvReader) quoted(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')
 		if i < 0 {
-			c.record.text = append(c.record.text, line...)
+			c.record.text = append(room(c.record.text, len(line)), line...)
 			if line, err = c.extend(); err != nil {
 				return nil, false, err
 			}
@@ -112,14 +112,14 @@ func (c *csvReader) extend() ([]byte, error) {
 		c.many = c.many[:0]
 	}
 	if len(c.many) == 0 {
-		c.many = append(c.many, r.Source...)
+		c.many = append(room(c.many, len(r.Source)), r.Source...)
 	}
 	r.Source = c.many
-	line, err := c.lines.next()
+	line, err := c.lines.more(len(c.many))
 	if err == io.EOF {
 		return nil, r.Bad(errUnclosed)
 	}
-	c.many = append(c.many, line...)
+	c.many = append(room(c.many, len(line)), line...)
 	r.Source = c.many
 	return line, err
 }
