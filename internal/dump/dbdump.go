@@ -127,6 +127,7 @@ func (d *dumpReader) header() error {
 }
 
 var (
+	errDumpHex  = errors.New("bad line: db_dump's format bytevalue has two hexadecimal digits for each byte")
 	errDumpLine = errors.New(`bad line: db_dump's format print has \ only before two hexadecimal digits or another \`)
 	errDumpKey  = errors.New("the key is there more than once: the database holds several values for a key (dupsort)")
 )
@@ -207,7 +208,7 @@ func (d *dumpReader) decode(dst, line []byte) ([]byte, error) {
 	if !d.print {
 		out, err := hex.AppendDecode(dst, line)
 		if err != nil {
-			err = errorf("bad line: %w", err)
+			err = errDumpHex
 		}
 		return out, err
 	}

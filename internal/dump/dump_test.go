@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 type entry struct{ key, value []byte }
@@ -544,6 +545,58 @@ func TestDecompress_ReadsWhatOthersWrite(t *testing.T) {
 	}
 	if _, err := io.ReadAll(r); err == nil || !strings.Contains(err.Error(), "zstd -dc --long=31") {
 		t.Errorf("a large window: have %v", err)
+	}
+}
+
+// What is wrong with a stream is told in words of ours, and that it could not be
+// read is no fault of it.
+func TestDecompress_SaysWhatIsWrong(t *testing.T) {
+	pack := func(c Compression) string {
+		var b strings.Builder
+		w, err := Compress(&b, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(w, sprinkled(1<<16, 2))
+		if err := errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	read := func(r io.Reader) error {
+		plain, err := Decompress(r)
+		if err == nil {
+			_, err = io.Copy(io.Discard, plain)
+		}
+		return err
+	}
+	gone := errors.New("the disk is gone")
+	for _, c := range []Compression{Gzip, Zstd} {
+		file := pack(c)
+		for n := range len(file) {
+			if n%97 != 0 || n < 5 {
+				continue
+			}
+			if err := read(strings.NewReader(file[:n])); !errors.Is(err, errStreamEnd) {
+				t.Errorf("%s, cut at %d: %v", c, n, err)
+			}
+			if err := read(io.MultiReader(strings.NewReader(file[:n]), iotest.ErrReader(gone))); err != gone {
+				t.Errorf("%s, not read behind %d: %v", c, n, err)
+			}
+			flipped := file[:n] + string(file[n]^0x55) + file[n+1:]
+			err := read(strings.NewReader(flipped))
+			if _, input := errors.AsType[*InputError](err); err != nil && (!input || !strings.HasPrefix(err.Error(), "the compressed stream ")) {
+				t.Errorf("%s, another byte at %d: %v", c, n, err)
+			}
+		}
+	}
+	for file, want := range map[string]error{
+		"\x1f\x8bxx no gzip":                       errStream,
+		"\x28\xb5\x2f\xfd\x01\x00\x07\x01\x00\x00": errDictionary,
+	} {
+		if err := read(strings.NewReader(file)); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", file, err, want)
+		}
 	}
 }
 
