@@ -75,7 +75,7 @@ func suffixOf(e Encoding) string {
 
 // fileEncoding is the encoding of a column: a file takes bytes as they are.
 func fileEncoding(e Encoding) Encoding {
-	if e == Auto || e == "" {
+	if e.Plain() || e == "" {
 		return Raw
 	}
 	return e
