@@ -260,16 +260,26 @@ func TestReader_NamesTheLineOfABadRow(t *testing.T) {
 }
 
 func TestCSV_TakesAnyDelimiter(t *testing.T) {
-	r, err := NewReader(strings.NewReader("a;\"b;\"\"\"\n\"1\";2,5\n"), CSV, ReaderOptions{Delimiter: ';'})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec, err := r.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have, err := rec.Object(new([]byte)); err != nil || string(have) != `{"a":"1","b;\"":"2,5"}` {
-		t.Errorf("have %s, %v", have, err)
+	for _, c := range []struct{ delimiter, file, want string }{
+		{";", "a;\"b;\"\"\"\n\"1\";2,5\n", `{"a":"1","b;\"":"2,5"}`},
+		{"§", "a§\"b§\"\"\"\n\"1\"§2\xc2,5\n", ""}, // half of it is no delimiter, and no text
+		{"§", "a§\"b§\"\"\"\n1§2,5\n", `{"a":"1","b§\"":"2,5"}`},
+		{"||", "a||b\n1||2|5\n", `{"a":"1","b":"2|5"}`},
+		{"||", "a||b\r\n\"1||\n\"||\"2\"\r\n", `{"a":"1||\n","b":"2"}`},
+		{"||", "long name||another\n||long text, and more of it\n", `{"long name":"","another":"long text, and more of it"}`},
+		{" :: ", "a :: b\n :: \n", `{"a":"","b":""}`},
+	} {
+		r, err := NewReader(strings.NewReader(c.file), CSV, ReaderOptions{Delimiter: c.delimiter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := r.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, err := rec.Object(new([]byte)); (err != nil) != (c.want == "") || string(have) != c.want {
+			t.Errorf("%q: have %s, %v, want %s", c.file, have, err, c.want)
+		}
 	}
 }
 
