@@ -28,8 +28,11 @@ var badFiles = map[string]string{
 	"b64.jsonl":  `{"key_base64":"!","value":"x"}`,
 	"list.json":  `[1,2]`,
 	"other.dump": "VERSION=2\nHEADER=END\n",
+	"odd.dump":   "VERSION=3\nHEADER=END\n 616\n 62\nDATA=END\n",
+	"zz.dump":    "VERSION=3\nHEADER=END\n 61\n zz\nDATA=END\n",
 	"cut.resp":   "*3\r\n$3\r\nSET",
 	"bad.gz":     "\x1f\x8bxx",
+	"flip.gz":    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff",
 	"bad.zst":    "\x28\xb5\x2f\xfdxxxx",
 }
 
@@ -58,7 +61,7 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := files(t)
-	leak := regexp.MustCompile(`goroutine|strconv\.|encoding/|%!|0x[0-9a-f]{6}`)
+	leak := regexp.MustCompile(`goroutine|strconv\.|encoding/|flate|%!|0x[0-9a-f]{6}`)
 	if len(cases) < 100 {
 		t.Errorf("%d cases", len(cases))
 	}

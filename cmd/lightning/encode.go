@@ -29,7 +29,8 @@ const encodingsTopic = `-K sets how keys, -V how values stand in arguments and i
     base64    YQBi
     u64       8 bytes, big-endian, as a decimal number: 42; what has not 8
               bytes is quoted
-    json      values only: a JSON document; embedded as such in JSON output
+    json      values only: a JSON document; embedded as such in JSON output,
+              else on one line; what is none is as with auto
     size      output only: the number of bytes
     redacted  output only: a placeholder
     none      output only: nothing

@@ -95,6 +95,9 @@ func (e *exporting) run(ctx context.Context, args []string) error {
 		}
 		packed = dump.Zstd
 	}
+	if path == "-" && packed != dump.Plain && e.app.OutTerminal {
+		return usagef("what is compressed is not text: name a file, or send standard output somewhere")
+	}
 	if e.app.keys.Lossy() || e.app.values.Lossy() {
 		return usagef("an export is to be imported again: choose encodings that lose nothing (help encodings)")
 	}

@@ -75,7 +75,7 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
 	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt")
 	f.StringVar(&i.columns, "columns", "", "`NAMES`, with commas between, of the columns of a CSV or TSV file without a header")
-	f.StringVar(&i.delimiter, "delimiter", "", "`CHARACTER` between the columns of a CSV file, such as ';', '|' or '\\t' (default a comma)")
+	f.StringVar(&i.delimiter, "delimiter", "", "`TEXT` between the columns of a CSV file, such as ';', '||' or '\\t' (default a comma)")
 	f.StringVar(&i.options.Conflict, "on-conflict", "replace", "what to do about a key that is there: replace, skip (the record), error (a bad record)")
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
 	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE`, which must be new, and go on")
@@ -160,12 +160,10 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	if i.delimiter == `\t` {
 		i.delimiter = "\t"
 	}
-	switch {
-	case i.cmd.Flags().Changed("delimiter") && (len(i.delimiter) != 1 || strings.Contains("\"\r\n", i.delimiter)):
-		return usagef("--delimiter %s: use one character of ASCII, no quote and no end of line", dump.Printable([]byte(i.delimiter)))
-	case i.delimiter != "":
-		i.reader.Delimiter = i.delimiter[0]
+	if i.cmd.Flags().Changed("delimiter") && (i.delimiter == "" || strings.ContainsAny(i.delimiter, "\"\r\n")) {
+		return usagef("--delimiter %s: use one or more characters, no quote and no end of line", dump.Printable([]byte(i.delimiter)))
 	}
+	i.reader.Delimiter = i.delimiter
 	if i.options.BatchRecords < 1 {
 		return usagef("--batch %d: use 1 or more", i.options.BatchRecords)
 	}

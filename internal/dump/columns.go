@@ -89,12 +89,13 @@ func (c *columns) Read() (*Record, error) {
 // cut finds the fields of a row in which nothing has a meaning of its own but
 // the delimiter between them: they stay where they are. Where they are short it
 // looks at eight bytes at a time, and sees on the way whether these are plain.
-func (c *columns) cut(row []byte, delimiter byte) {
+func (c *columns) cut(row, delimiter []byte) {
 	r := &c.record
-	r.text, r.gap, r.plain, r.seen = row, 1, c.valid, 0
+	r.text, r.gap, r.plain, r.seen = row, len(delimiter), c.valid, 0
 	ends, i := r.ends[:0], 0
-	if len(row) < shortField*len(r.fields) {
-		odd, between := uint64(0), ones*uint64(delimiter)
+	first, one := delimiter[0], len(delimiter) == 1
+	if one && len(row) < shortField*len(r.fields) {
+		odd, between := uint64(0), ones*uint64(first)
 		for ; i+8 <= len(row); i += 8 {
 			x := binary.LittleEndian.Uint64(row[i:])
 			odd |= marks(x) | (x + ones) | x
@@ -108,12 +109,15 @@ func (c *columns) cut(row []byte, delimiter byte) {
 		}
 	}
 	for len(ends) < maxColumns {
-		n := bytes.IndexByte(row[i:], delimiter)
+		n := bytes.IndexByte(row[i:], first)
+		if !one {
+			n = bytes.Index(row[i:], delimiter)
+		}
 		if n < 0 {
 			break
 		}
 		ends = append(ends, i+n)
-		i += n + 1
+		i += n + len(delimiter)
 	}
 	r.ends = append(ends, len(row))
 }

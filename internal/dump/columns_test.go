@@ -14,7 +14,7 @@ import (
 
 // rowsOf reads all rows of a file of so many columns: their values, nil where
 // there are not as many, and the objects made of them.
-func rowsOf(t *testing.T, f Format, file []byte, columns int, delimiter byte) (rows [][]string, objects []string, err error) {
+func rowsOf(t *testing.T, f Format, file []byte, columns int, delimiter string) (rows [][]string, objects []string, err error) {
 	t.Helper()
 	names := make([]string, columns)
 	for i := range names {
@@ -100,8 +100,25 @@ func checkCSV(t *testing.T, file []byte, columns int, delimiter byte) {
 	if err != nil {
 		return
 	}
-	rows, objects, err := rowsOf(t, CSV, file, columns, delimiter)
+	one := string([]byte{delimiter})
+	rows, objects, err := rowsOf(t, CSV, file, columns, one)
 	if err != nil {
+		t.Fatalf("have %v\n%q", err, file)
+	}
+	checkRows(t, file, rows, objects, want, columns)
+
+	// Nor does it matter how long the delimiter is.
+	const several = "::"
+	if bytes.IndexByte(file, ':') >= 0 || delimiter == ':' {
+		return
+	}
+	file = bytes.ReplaceAll(file, []byte{delimiter}, []byte(several))
+	for _, row := range want {
+		for i := range row {
+			row[i] = strings.ReplaceAll(row[i], one, several)
+		}
+	}
+	if rows, objects, err = rowsOf(t, CSV, file, columns, several); err != nil {
 		t.Fatalf("have %v\n%q", err, file)
 	}
 	checkRows(t, file, rows, objects, want, columns)
@@ -184,7 +201,7 @@ func TestTSV_ReadsFields(t *testing.T) {
 				want = append(want, fields)
 			}
 		}
-		rows, objects, err := rowsOf(t, TSV, file, columns, 0)
+		rows, objects, err := rowsOf(t, TSV, file, columns, "")
 		if err != nil {
 			t.Fatal(err)
 		}

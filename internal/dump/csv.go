@@ -15,14 +15,14 @@ import (
 type csvReader struct {
 	columns
 	lines     *lines
-	delimiter byte
+	delimiter []byte
 
 	own  []byte // holds the fields of a row with quotes
 	many []byte // bytes of a row of several lines
 }
 
 func newCSVReader(r io.Reader, o ReaderOptions) (*csvReader, error) {
-	c := &csvReader{lines: newLines(r), delimiter: cmp.Or(o.Delimiter, ',')}
+	c := &csvReader{lines: newLines(r), delimiter: []byte(cmp.Or(o.Delimiter, ","))}
 	c.split = c.next
 	return c, c.start(o.Columns)
 }
@@ -65,10 +65,8 @@ func (c *csvReader) next() error {
 
 // bare reads a field without quotes, and reports whether another one follows.
 func (c *csvReader) bare(line []byte) (rest []byte, more bool) {
-	value := line
-	if i := bytes.IndexByte(line, c.delimiter); i >= 0 {
-		value, rest, more = line[:i], line[i+1:], true
-	} else {
+	var value []byte
+	if value, rest, more = bytes.Cut(line, c.delimiter); !more {
 		value = chomp(line)
 	}
 	c.record.text = append(c.record.text, value...)
@@ -80,7 +78,7 @@ func (c *csvReader) quoted(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')
 		if i < 0 {
-			c.record.text = append(c.record.text, line...)
+			c.record.text = append(room(c.record.text, len(line)), line...)
 			if line, err = c.extend(); err != nil {
 				return nil, false, err
 			}
@@ -92,8 +90,8 @@ func (c *csvReader) quoted(line []byte) (rest []byte, more bool, err error) {
 		case len(line) > 0 && line[0] == '"':
 			c.record.text = append(c.record.text, '"')
 			line = line[1:]
-		case len(line) > 0 && line[0] == c.delimiter:
-			return line[1:], true, nil
+		case bytes.HasPrefix(line, c.delimiter):
+			return line[len(c.delimiter):], true, nil
 		case len(chomp(line)) == 0:
 			return nil, false, nil
 		default:
@@ -112,14 +110,14 @@ func (c *csvReader) extend() ([]byte, error) {
 		c.many = c.many[:0]
 	}
 	if len(c.many) == 0 {
-		c.many = append(c.many, r.Source...)
+		c.many = append(room(c.many, len(r.Source)), r.Source...)
 	}
 	r.Source = c.many
-	line, err := c.lines.next()
+	line, err := c.lines.more(len(c.many))
 	if err == io.EOF {
 		return nil, r.Bad(errUnclosed)
 	}
-	c.many = append(c.many, line...)
+	c.many = append(room(c.many, len(line)), line...)
 	r.Source = c.many
 	return line, err
 }

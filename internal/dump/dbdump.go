@@ -127,6 +127,7 @@ func (d *dumpReader) header() error {
 }
 
 var (
+	errDumpHex  = errors.New("bad line: db_dump's format bytevalue has two hexadecimal digits for each byte")
 	errDumpLine = errors.New(`bad line: db_dump's format print has \ only before two hexadecimal digits or another \`)
 	errDumpKey  = errors.New("the key is there more than once: the database holds several values for a key (dupsort)")
 )
@@ -139,7 +140,7 @@ func (d *dumpReader) Read() (*Record, error) {
 				return nil, err
 			}
 		}
-		line, err := d.line()
+		line, err := d.line(0)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +154,7 @@ func (d *dumpReader) Read() (*Record, error) {
 	r.Line = d.lines.line
 	d.source = append(d.source[:0], key...)
 	cut := len(key)
-	value, err := d.line()
+	value, err := d.line(cut)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
@@ -181,9 +182,10 @@ func (d *dumpReader) Read() (*Record, error) {
 	return r, nil
 }
 
-// line reads a key or a value; nil is the end of the database.
-func (d *dumpReader) line() ([]byte, error) {
-	line, err := d.lines.next()
+// line reads a key, or the value behind one of so many bytes; nil is the end of
+// the database.
+func (d *dumpReader) line(key int) ([]byte, error) {
+	line, err := d.lines.more(key)
 	switch {
 	case d.pairs || err != nil && err != io.EOF:
 		return line, err
@@ -206,7 +208,7 @@ func (d *dumpReader) decode(dst, line []byte) ([]byte, error) {
 	if !d.print {
 		out, err := hex.AppendDecode(dst, line)
 		if err != nil {
-			err = errorf("bad line: %w", err)
+			err = errDumpHex
 		}
 		return out, err
 	}

@@ -78,7 +78,8 @@ func TestDBDump_SaysWhatIsBad(t *testing.T) {
 		{head + "\n", "line 4: a key or value begins with a space", false},
 		{head + " \\q\n v\n l\n w\nDATA=END\n", "line 4: bad line", true},
 		{head + " k\n \\\n l\n w\nDATA=END\n", "line 4: bad line", true},
-		{"VERSION=3\nHEADER=END\n 6\n 66\n 66\n 66\nDATA=END\n", "line 3: bad line", true},
+		{"VERSION=3\nHEADER=END\n 6\n 66\n 66\n 66\nDATA=END\n", "line 3: bad line: db_dump's format bytevalue has", true},
+		{"VERSION=3\nHEADER=END\n 66\n zz\n 66\n 66\nDATA=END\n", "line 3: bad line: db_dump's format bytevalue has", true},
 		{"VERSION=3\nformat=print\ndupsort=1\nHEADER=END\n k\n v\n k\n w\nDATA=END\n", "line 7: the key is there more than once", true},
 	} {
 		_, err := readSpaces(c.file, DBDump)

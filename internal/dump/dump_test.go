@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 type entry struct{ key, value []byte }
@@ -257,16 +260,26 @@ func TestReader_NamesTheLineOfABadRow(t *testing.T) {
 }
 
 func TestCSV_TakesAnyDelimiter(t *testing.T) {
-	r, err := NewReader(strings.NewReader("a;\"b;\"\"\"\n\"1\";2,5\n"), CSV, ReaderOptions{Delimiter: ';'})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec, err := r.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have, err := rec.Object(new([]byte)); err != nil || string(have) != `{"a":"1","b;\"":"2,5"}` {
-		t.Errorf("have %s, %v", have, err)
+	for _, c := range []struct{ delimiter, file, want string }{
+		{";", "a;\"b;\"\"\"\n\"1\";2,5\n", `{"a":"1","b;\"":"2,5"}`},
+		{"§", "a§\"b§\"\"\"\n\"1\"§2\xc2,5\n", ""}, // half of it is no delimiter, and no text
+		{"§", "a§\"b§\"\"\"\n1§2,5\n", `{"a":"1","b§\"":"2,5"}`},
+		{"||", "a||b\n1||2|5\n", `{"a":"1","b":"2|5"}`},
+		{"||", "a||b\r\n\"1||\n\"||\"2\"\r\n", `{"a":"1||\n","b":"2"}`},
+		{"||", "long name||another\n||long text, and more of it\n", `{"long name":"","another":"long text, and more of it"}`},
+		{" :: ", "a :: b\n :: \n", `{"a":"","b":""}`},
+	} {
+		r, err := NewReader(strings.NewReader(c.file), CSV, ReaderOptions{Delimiter: c.delimiter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := r.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, err := rec.Object(new([]byte)); (err != nil) != (c.want == "") || string(have) != c.want {
+			t.Errorf("%q: have %s, %v, want %s", c.file, have, err, c.want)
+		}
 	}
 }
 
@@ -283,6 +296,7 @@ func TestReader_RefusesOtherText(t *testing.T) {
 		"csv, wide":       {CSV, strings.Repeat(",", maxColumns), "columns: there are more than 100000"},
 		"tsv, wide":       {TSV, strings.Repeat("\t", 2*maxColumns), "columns: there are more than 100000"},
 		"csv, a wide row": {CSV, "a\n" + strings.Repeat(",", 2*maxColumns), "line 2: 100001 fields or more, where the header has 1"},
+		"jsonl, wide":     {JSONL, "{" + strings.Repeat(`"":0,`, maxColumns) + `"":0}`, "line 1: the object has more than 100000 fields"},
 		"zeros":           {JSONL, strings.Repeat("\x00", 1<<20), "the file holds zeros, no text"},
 	} {
 		if _, err := read(c.f, []byte(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
@@ -313,50 +327,108 @@ func TestRecord_TakesNothingForAString(t *testing.T) {
 	}
 }
 
-// A record that takes a thousand times the bytes of its file is refused before
-// it fills the memory, in every format; so many small ones are not.
+// A counted stream knows how much was read of it.
+type counted struct {
+	io.ReadCloser
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n += n
+	return n, err
+}
+
+// sprinkled returns the letter a so many times, with another one instead in every
+// few places.
+func sprinkled(n, every int) string {
+	r := rand.New(rand.NewPCG(uint64(n), uint64(every)))
+	text := bytes.Repeat([]byte{'a'}, n)
+	for i := every; i < n; i += every {
+		text[i] = byte('b' + r.IntN(5))
+	}
+	return string(text)
+}
+
+// A record that takes little of its compressed file and grows beyond 8 MiB is
+// refused there, in every format, be it packed a thousand to one or fifty, and
+// whatever stands before it. So many small ones are not, nor is one that takes a
+// sixteenth, nor any that is not so long.
 func TestReader_RefusesBombs(t *testing.T) {
-	pack := func(parts ...string) *bytes.Buffer {
-		var buf bytes.Buffer
-		z := gzip.NewWriter(&buf)
+	const size = 20 << 20
+	members := map[string]string{}
+	pack := func(parts ...string) (file string) {
 		for _, s := range parts {
-			for n := 0; n < 16<<20; n += len(s) {
-				_, _ = io.WriteString(z, s)
+			if members[s] == "" {
+				var b bytes.Buffer
+				z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+				if err == nil {
+					_, err = io.WriteString(z, s)
+				}
+				if err := errors.Join(err, z.Close()); err != nil {
+					t.Fatal(err)
+				}
+				members[s] = b.String()
+			}
+			file += members[s]
+		}
+		return file
+	}
+	good, runs, sparse, dense := sprinkled(6<<20, 2), strings.Repeat("a", size), sprinkled(size, 95), sprinkled(size, 14)
+	for i, text := range []string{good, dense, sparse, runs} {
+		least, most := []int{1, 10, 40, 100}[i], []int{6, 15, 60, 2000}[i]
+		if ratio := len(text) / len(pack(text)); ratio < least || ratio > most {
+			t.Errorf("text %d is packed %d to one, want %d to %d", i, ratio, least, most)
+		}
+	}
+	lines := strings.Repeat(sparse[:999]+"\n", size/1000)
+	breaks := strings.Repeat("\n", size)
+	for name, c := range map[string]struct {
+		f                  Format
+		start, first, next string // a record that is good, on both sides of its text
+		head, tail         string
+		more               []string
+	}{
+		"csv":               {CSV, "key,value\n", "", ",\n", "k,", "\n", nil},
+		"csv, quoted":       {CSV, "key,value\n", "", ",\n", `k,"`, "\"\n", []string{lines, breaks}},
+		"tsv":               {TSV, "key\tvalue\n", "", "\t\n", "k\t", "\n", nil},
+		"jsonl":             {JSONL, "", `{"key":"`, "\"}\n", `{"key":"`, "\"}\n", nil},
+		"json":              {JSON, "[", `{"key":"`, `"},`, `{"key":"`, `"}]`, []string{breaks}},
+		"db_dump":           {DBDump, "VERSION=3\nHEADER=END\n", " ", "\n 62\n", " ", "\n 61\nDATA=END\n", nil},
+		"db_dump, a value":  {DBDump, "VERSION=3\nHEADER=END\n", " ", "\n 62\n", " 61\n ", "\nDATA=END\n", nil},
+		"pairs":             {Pairs, "", "", "\n\n", "k\n", "\n", nil},
+		"resp, inline":      {RESP, "", "SET ", " 1\r\n", "SET k ", "\r\n", nil},
+		"resp, an argument": {RESP, "", "SET ", " 1\r\n", "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", "\r\n", []string{lines}},
+	} {
+		read := func(text string) (records, length int, err error) {
+			head := strings.ReplaceAll(c.head, "%d", strconv.Itoa(len(text)))
+			plain, err := Decompress(strings.NewReader(pack(c.start+c.first, good, c.next+head, text, c.tail)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := plain.(*decompressor)
+			n := &counted{ReadCloser: d.ReadCloser}
+			d.ReadCloser = n
+			r, err := NewReader(d, c.f, ReaderOptions{})
+			for err == nil {
+				if _, err = r.Read(); err == nil {
+					records++
+				}
+			}
+			return records, n.n - len(good), err
+		}
+		for i, text := range append([]string{runs, sparse}, c.more...) {
+			if records, n, err := read(text); !errors.Is(err, errBomb) || !strings.Contains(err.Error(), "line ") || records != 1 || n > 9<<20 {
+				t.Errorf("%s: bomb %d: after %d records and %d bytes: %v", name, i, records, n, err)
 			}
 		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return &buf
-	}
-	letters := strings.Repeat("a", 1<<16)
-	for name, c := range map[string]struct {
-		f     Format
-		parts []string
-	}{
-		"csv":               {CSV, []string{letters}},
-		"csv, quoted":       {CSV, []string{strings.Repeat(`"`, 16<<20-1), "\n"}},
-		"tsv":               {TSV, []string{letters}},
-		"jsonl":             {JSONL, []string{letters}},
-		"json":              {JSON, []string{strings.Repeat("{", 1<<16)}},
-		"db_dump":           {DBDump, []string{letters}},
-		"pairs":             {Pairs, []string{letters}},
-		"resp, inline":      {RESP, []string{letters}},
-		"resp, an argument": {RESP, []string{"*1\r\n$99999999\r\n" + strings.Repeat("a", 16<<20)}},
-	} {
-		plain, err := Decompress(pack(c.parts...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := NewReader(plain, c.f, ReaderOptions{})
-		for err == nil {
-			_, err = r.Read()
-		}
-		if !errors.Is(err, errBomb) || !strings.Contains(err.Error(), "line ") {
-			t.Errorf("%s: have %v", name, err)
+		for i, text := range []string{dense, runs[:8<<20-100], sparse[:8<<20-100]} {
+			if records, _, err := read(text); err != io.EOF || records != 2 {
+				t.Errorf("%s: text %d: after %d records: %v", name, i, records, err)
+			}
 		}
 	}
-	plain, err := Decompress(pack("key,value\n"))
+	plain, err := Decompress(strings.NewReader(pack(strings.Repeat("key,value\n", size/10))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +437,7 @@ func TestReader_RefusesBombs(t *testing.T) {
 	for ; err == nil; n++ {
 		_, err = r.Read()
 	}
-	if err != io.EOF || n < 16<<20/10-1 {
+	if err != io.EOF || n < size/10-1 {
 		t.Errorf("small records: after %d: %v", n, err)
 	}
 }
@@ -483,6 +555,58 @@ func TestDecompress_ReadsWhatOthersWrite(t *testing.T) {
 	}
 	if _, err := io.ReadAll(r); err == nil || !strings.Contains(err.Error(), "zstd -dc --long=31") {
 		t.Errorf("a large window: have %v", err)
+	}
+}
+
+// What is wrong with a stream is told in words of ours, and that it could not be
+// read is no fault of it.
+func TestDecompress_SaysWhatIsWrong(t *testing.T) {
+	pack := func(c Compression) string {
+		var b strings.Builder
+		w, err := Compress(&b, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(w, sprinkled(1<<16, 2))
+		if err := errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	read := func(r io.Reader) error {
+		plain, err := Decompress(r)
+		if err == nil {
+			_, err = io.Copy(io.Discard, plain)
+		}
+		return err
+	}
+	gone := errors.New("the disk is gone")
+	for _, c := range []Compression{Gzip, Zstd} {
+		file := pack(c)
+		for n := range len(file) {
+			if n%97 != 0 || n < 5 {
+				continue
+			}
+			if err := read(strings.NewReader(file[:n])); !errors.Is(err, errStreamEnd) {
+				t.Errorf("%s, cut at %d: %v", c, n, err)
+			}
+			if err := read(io.MultiReader(strings.NewReader(file[:n]), iotest.ErrReader(gone))); err != gone {
+				t.Errorf("%s, not read behind %d: %v", c, n, err)
+			}
+			flipped := file[:n] + string(file[n]^0x55) + file[n+1:]
+			err := read(strings.NewReader(flipped))
+			if _, input := errors.AsType[*InputError](err); err != nil && (!input || !strings.HasPrefix(err.Error(), "the compressed stream ")) {
+				t.Errorf("%s, another byte at %d: %v", c, n, err)
+			}
+		}
+	}
+	for file, want := range map[string]error{
+		"\x1f\x8bxx no gzip":                       errStream,
+		"\x28\xb5\x2f\xfd\x01\x00\x07\x01\x00\x00": errDictionary,
+	} {
+		if err := read(strings.NewReader(file)); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", file, err, want)
+		}
 	}
 }
 

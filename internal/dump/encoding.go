@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -87,10 +88,19 @@ func (e Encoding) Decode(text []byte) ([]byte, error) {
 }
 
 // Append appends b as text in this encoding. Bytes that do not fit the
-// encoding (u64 of anything but 8 bytes) come out quoted.
+// encoding come out quoted (u64 of anything but 8 bytes), or as by Auto (json of
+// what is none). JSON comes on one line, without tabs.
 func (e Encoding) Append(dst, b []byte) []byte {
 	switch e {
-	case Raw, JSONText:
+	case Raw:
+		return append(dst, b...)
+	case JSONText:
+		switch {
+		case !utf8.Valid(b) || !ValidJSON(b):
+			return Auto.Append(dst, b)
+		case slices.ContainsFunc(b, func(c byte) bool { return c < ' ' }): // as space only
+			return AppendCompact(dst, b)
+		}
 		return append(dst, b...)
 	case Hex:
 		return hex.AppendEncode(dst, b)

@@ -47,6 +47,25 @@ func TestEncoding_Decode(t *testing.T) {
 	}
 }
 
+// -V json keeps a line one line, and a column one column, whatever a value is.
+func TestEncoding_JSON_IsOneLine(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a": 1}`:                              `{"a": 1}`,
+		"{\n\t\"a b\": 1.0,\r\n \"b\": []\n}\n": `{"a b":1.0,"b":[]}`,
+		"[1,\t2]":                               `[1,2]`,
+		`"a\nb"`:                                `"a\nb"`,
+		"plain text":                            "plain text",
+		"a\tb\nc\x00":                           `"a\tb\nc\x00"`,
+		"\"a\tb\"":                              `"\"a\tb\""`,
+		"\"\xff\"":                              `"\"\xff\""`,
+		"":                                      "",
+	} {
+		if have := string(JSONText.Append(nil, []byte(in))); have != want {
+			t.Errorf("%q: have %s, want %s", in, have, want)
+		}
+	}
+}
+
 func TestPrintable_IsSafeOnATerminal(t *testing.T) {
 	for in, want := range map[string]string{
 		"user:1":                "user:1",

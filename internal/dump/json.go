@@ -9,6 +9,7 @@ import (
 
 var (
 	errNotObject = errors.New("not a JSON object")
+	errFields    = errorf("the object has more than %d fields", maxColumns)
 	errNotUTF8   = errors.New("not UTF-8 text: convert the file first, for example with iconv")
 )
 
@@ -23,7 +24,7 @@ func (j *jsonRecord) parse(source []byte, line int64) (*Record, error) {
 	if !utf8.Valid(source) {
 		return nil, r.Bad(errNotUTF8)
 	}
-	ok, err := r.split(source)
+	ok, err := r.split(source, maxColumns)
 	if !ok && err == nil {
 		s := jsonScanner{src: source}
 		if err = s.document(); err == nil {
@@ -153,6 +154,7 @@ func (j *jsonReader) object(line int64) error {
 			if err := j.fits(n, line); err != nil {
 				return err
 			}
+			j.source = room(j.source, 4096)
 		}
 		j.source = append(j.source, c)
 		switch {

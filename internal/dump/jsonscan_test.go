@@ -37,7 +37,7 @@ func FuzzValidJSON(f *testing.F) {
 		}
 		var r Record
 		var object map[string]json.RawMessage
-		ok, err := r.split(doc)
+		ok, err := r.split(doc, len(doc))
 		if isObject := bytes.HasPrefix(compact.Bytes(), []byte("{")); err != nil || ok != isObject || !ok {
 			if err == nil && ok != isObject {
 				t.Fatalf("%q: an object: have %v", doc, ok)

@@ -9,8 +9,8 @@ import (
 )
 
 // split takes the fields of the object that text is, and reports whether it is
-// one. That a name is no text is an error.
-func (r *Record) split(text []byte) (ok bool, err error) {
+// one. That a name is no text is an error, and that there are more than so many.
+func (r *Record) split(text []byte, most int) (ok bool, err error) {
 	r.fields = r.fields[:0]
 	begin := Space(text, 0)
 	if begin >= len(text) || text[begin] != '{' {
@@ -48,6 +48,9 @@ func (r *Record) split(text []byte) (ok bool, err error) {
 			r.compact = AppendCompact(r.compact[:0], value)
 			spaced = spaced || len(r.compact) < len(value)
 		}
+		if len(r.fields) == most {
+			return false, errFields
+		}
 		r.fields = append(r.fields, field{name: name, value: value})
 		length += end + 1 - quote + len(":") + len(value)
 		if i = Space(text, i); i >= len(text) {
@@ -76,7 +79,7 @@ func (r *Record) split(text []byte) (ok bool, err error) {
 func jsonPath(object []byte, path []string) ([]byte, bool) {
 	for _, name := range path {
 		var r Record
-		if ok, err := r.split(object); !ok || err != nil {
+		if ok, err := r.split(object, len(object)); !ok || err != nil {
 			return nil, false
 		}
 		value, ok := r.Find(name)

@@ -11,12 +11,13 @@ import (
 // its key, with room to spare. An unclosed quote must not swallow all memory.
 const maxRecord = 1<<31 - 1
 
-// A record of a compressed file may be so many bytes, and so many times as many
-// as were read of the file: longer ones are what a bomb holds, a file that is
-// small and decompresses to a great deal.
+// A record of a compressed file may be longer than a stretch only where each such
+// stretch of it takes at least a sixteenth of that in the file. One that takes
+// less is what a bomb holds, a file that is small and decompresses to a great
+// deal; whatever stands before it, in the file or the record, does not count.
 const (
-	bombStart = 1 << 20
-	bombRatio = 100
+	bombStretch = 8 << 20
+	bombRatio   = 16
 )
 
 var errBomb = errorf("the record is packed more than %d to one, as in a file that is made to fill the memory: if it is not, decompress it first, and import that", bombRatio)
@@ -31,6 +32,13 @@ type lines struct {
 	packed *decompressor // nil where the file is not compressed
 	line   int64         // number of the line last read
 	long   []byte        // holds a line that does not fit the reader's buffer
+	before int           // bytes of its record that stand before it
+
+	// The stretch of a record that is looked at, in a compressed file: where in the
+	// record it begins, how much of the file was read then, and where it has come.
+	begin int
+	read  int64
+	seen  int
 }
 
 //go:noinline // called in many places, none of them hot
@@ -40,13 +48,23 @@ func newLines(r io.Reader) *lines {
 }
 
 // fits returns an error where n bytes are too many for a record that begins at
-// a line.
+// a line. It is asked as the record grows.
 func (l *lines) fits(n int, line int64) error {
-	switch {
-	case n > maxRecord:
+	if n > maxRecord {
 		return inputError("line %d: %w", line, errLongRecord)
-	case l.packed != nil && int64(n) > bombStart+bombRatio*l.packed.in.n:
-		return inputError("line %d: %w", line, errBomb)
+	}
+	if l.packed == nil {
+		return nil
+	}
+	read := l.packed.in.n
+	if n <= l.seen { // it is another record
+		l.begin, l.read = n, read
+	}
+	if l.seen = n; n-l.begin > bombStretch {
+		if int64(n-l.begin) > bombRatio*(read-l.read) {
+			return inputError("line %d: %w", line, errBomb)
+		}
+		l.begin, l.read = n, read
 	}
 	return nil
 }
@@ -64,22 +82,43 @@ func (l *lines) next() ([]byte, error) {
 		return nil, errZeros // a file of holes, which cost nothing
 	}
 	for errors.Is(err, bufio.ErrBufferFull) {
-		l.long = append(l.long, b...)
-		if err := l.fits(len(l.long), l.line); err != nil {
+		l.long = append(room(l.long, len(b)), b...)
+		if err := l.fits(l.before+len(l.long), l.line); err != nil {
 			return nil, err
 		}
 		b, err = l.r.ReadSlice('\n')
 	}
-	l.long = append(l.long, b...)
+	l.long = append(room(l.long, len(b)), b...)
 	if err == io.EOF && len(l.long) > 0 {
 		err = nil
 	}
 	return l.first(l.long), err
 }
 
+// more is next for a line of a record of which n bytes stand before it.
+func (l *lines) more(n int) ([]byte, error) {
+	l.before = n
+	line, err := l.next()
+	l.before = 0
+	return line, err
+}
+
 func (l *lines) first(b []byte) []byte {
 	if l.line == 1 {
 		return trimBOM(b)
+	}
+	return b
+}
+
+// room makes room for n bytes more in a buffer for long records. Beyond 1 MiB it
+// gets that of a stretch at once, and then twice what it has: append would give a
+// quarter, and copy, and leave garbage, that much more often. Room that is not
+// written to takes no memory.
+//
+//go:noinline // called in hot loops, where it has something to do once in a while
+func room(b []byte, n int) []byte {
+	if n += len(b); n > cap(b) && n > 1<<20 {
+		return append(make([]byte, 0, max(2*n, bombStretch+1<<20)), b...)
 	}
 	return b
 }

@@ -204,7 +204,7 @@ func (r *Record) Object(buf *[]byte) ([]byte, error) {
 		begin := 0
 		for i, end := range r.ends {
 			dst = appendShort(appendShort(dst, r.fields[i].label), r.text[begin:end])
-			begin = end + 1
+			begin = end + r.gap
 		}
 		*buf = append(dst, `"}`...)
 		return *buf, nil

@@ -23,10 +23,12 @@ import (
 type respReader struct {
 	bare
 	lines  *lines
-	args   []byte // of the command, one after another
-	ends   []int  // where each ends
 	other  string // database that is selected, unless it is 0
 	source []byte
+	plain  []byte // holds the arguments of a line, without quotes and escapes
+
+	text   []byte   // that the arguments are in: source or plain
+	args   [][2]int // where in it each begins and ends
 	record Record
 }
 
@@ -50,14 +52,16 @@ func (c *respReader) Read() (*Record, error) {
 		}
 		r := &c.record
 		r.Line = c.lines.line
-		c.args, c.ends, c.source = c.args[:0], c.ends[:0], append(c.source[:0], line...)
+		c.args, c.plain, c.source = c.args[:0], c.plain[:0], append(c.source[:0], line...)
 		if line[0] == '*' {
 			err = c.array(chomp(line))
+			c.text = c.source
 		} else {
 			if r.Line == 1 && bytes.HasPrefix(line, []byte("REDIS0")) {
 				return nil, inputError("the file begins with a snapshot (RDB): BGREWRITEAOF with aof-use-rdb-preamble no makes one without")
 			}
 			err = c.inline(chomp(line))
+			c.text = c.plain
 		}
 		r.Source = c.source
 		if err == io.EOF {
@@ -70,9 +74,9 @@ func (c *respReader) Read() (*Record, error) {
 			return nil, inputError("line %d: %w", r.Line, err)
 		case err != nil:
 			return nil, err
-		case len(c.ends) == 0:
+		case len(c.args) == 0:
 			continue
-		case len(c.ends) == 2 && c.is("SELECT"):
+		case len(c.args) == 2 && c.is("SELECT"):
 			if c.other = string(c.arg(1)); c.other == "0" {
 				c.other = ""
 				continue
@@ -89,11 +93,8 @@ func (c *respReader) Read() (*Record, error) {
 var errRESPEnd = errors.New("the command has no end: the file was cut off")
 
 func (c *respReader) arg(i int) []byte {
-	begin := 0
-	if i > 0 {
-		begin = c.ends[i-1]
-	}
-	return c.args[begin:c.ends[i]:c.ends[i]]
+	begin, end := c.args[i][0], c.args[i][1]
+	return c.text[begin:end:end]
 }
 
 func (c *respReader) is(name string) bool { return strings.EqualFold(string(c.arg(0)), name) }
@@ -105,9 +106,9 @@ func (c *respReader) check() error {
 		return errorf("%s in database %s: only database 0 is imported", Printable(c.arg(0)), Printable([]byte(c.other)))
 	case !c.is("SET"):
 		return errorf("the command %s: only SET is imported", Printable(c.arg(0)))
-	case len(c.ends) < 3:
+	case len(c.args) < 3:
 		return errors.New("SET wants a key and a value")
-	case len(c.ends) > 3:
+	case len(c.args) > 3:
 		return errorf("SET with %s: only a key and a value are imported, no options", Printable(c.arg(3)))
 	}
 	return nil
@@ -134,28 +135,28 @@ func (c *respReader) array(line []byte) error {
 		return err
 	}
 	for range count {
-		line, err := c.lines.next()
+		line, err := c.lines.more(len(c.source))
 		if err != nil {
 			return err
 		}
 		c.source = append(c.source, line...)
-		n, err := respSize(chomp(line), '$', maxRecord-int64(len(c.args)))
+		n, err := respSize(chomp(line), '$', maxRecord-int64(len(c.source)))
 		if err != nil {
 			return err
 		}
+		begin := len(c.source)
 		if err := c.bytes(n + 2); err != nil {
 			return err
 		}
-		if !bytes.HasSuffix(c.args, []byte("\r\n")) {
+		if !bytes.HasSuffix(c.source, []byte("\r\n")) {
 			return errRESP
 		}
-		c.args = c.args[:len(c.args)-2]
-		c.ends = append(c.ends, len(c.args))
+		c.args = append(c.args, [2]int{begin, len(c.source) - 2})
 	}
 	return nil
 }
 
-// bytes appends n bytes to the arguments. Memory grows as they come.
+// bytes appends n bytes to the source. Memory grows as they come.
 func (c *respReader) bytes(n int64) error {
 	for n > 0 {
 		if err := c.lines.fits(len(c.source), c.record.Line); err != nil {
@@ -170,7 +171,7 @@ func (c *respReader) bytes(n int64) error {
 		if err != nil {
 			return err
 		}
-		c.args, c.source = append(c.args, b...), append(c.source, b...)
+		c.source = append(room(c.source, len(b)), b...)
 		c.lines.line += int64(bytes.Count(b, []byte{'\n'}))
 		n -= int64(len(b))
 		if _, err := c.lines.r.Discard(len(b)); err != nil {
@@ -192,6 +193,7 @@ func (c *respReader) inline(line []byte) error {
 			return nil
 		}
 		var quote byte
+		begin := len(c.plain)
 	word:
 		for len(line) > 0 {
 			b := line[0]
@@ -208,11 +210,11 @@ func (c *respReader) inline(line []byte) error {
 				quote = 0
 				break word
 			case b == '\\' && quote == '\'' && len(line) > 0 && line[0] == '\'':
-				c.args, line = append(c.args, '\''), line[1:]
+				c.plain, line = append(c.plain, '\''), line[1:]
 			case b == '\\' && quote == '"' && len(line) > 0:
 				if len(line) > 2 && line[0] == 'x' {
 					if n, err := strconv.ParseUint(string(line[1:3]), 16, 8); err == nil {
-						c.args, line = append(c.args, byte(n)), line[3:]
+						c.plain, line = append(c.plain, byte(n)), line[3:]
 						continue
 					}
 				}
@@ -220,14 +222,14 @@ func (c *respReader) inline(line []byte) error {
 				if i := strings.IndexByte("nrtba", b); i >= 0 {
 					b = "\n\r\t\b\a"[i]
 				}
-				c.args, line = append(c.args, b), line[1:]
+				c.plain, line = append(c.plain, b), line[1:]
 			default:
-				c.args = append(c.args, b)
+				c.plain = append(c.plain, b)
 			}
 		}
 		if quote != 0 {
 			return errInline
 		}
-		c.ends = append(c.ends, len(c.args))
+		c.args = append(c.args, [2]int{begin, len(c.plain)})
 	}
 }

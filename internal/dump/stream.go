@@ -65,11 +65,13 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 	}
 	switch CompressionIn(head) {
 	case Gzip:
+		d := &decompressor{in: in}
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, inputError("%w", err)
+			return nil, d.explain(err)
 		}
-		return &decompressor{ReadCloser: z, in: in}, nil
+		d.ReadCloser = z
+		return d, nil
 	case Zstd:
 		// What a frame asks for is bounded before it is given: by its window, of
 		// which zstd -19 makes none that is larger.
@@ -85,11 +87,17 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 const maxWindow = 8 << 20
 
 // ErrWindow is the error of a stream that asks for more than maxWindow.
-var ErrWindow = errors.New("it takes a window of more than 8 MiB: give what zstd -dc --long=31 writes, through a pipe")
+var ErrWindow = errors.New("the compressed stream takes a window of more than 8 MiB: give what zstd -dc --long=31 writes, through a pipe")
 
 // These bits of the fifth byte of a frame say that its window is its content, of
 // which the length takes one or two bytes.
 const sizeMask, shortSegment = 0xa0, 0x20
+
+var (
+	errStreamEnd  = errors.New("the compressed stream ends too early")
+	errStream     = errors.New("the compressed stream is damaged")
+	errDictionary = errors.New("the compressed stream takes a dictionary: give what zstd -dc -D writes, through a pipe")
+)
 
 // A decompressor marks its errors as those of the input, and knows how much of
 // that was read.
@@ -101,24 +109,44 @@ type decompressor struct {
 
 func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
-	switch {
-	case !d.short && (errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)):
-		err = inputError("decompress: %w", ErrWindow)
-	case err != nil && err != io.EOF:
-		err = inputError("decompress: %w", err)
+	if err != nil && err != io.EOF {
+		err = d.explain(err)
 	}
 	return n, err
 }
 
-// A counter counts the bytes that are read.
+// explain says what is wrong with the stream, unless it could not be read: not in
+// the words of the libraries, which are about their insides.
+func (d *decompressor) explain(err error) error {
+	wide := errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)
+	switch {
+	case d.in.err != nil:
+		return d.in.err
+	case wide && !d.short:
+		err = ErrWindow
+	case errors.Is(err, zstd.ErrUnknownDictionary):
+		err = errDictionary
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = errStreamEnd
+	default:
+		err = errStream
+	}
+	return &InputError{err}
+}
+
+// A counter counts the bytes that are read, and keeps the error of reading.
 type counter struct {
-	r io.Reader
-	n int64
+	r   io.Reader
+	n   int64
+	err error // but io.EOF
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	if err != io.EOF {
+		c.err = err
+	}
 	return n, err
 }
 

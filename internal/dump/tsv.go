@@ -28,12 +28,14 @@ func (t *tsvReader) next() error {
 		return err
 	}
 	t.record.Line, t.record.Source = t.lines.line, line
-	t.cut(chomp(line), '\t')
+	t.cut(chomp(line), tab)
 	if bytes.IndexByte(line, '\\') >= 0 {
 		t.unescape()
 	}
 	return nil
 }
+
+var tab = []byte{'\t'}
 
 // unescape copies the fields to where no escapes are left.
 func (t *tsvReader) unescape() {

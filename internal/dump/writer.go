@@ -42,7 +42,7 @@ func NewWriter(w io.Writer, f Format, o WriterOptions) (Writer, error) {
 // ReaderOptions say what a file does not say itself.
 type ReaderOptions struct {
 	Columns   []string // names of the columns of a CSV or TSV file without a header
-	Delimiter byte     // CSV: what stands between the columns; 0: a comma
+	Delimiter string   // CSV: what stands between the columns; "": a comma
 }
 
 // NewReader returns a Reader of a format.
@@ -75,7 +75,7 @@ func suffixOf(e Encoding) string {
 
 // fileEncoding is the encoding of a column: a file takes bytes as they are.
 func fileEncoding(e Encoding) Encoding {
-	if e == Auto || e == "" {
+	if e.Plain() || e == "" {
 		return Raw
 	}
 	return e

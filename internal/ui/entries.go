@@ -42,7 +42,7 @@ func NewEntries(w io.Writer, format string, width int, o dump.WriterOptions) dum
 }
 
 func rawUnlessAsked(e dump.Encoding) dump.Encoding {
-	if e == dump.Auto {
+	if e.Plain() {
 		return dump.Raw
 	}
 	return e
