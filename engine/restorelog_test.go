@@ -381,6 +381,7 @@ func TestRestoreLog_CutShortIsNeverSilent(t *testing.T) {
 			}
 		}
 		before, content, records := "", []byte(nil), []int(nil) // of the segment before
+		met := 0
 		eachSegment(t, crashed, func(file string, data []byte) {
 			for size := 4096; size < len(data) && size < 6000; size++ {
 				silent(fmt.Sprintf("%d bytes of %s", size, file), changed(t, crashed, file, data[:size]))
@@ -397,9 +398,10 @@ func TestRestoreLog_CutShortIsNeverSilent(t *testing.T) {
 				records = append(records, at)
 				at += (40 + int(binary.LittleEndian.Uint32(data[at+4:])) + 7) &^ 7
 			}
+			met += len(records)
 		})
-		if puts == 40 && len(records) == 0 || before == "" {
-			t.Errorf("%d puts: %d records in %s", puts, len(records), before)
+		if met == 0 { // the newest segment may have none: it is made ahead
+			t.Errorf("%d puts: no segment has a record", puts)
 		}
 	}
 }
