@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
@@ -32,7 +33,13 @@ func TestClose_EndsWhatMerges(t *testing.T) {
 	}
 	disk := faultfs.NewSim()
 	disk.Before = func(op faultfs.Op) (skip bool) {
-		if !strings.HasSuffix(op.Name, "btree.db") || op.Kind != faultfs.OpWrite || !passing.Load() {
+		if !strings.HasSuffix(op.Name, "btree.db") || op.Kind != faultfs.OpWrite || compacting.Load() == nil {
+			return false
+		}
+		if !passing.Load() {
+			time.Sleep(time.Millisecond) // events come when they have been delivered
+		}
+		if !passing.Load() {
 			return false
 		}
 		if db := compacting.Swap(nil); db != nil {
