@@ -43,10 +43,19 @@ type jsonlReader struct {
 	bare
 	lines      *lines
 	statements bool
+	exported   exported
 	jsonRecord
 }
 
 func (j *jsonlReader) Read() (*Record, error) {
+	if !j.statements && j.exported.next(j.lines) {
+		return &j.exported.record, nil
+	}
+	return j.any()
+}
+
+// any is Read of a line that holds any JSON.
+func (j *jsonlReader) any() (*Record, error) {
 	for {
 		line, err := j.lines.next()
 		if err != nil {

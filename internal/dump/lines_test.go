@@ -47,8 +47,9 @@ func told(r io.Reader, f Format) string {
 			return b.String()
 		}
 		fmt.Fprintf(&b, "%d %q", record.Line, record.Source)
-		for i := range record.fields {
-			fmt.Fprintf(&b, " %q", record.value(i))
+		for _, f := range record.fields {
+			field, err := record.Field(string(f.name))
+			fmt.Fprintf(&b, " %q %v", field, err)
 		}
 		b.WriteByte('\n')
 	}
