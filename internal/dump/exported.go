@@ -24,7 +24,7 @@ const (
 
 // next reads the next line where it is of that shape, and all of it in the buffer.
 func (e *exported) next(l *lines) bool {
-	b, _ := l.r.Peek(l.r.Buffered())
+	b := l.rest
 	if len(b) < len(exportedHead) || string(b[:len(exportedHead)]) != exportedHead {
 		return false
 	}
@@ -37,7 +37,7 @@ func (e *exported) next(l *lines) bool {
 		return false
 	}
 	end := value + len(exportedTail)
-	_, _ = l.r.Discard(end)
+	l.take(end)
 	l.line++
 
 	r := &e.record

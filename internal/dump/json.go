@@ -90,9 +90,9 @@ type jsonReader struct {
 func newJSONReader(r io.Reader) *jsonReader {
 	l := newLines(r)
 	l.line = 1
-	if head, _ := l.r.Peek(3); len(trimBOM(head)) < len(head) {
-		_, _ = l.r.Discard(3)
+	for len(l.rest) < 3 && l.fill() == nil {
 	}
+	l.rest = trimBOM(l.rest)
 	return &jsonReader{lines: l}
 }
 
@@ -120,7 +120,7 @@ func (j *jsonReader) Read() (*Record, error) {
 func (j *jsonReader) separator() (byte, error) {
 	comma := false
 	for {
-		c, err := j.r.ReadByte()
+		c, err := j.ReadByte()
 		switch {
 		case err == io.EOF && j.array && !j.ended:
 			return 0, inputError("line %d: the array is not closed: ] is missing", j.line)
@@ -152,7 +152,7 @@ func (j *jsonReader) object(line int64) error {
 	depth := 1
 	quoted, escaped := false, false
 	for depth > 0 {
-		c, err := j.r.ReadByte()
+		c, err := j.ReadByte()
 		if err == io.EOF {
 			return inputError("line %d: the object is not closed: } is missing", line)
 		}
