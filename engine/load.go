@@ -90,19 +90,18 @@ func (l *loader) feed(next func() (key, value []byte, err error)) {
 // fill fills a block.
 func (b *block) fill(next func() (key, value []byte, err error)) {
 	bytes, ends := b.Bytes[:0], b.Ends[:0]
-	for b.err == nil && len(bytes)+4*len(ends) < loadBytes {
-		key, value, err := next()
-		if err == nil {
+	var err error
+	for err == nil && len(bytes)+4*len(ends) < loadBytes {
+		var key, value []byte
+		if key, value, err = next(); err == nil {
 			err = checkSizes(key, value)
 		}
-		if b.err = err; err == nil {
-			bytes = append(bytes, key...)
-			ends = append(ends, uint32(len(bytes)))
-			bytes = append(bytes, value...)
-			ends = append(ends, uint32(len(bytes)))
+		if err == nil {
+			bytes = append(append(bytes, key...), value...)
+			ends = append(ends, uint32(len(bytes)-len(value)), uint32(len(bytes)))
 		}
 	}
-	b.Bytes, b.Ends = bytes, ends
+	b.Bytes, b.Ends, b.err = bytes, ends, err
 }
 
 const errOrder = invalid("keys are out of order: each must be behind the one before it")

@@ -138,6 +138,7 @@ type job struct {
 	progress        *engine.Batch
 
 	key, value []byte
+	last       []byte // of Load: the key before, nil where there is none
 	made       []byte // holds key where the record has it in no one place
 	object     []byte // likewise value
 }
@@ -279,13 +280,17 @@ func (j *job) open() error {
 }
 
 func checkSize(key, value []byte) error {
+	if len(key) <= engine.MaxKeySize && len(value) <= engine.MaxValueSize {
+		return nil
+	}
+	return tooLarge(key, value)
+}
+
+func tooLarge(key, value []byte) error {
 	if len(key) > engine.MaxKeySize {
 		return fmt.Errorf("key %s: %w: %d bytes, and the longest key has %d", dump.Printable(key), engine.ErrTooLarge, len(key), engine.MaxKeySize)
 	}
-	if len(value) > engine.MaxValueSize {
-		return fmt.Errorf("value of %s: %w: %d bytes, and the longest value has %d", dump.Printable(key), engine.ErrTooLarge, len(value), engine.MaxValueSize)
-	}
-	return nil
+	return fmt.Errorf("value of %s: %w: %d bytes, and the longest value has %d", dump.Printable(key), engine.ErrTooLarge, len(value), engine.MaxValueSize)
 }
 
 // entry sets key and value to those of a record.

@@ -13,16 +13,13 @@ import (
 // is committed before all of them are.
 func Load(r dump.Reader, o Options, load func(next func() (key, value []byte, err error)) error) (Result, error) {
 	j := &job{o: o}
-	var last []byte
-	begun := false
 	err := load(func() ([]byte, []byte, error) {
 		for {
 			record, err := r.Read()
 			if err == nil {
-				err = j.ordered(record, last, begun)
+				err = j.ordered(record)
 			}
 			if err == nil {
-				last, begun = append(last[:0], j.key...), true
 				j.result.Bytes += int64(len(j.key) + len(j.value))
 				if o.Key == nil && o.Value == "" && record.Len() > 2 {
 					j.result.Partly++
@@ -49,9 +46,9 @@ func Load(r dump.Reader, o Options, load func(next func() (key, value []byte, er
 	return j.result, nil
 }
 
-// ordered sets key and value to those of a record, whose key must be behind
-// last.
-func (j *job) ordered(r *dump.Record, last []byte, begun bool) error {
+// ordered sets key and value to those of a record, whose key must be behind the
+// one before it.
+func (j *job) ordered(r *dump.Record) error {
 	if err := j.entry(r); err != nil {
 		return r.Bad(err)
 	}
@@ -61,8 +58,12 @@ func (j *job) ordered(r *dump.Record, last []byte, begun bool) error {
 	if r.Space != "" {
 		return &dump.InputError{Err: fmt.Errorf("the file has keyspaces (%s), for which --sorted has no place", dump.Printable([]byte(r.Space)))}
 	}
-	if begun && bytes.Compare(last, j.key) >= 0 {
-		return &dump.InputError{Err: fmt.Errorf("line %d: key %s is not behind the key before it, %s: --sorted wants keys that increase", r.Line, dump.Printable(j.key), dump.Printable(last))}
+	if j.last != nil && bytes.Compare(j.last, j.key) >= 0 {
+		return &dump.InputError{Err: fmt.Errorf("line %d: key %s is not behind the key before it, %s: --sorted wants keys that increase", r.Line, dump.Printable(j.key), dump.Printable(j.last))}
 	}
+	if j.last == nil {
+		j.last = []byte{}
+	}
+	j.last = append(j.last[:0], j.key...)
 	return nil
 }

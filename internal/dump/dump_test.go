@@ -184,13 +184,14 @@ func TestReader_ReadsWhatOthersWrite(t *testing.T) {
 		"tsv":              {TSV, "id\tname\n1\tC:\\dir\\new\n", "1=C:\\dir\new "},
 		"jsonl":            {JSONL, "{\"id\": 1, \"name\": \"A\\u00e9\\ud83d\\ude00\"}\n\n{\"name\":null,\"id\":\"2\"}", "1=Aé😀 2=null "},
 		"json":             {JSON, " [ {\"id\":1,\n\"name\":\"}]\\\"\"} , {\"id\":2,\"name\":[1, 2]}\n]\n", "1=}]\" 2=[1, 2] "},
+		"json of Windows":  {JSON, "\xef\xbb\xbf{\"id\":1,\r\n\"name\":\"a\"}\r\n", "1=a "},
 		"json, objects":    {JSON, `{"id":1,"name":"a"}{"id":2,"name":"b"}`, "1=a 2=b "},
 		"json, last wins":  {JSON, `{"id":1,"name":"a","na\u006de":"b"}`, "1=b "},
 		"nothing":          {CSV, "", ""},
 		"header only":      {CSV, "id,name\n", ""},
 		"json, empty list": {JSON, "[]", ""},
 	} {
-		r, err := NewReader(strings.NewReader(c.file), c.f, ReaderOptions{})
+		r, err := NewReader(iotest.OneByteReader(strings.NewReader(c.file)), c.f, ReaderOptions{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -297,6 +298,7 @@ func TestReader_RefusesOtherText(t *testing.T) {
 		"tsv, wide":       {TSV, strings.Repeat("\t", 2*maxColumns), "columns: there are more than 100000"},
 		"csv, a wide row": {CSV, "a\n" + strings.Repeat(",", 2*maxColumns), "line 2: 100001 fields or more, where the header has 1"},
 		"jsonl, wide":     {JSONL, "{" + strings.Repeat(`"":0,`, maxColumns) + `"":0}`, "line 1: the object has more than 100000 fields"},
+		"text and zeros":  {JSONL, "x" + strings.Repeat("\x00", 1<<20), "line 1: bad JSON: unexpected 'x'"},
 		"zeros":           {JSONL, strings.Repeat("\x00", 1<<20), "the file holds zeros, no text"},
 	} {
 		if _, err := read(c.f, []byte(c.file)); err == nil || !strings.HasPrefix(err.Error(), c.want) {

@@ -43,10 +43,19 @@ type jsonlReader struct {
 	bare
 	lines      *lines
 	statements bool
+	exported   exported
 	jsonRecord
 }
 
 func (j *jsonlReader) Read() (*Record, error) {
+	if !j.statements && j.exported.next(j.lines) {
+		return &j.exported.record, nil
+	}
+	return j.any()
+}
+
+// any is Read of a line that holds any JSON.
+func (j *jsonlReader) any() (*Record, error) {
 	for {
 		line, err := j.lines.next()
 		if err != nil {
@@ -81,9 +90,9 @@ type jsonReader struct {
 func newJSONReader(r io.Reader) *jsonReader {
 	l := newLines(r)
 	l.line = 1
-	if head, _ := l.r.Peek(3); len(trimBOM(head)) < len(head) {
-		_, _ = l.r.Discard(3)
+	for len(l.rest) < 3 && l.fill() == nil {
 	}
+	l.rest = trimBOM(l.rest)
 	return &jsonReader{lines: l}
 }
 
@@ -111,7 +120,7 @@ func (j *jsonReader) Read() (*Record, error) {
 func (j *jsonReader) separator() (byte, error) {
 	comma := false
 	for {
-		c, err := j.r.ReadByte()
+		c, err := j.ReadByte()
 		switch {
 		case err == io.EOF && j.array && !j.ended:
 			return 0, inputError("line %d: the array is not closed: ] is missing", j.line)
@@ -143,7 +152,7 @@ func (j *jsonReader) object(line int64) error {
 	depth := 1
 	quoted, escaped := false, false
 	for depth > 0 {
-		c, err := j.r.ReadByte()
+		c, err := j.ReadByte()
 		if err == io.EOF {
 			return inputError("line %d: the object is not closed: } is missing", line)
 		}

@@ -1,9 +1,7 @@
 package dump
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"io"
 )
 
@@ -28,10 +26,13 @@ var errZeros = inputError("the file holds zeros, no text")
 
 // lines reads a file line by line and counts them.
 type lines struct {
-	r      *bufio.Reader
+	in     io.Reader
+	buf    []byte
+	rest   []byte        // what of buf was read and is not taken yet
+	ended  error         // of in, behind rest
 	packed *decompressor // nil where the file is not compressed
 	line   int64         // number of the line last read
-	long   []byte        // holds a line that does not fit the reader's buffer
+	long   []byte        // holds a line that does not fit buf
 	before int           // bytes of its record that stand before it
 
 	// The stretch of a record that is looked at, in a compressed file: where in the
@@ -44,7 +45,47 @@ type lines struct {
 //go:noinline // called in many places, none of them hot
 func newLines(r io.Reader) *lines {
 	packed, _ := r.(*decompressor)
-	return &lines{r: bufio.NewReaderSize(r, 256<<10), packed: packed}
+	return &lines{in: r, buf: make([]byte, 256<<10), packed: packed}
+}
+
+// fill reads more behind what is not taken yet, of which there is less than buf
+// holds. Where there is no more it returns why, once.
+func (l *lines) fill() error {
+	n := len(l.rest)
+	if cap(l.rest) < cap(l.buf) { // it is not in front yet
+		copy(l.buf, l.rest)
+	}
+	for tries := 0; l.ended == nil; tries++ {
+		var more int
+		if more, l.ended = l.in.Read(l.buf[n:]); more > 0 {
+			l.rest = l.buf[:n+more]
+			return nil
+		}
+		if tries == 100 && l.ended == nil {
+			l.ended = io.ErrNoProgress
+		}
+	}
+	l.rest = l.buf[:n]
+	err := l.ended
+	l.ended = nil
+	return err
+}
+
+// take takes n bytes, lent until the next fill.
+func (l *lines) take(n int) []byte {
+	b := l.rest[:n]
+	l.rest = l.rest[n:]
+	return b
+}
+
+// ReadByte takes a byte.
+func (l *lines) ReadByte() (byte, error) {
+	if len(l.rest) == 0 {
+		if err := l.fill(); err != nil {
+			return 0, err
+		}
+	}
+	return l.take(1)[0], nil
 }
 
 // fits returns an error where n bytes are too many for a record that begins at
@@ -73,26 +114,45 @@ func (l *lines) fits(n int, line int64) error {
 // io.EOF only when nothing is left.
 func (l *lines) next() ([]byte, error) {
 	l.line++
-	b, err := l.r.ReadSlice('\n')
-	if err == nil {
-		return l.first(b), nil
+	if n := bytes.IndexByte(l.rest, '\n') + 1; n > 0 {
+		return l.first(l.take(n)), nil
 	}
+	return l.longer()
+}
+
+// longer is next where the end of the line is not in the buffer.
+func (l *lines) longer() ([]byte, error) {
 	l.long = l.long[:0]
-	if l.line == 1 && errors.Is(err, bufio.ErrBufferFull) && len(bytes.TrimLeft(b, "\x00")) == 0 {
-		return nil, errZeros // a file of holes, which cost nothing
-	}
-	for errors.Is(err, bufio.ErrBufferFull) {
-		l.long = append(room(l.long, len(b)), b...)
-		if err := l.fits(l.before+len(l.long), l.line); err != nil {
-			return nil, err
+	for {
+		seen := len(l.rest)
+		if seen == len(l.buf) {
+			if l.line == 1 && len(l.long) == 0 && len(bytes.TrimLeft(l.rest, "\x00")) == 0 {
+				return nil, errZeros // a file of holes, which cost nothing
+			}
+			l.long = append(room(l.long, seen), l.take(seen)...)
+			if err := l.fits(l.before+len(l.long), l.line); err != nil {
+				return nil, err
+			}
+			seen = 0
 		}
-		b, err = l.r.ReadSlice('\n')
+		err := l.fill()
+		n := seen + bytes.IndexByte(l.rest[seen:], '\n') + 1
+		if err == nil && n == seen {
+			continue
+		}
+		if err != nil {
+			n = len(l.rest)
+		}
+		b := l.take(n)
+		if len(l.long) > 0 {
+			l.long = append(room(l.long, n), b...)
+			b = l.long
+		}
+		if err == io.EOF && len(b) > 0 {
+			err = nil
+		}
+		return l.first(b), err
 	}
-	l.long = append(room(l.long, len(b)), b...)
-	if err == io.EOF && len(l.long) > 0 {
-		err = nil
-	}
-	return l.first(l.long), err
 }
 
 // more is next for a line of a record of which n bytes stand before it.

@@ -47,8 +47,9 @@ func told(r io.Reader, f Format) string {
 			return b.String()
 		}
 		fmt.Fprintf(&b, "%d %q", record.Line, record.Source)
-		for i := range record.fields {
-			fmt.Fprintf(&b, " %q", record.value(i))
+		for _, f := range record.fields {
+			field, err := record.Field(string(f.name))
+			fmt.Fprintf(&b, " %q %v", field, err)
 		}
 		b.WriteByte('\n')
 	}
@@ -57,18 +58,25 @@ func told(r io.Reader, f Format) string {
 // TestReader_HoweverItComes: wherever what is read is torn, and however it ends,
 // the records, their lines and what is wrong are those of the file read at once.
 func TestReader_HoweverItComes(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		var file strings.Builder
-		file.WriteString("key,value\n")
-		f := []Format{CSV, TSV, JSONL}[seed%3]
+		f := []Format{CSV, TSV, JSONL, JSON, RESP}[seed%5]
+		if f == CSV || f == TSV {
+			file.WriteString("key,value\n")
+		}
 		for n := r.IntN(3000); n > 0; n-- {
 			field := func() string { return strings.Repeat(randomField(r, "\x00"), 1+r.IntN(4)*r.IntN(30)) }
-			if r.IntN(500) == 0 {
+			if r.IntN(500) == 0 && f != JSON && f != RESP {
 				file.WriteString(strings.Repeat("x", r.IntN(512<<10)))
 			}
 			switch {
-			case f == JSONL:
+			case f == RESP && r.IntN(3) == 0:
+				file.WriteString("SET \"a\\x62\" c\r\n")
+			case f == RESP:
+				key, value := field(), strings.Repeat(field(), 1+r.IntN(50))
+				fmt.Fprintf(&file, "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(key), key, len(value), value)
+			case f == JSONL || f == JSON:
 				file.Write(append(AppendEntry(nil, []byte(field()), []byte(field()), WriterOptions{}), '\n'))
 			case r.IntN(3) == 0:
 				fmt.Fprintf(&file, "\"%s\",\"%s\"\r\n", strings.ReplaceAll(field(), `"`, `""`), field())
@@ -83,3 +91,20 @@ func TestReader_HoweverItComes(t *testing.T) {
 		}
 	}
 }
+
+// What gives nothing, and does not end either, is not asked for ever.
+func TestReader_EndsWhereNothingComes(t *testing.T) {
+	for _, f := range []Format{CSV, TSV, JSONL, JSON, DBDump, Pairs, RESP} {
+		r, err := NewReader(readNothing{}, f, ReaderOptions{})
+		if err == nil {
+			_, err = r.Read()
+		}
+		if !errors.Is(err, io.ErrNoProgress) {
+			t.Errorf("%s: have %v", f, err)
+		}
+	}
+}
+
+type readNothing struct{}
+
+func (readNothing) Read([]byte) (int, error) { return 0, nil }

@@ -74,7 +74,7 @@ type Record struct {
 
 	fields []field
 
-	// The values of CSV and TSV, where ends is not nil.
+	// The values of CSV, TSV, and what exported reads, where ends is not nil.
 	text  []byte // one behind the other
 	ends  []int  // where in text each ends
 	gap   int    // bytes between two
@@ -89,11 +89,11 @@ type Record struct {
 	compact []byte // holds object where that is not exact
 }
 
-// A field's value is text in CSV and TSV, and JSON in an object.
+// A field's value is text, and JSON in an object that exported does not read.
 type field struct {
 	name  []byte
-	label []byte // but of an object: what a JSON object of all fields has before value
-	value []byte // but of CSV and TSV: see Record.value
+	label []byte // of a column: what a JSON object of all fields has before value
+	value []byte // but of a column: see Record.value
 }
 
 func fieldsNamed(names ...string) []field {
@@ -150,14 +150,11 @@ func (r *Record) value(i int) []byte {
 // where name begins with a dot, what stands at such a path (.a.b). A JSON
 // string gives its content, anything else its JSON text.
 func (r *Record) Field(name string) ([]byte, error) {
-	value, ok := r.Find(name)
-	if !ok && r.object != nil && strings.HasPrefix(name, ".") {
-		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
-	}
+	value, isText, ok := r.find(name)
 	if !ok {
 		return nil, errorf("no field %q; there are: %s", name, r.names())
 	}
-	if r.object == nil {
+	if isText {
 		return value, nil
 	}
 	text, err := jsonText(value)
@@ -167,13 +164,20 @@ func (r *Record) Field(name string) ([]byte, error) {
 	return text, nil
 }
 
+// find returns a field, or what stands at a path, and whether that is text or JSON.
+func (r *Record) find(name string) (value []byte, isText, ok bool) {
+	value, ok = r.Find(name)
+	if !ok && r.object != nil && strings.HasPrefix(name, ".") {
+		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
+		return value, false, ok
+	}
+	return value, r.object == nil || r.ends != nil, ok
+}
+
 // IsNull reports whether a field is a JSON null.
 func (r *Record) IsNull(name string) bool {
-	value, ok := r.Find(name)
-	if !ok && strings.HasPrefix(name, ".") {
-		value, ok = jsonPath(r.exact, strings.Split(name[1:], "."))
-	}
-	return ok && r.object != nil && string(value) == "null"
+	value, isText, ok := r.find(name)
+	return ok && !isText && string(value) == "null"
 }
 
 func (r *Record) names() string {

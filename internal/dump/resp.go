@@ -162,21 +162,15 @@ func (c *respReader) bytes(n int64) error {
 		if err := c.lines.fits(len(c.source), c.record.Line); err != nil {
 			return err
 		}
-		if c.lines.r.Buffered() == 0 {
-			if _, err := c.lines.r.Peek(1); err != nil {
+		if len(c.lines.rest) == 0 {
+			if err := c.lines.fill(); err != nil {
 				return err
 			}
 		}
-		b, err := c.lines.r.Peek(int(min(n, int64(c.lines.r.Buffered()))))
-		if err != nil {
-			return err
-		}
+		b := c.lines.take(int(min(n, int64(len(c.lines.rest)))))
 		c.source = append(room(c.source, len(b)), b...)
 		c.lines.line += int64(bytes.Count(b, []byte{'\n'}))
 		n -= int64(len(b))
-		if _, err := c.lines.r.Discard(len(b)); err != nil {
-			return err
-		}
 	}
 	return nil
 }
