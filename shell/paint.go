@@ -170,9 +170,15 @@ func (e *editor) look(line []rune, typing bool) (looks []Look, hint string) {
 	if !typing && end >= len(gaveUp) && string(line[end-len(gaveUp):]) == gaveUp {
 		end -= len(gaveUp)
 	}
-	text := s.before + plain(string(line[:end]))
-	bytes, hint := s.look(text, typing)
 	looks = make([]Look, len(line))
+	text := plain(string(line[:end]))
+	if o := s.waits; o != (opening{}) && o.end(text) == 0 { // what is before has been looked at
+		if o.depth == 0 {
+			fill(looks[:end], Wrong)
+		}
+		return looks, ""
+	}
+	bytes, hint := s.look(s.before+text, typing)
 	at := len(s.before)
 	for i, r := range line[:end] {
 		if at < len(bytes) {
