@@ -335,8 +335,8 @@ func (s *Session) one(ctx context.Context, st Statement) int {
 		return 0
 	case word.Text[0] == '.':
 		return s.set(ctx, st)
-	case len(st.Words) == 1 && In(word.Text, " help ?"):
-		return s.help(ctx, "")
+	case In(word.Text, " help ?"):
+		return s.help(ctx, strings.TrimSpace(st.Text[word.End:]))
 	}
 	return s.run(ctx, st)
 }
