@@ -70,20 +70,22 @@ func (s *Session) completeWord(c *completion, words []Word) Keys {
 	if len(words) > 0 {
 		first = words[0].Text
 	}
-	if In(first, " help .help") {
-		words = nil
+	about := In(first, " help ? .help") // which the host knows by one name
+	if about {
+		words = append([]Word{{Text: "help", Literal: -1}}, words[1:]...)
 	}
-	if len(words) == 0 && strings.HasPrefix(typed, ".") || strings.HasPrefix(first, ".") {
+	names := len(words) == 0 || about && len(words) == 1 // of settings
+	if names && strings.HasPrefix(typed, ".") || !about && strings.HasPrefix(first, ".") {
 		for _, t := range settings {
-			if len(words) == 0 {
+			if names {
 				c.add("." + t.Name)
 			} else if first[1:] == t.Name {
 				c.add(strings.Fields(t.Choices)...)
 			}
 		}
 	}
-	names, keys := s.Host.Complete(words, typed)
-	c.add(names...)
+	found, keys := s.Host.Complete(words, typed)
+	c.add(found...)
 	return keys
 }
 

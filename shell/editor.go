@@ -277,7 +277,7 @@ func (e *editor) complete(line []rune) ([]rune, string) {
 	switch {
 	case len(c.candidates) == 0:
 		return line, ""
-	case len(c.candidates) == 1:
+	case len(c.candidates) == 1 && !strings.HasSuffix(common, "("): // of a function
 		common += " "
 	case len(common) == len(c.typed) && c.instead == 0:
 		e.op.Clean()

@@ -63,11 +63,12 @@ type cell struct{ row, column int }
 type layout struct {
 	width int
 	at    cell // behind the text; in the column behind the last one, too
+	cells ui.Cells
 }
 
 // put adds a rune, and returns where it is.
 func (l *layout) put(r rune) cell {
-	n := ui.CellWidth(string(r))
+	n := l.cells.Width(r)
 	if n > 0 && l.at.column+n > l.width { // a wide one leaves the last column empty
 		l.at = cell{l.at.row + 1, 0}
 	}
@@ -146,10 +147,7 @@ func (e *editor) Paint(line []rune, pos int) []rune {
 	away := pos < len(line)
 	if room := l.width - 1 - end.column; hint != "" && room > 4 {
 		away = true
-		if ui.CellWidth(hint) > room {
-			hint = ui.Cut(hint, room)
-		}
-		out = append(out, sgr[Faint]+hint+sgr[0]...)
+		out = append(out, sgr[Faint]+ui.Cut(hint, room)+sgr[0]...)
 	}
 	if away {
 		out = append(move(out, end.row-cursor.row, 'A'), '\r')
@@ -170,9 +168,15 @@ func (e *editor) look(line []rune, typing bool) (looks []Look, hint string) {
 	if !typing && end >= len(gaveUp) && string(line[end-len(gaveUp):]) == gaveUp {
 		end -= len(gaveUp)
 	}
-	text := s.before + plain(string(line[:end]))
-	bytes, hint := s.look(text, typing)
 	looks = make([]Look, len(line))
+	text := plain(string(line[:end]))
+	if o := s.waits; o != (opening{}) && o.end(text) == 0 { // what is before has been looked at
+		if o.depth == 0 {
+			fill(looks[:end], Wrong)
+		}
+		return looks, ""
+	}
+	bytes, hint := s.look(s.before+text, typing)
 	at := len(s.before)
 	for i, r := range line[:end] {
 		if at < len(bytes) {

@@ -58,12 +58,49 @@ var (
 // The last statement has that as its Err, for where no more lines come.
 func Parse(text string) (statements []Statement, complete bool) {
 	p := parser{text: text}
+	return p.statements(), !p.open
+}
+
+// A pending is the lines so far of what is not complete. Of a long value each is
+// looked at once: not all of them again for every line.
+type pending struct {
+	strings.Builder
+	waits opening // what has to be closed before it can be complete
+}
+
+// add adds a line, and returns the statements if they are complete, as Parse does,
+// or no more lines are to come.
+func (p *pending) add(line string, last bool) (statements []Statement, complete bool) {
+	p.WriteString(line)
+	if last || p.waits == (opening{}) || p.waits.end(line) > 0 {
+		of := parser{text: p.String()}
+		statements = of.statements()
+		if last || !of.open {
+			return statements, true
+		}
+		p.waits = of.waits
+	}
+	p.WriteByte('\n')
+	p.waits.end("\n")
+	return nil, false
+}
+
+type parser struct {
+	text  string
+	at    int
+	words []Word
+	depth int     // of parentheses in an expression
+	open  bool    // more is to follow
+	waits opening // with open: if it is something, what has to be closed first
+}
+
+func (p *parser) statements() (statements []Statement) {
 	for p.space() {
 		begin := p.at
 		s := Statement{at: begin, Err: p.statement()}
 		s.Words = p.words
 		end := p.at
-		s.Text = strings.TrimRight(text[begin:end], blanks+"\n") // as words end: TrimSpace knows more spaces
+		s.Text = strings.TrimRight(p.text[begin:end], blanks+"\n") // as words end: TrimSpace knows more spaces
 		for i := range s.Words {
 			s.Words[i].Start -= begin
 			s.Words[i].End -= begin
@@ -73,15 +110,43 @@ func Parse(text string) (statements []Statement, complete bool) {
 		}
 		p.words, p.depth = nil, 0
 	}
-	return statements, !p.open
+	return statements
 }
 
-type parser struct {
-	text  string
-	at    int
-	words []Word
-	depth int  // of parentheses in an expression
-	open  bool // more is to follow
+// An opening is what is open behind a quote or a bracket: nothing, to begin with.
+type opening struct {
+	quote   byte // " or '
+	depth   int  // of brackets around it
+	escaped bool // by a backslash: the next byte
+}
+
+// end reads more text, and returns where in it all is closed; 0 if something stays
+// open.
+func (o *opening) end(text string) int {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case o.escaped:
+			o.escaped = false
+		case o.quote == '"' && c == '\\':
+			o.escaped = true
+		case o.quote == '\'' && strings.HasPrefix(text[i:], "''"): // which are one
+			i++
+		case o.quote != 0 && c != o.quote:
+		case o.quote != 0:
+			if o.quote = 0; o.depth == 0 {
+				return i + 1
+			}
+		case c == '"':
+			o.quote = c
+		case c == '{' || c == '[':
+			o.depth++
+		case c == '}' || c == ']':
+			if o.depth--; o.depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
 }
 
 // space skips what is between statements, and reports whether there is more.
@@ -248,31 +313,25 @@ func (p *parser) boundary(i int) bool {
 // quoted reads a literal, if one is there.
 func (p *parser) quoted() (text string, ok bool, err error) {
 	rest := p.text[p.at:]
-	var end int // of the literal
+	var o opening
+	begin := 1
 	switch {
-	case rest[0] == '"':
-		end = 1
-		for end < len(rest) && rest[end] != '"' {
-			if rest[end] == '\\' {
-				end++
-			}
-			end++
-		}
-		end++
-	case rest[0] == '\'':
-		end = singleEnd(rest, 1)
+	case rest[0] == '"' || rest[0] == '\'':
+		o.quote = rest[0]
 	case strings.HasPrefix(rest, "x'"):
-		end = singleEnd(rest, 2)
+		o.quote, begin = '\'', 2
 	case strings.HasPrefix(rest, "u64("):
-		if end = strings.IndexAny(rest, ") \n;") + 1; end == 0 || rest[end-1] != ')' {
-			return "", false, nil
-		}
 	default:
 		return "", false, nil
 	}
-	if end > len(rest) {
+	end := 0 // of the literal
+	if o.quote == 0 {
+		if end = strings.IndexAny(rest, ") \n;") + 1; end == 0 || rest[end-1] != ')' {
+			return "", false, nil
+		}
+	} else if end = begin + o.end(rest[begin:]); end == begin {
 		p.at = len(p.text)
-		p.open = true
+		p.open, p.waits = true, o
 		return "", true, errOpenQuote
 	}
 	p.at += end
@@ -281,21 +340,6 @@ func (p *parser) quoted() (text string, ok bool, err error) {
 		err = errBehind
 	}
 	return text, true, err
-}
-
-// singleEnd returns where the quote ends that begins before i; two quotes stand
-// for one. Behind the text, if it does not.
-func singleEnd(text string, i int) int {
-	for ; i < len(text); i++ {
-		if text[i] != '\'' {
-			continue
-		}
-		if i+1 == len(text) || text[i+1] != '\'' {
-			return i + 1
-		}
-		i++
-	}
-	return len(text) + 1
 }
 
 // literal returns the bytes that a literal means.
@@ -321,7 +365,8 @@ func literal(text string) (string, error) {
 // it begins with none and is a word like others. What a line ends in the middle of
 // is no such word any more: beside an error, n is how far it was read.
 func (p *parser) json(text string) (n int, err error) {
-	n = nestedEnd(text)
+	var o opening
+	n = o.end(text)
 	if n > 0 && p.boundary(p.at+n) && dump.ValidJSON([]byte(text[:n])) {
 		return n, nil
 	}
@@ -338,29 +383,10 @@ func (p *parser) json(text string) (n int, err error) {
 	if n = beginsJSON(text); n < len(text) {
 		return n, errNoJSON
 	}
-	return n, errOpenJSON
-}
-
-// nestedEnd returns where the bracket is closed that text begins with, 0 if it is
-// not.
-func nestedEnd(text string) int {
-	depth, inString := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
+	if strings.Trim(text, blanks+"\n{[") != "" { // no more than brackets could turn out to be no JSON
+		p.waits = o
 	}
-	return 0
+	return n, errOpenJSON
 }
 
 // beginsJSON returns where text, which begins with a bracket, turns out to be no

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 )
 
 // show writes statements as the tests have them: words between |, literals with
@@ -122,6 +123,76 @@ func TestParse(t *testing.T) {
 		}
 		if complete == test.incomplete {
 			t.Errorf("%q: complete %v", test.text, complete)
+		}
+	}
+}
+
+// Lines that come one by one are complete where Parse says that all of them are,
+// and are the same statements; and what is typed behind them looks as in all.
+func TestPending_DecidesAsParse(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	alphabet := []string{"put", "scan where", " ", " ", "\t", "\\", "\\\"", `"`, "'", "''", "x'", "u64(", ";", "#", "{", "[", "}", "]", ",", "1", "true", `"a": `, "--f=", "a", "\x00", "é"}
+	for range 20_000 {
+		s, _, _ := newSession(t)
+		s.ErrColor, s.asked = true, true
+		e := &editor{session: s}
+		var p pending
+		before := ""
+		for range 6 {
+			var b strings.Builder
+			for range r.IntN(8) {
+				b.WriteString(alphabet[r.IntN(len(alphabet))])
+			}
+			line := b.String()
+			s.before, s.waits = p.String(), p.waits
+			if s.before != before {
+				t.Fatalf("%q is kept as %q", before, s.before)
+			}
+			all, hint := s.look(before+line, true)
+			looks, shown := e.look([]rune(edited(line)), true)
+			for i, at := 0, len(before); i < len(looks); i++ {
+				c := []rune(line)[i]
+				if c != ' ' && c != '\t' && looks[i] != all[at] {
+					t.Fatalf("%q behind %q looks like %v, and not %v", line, before, looks, all[len(before):])
+				}
+				at += len(string(c))
+			}
+			want, complete := Parse(before + line)
+			have, done := p.add(line, false)
+			if done != complete || done && show(have) != show(want) || shown != hint {
+				t.Fatalf("%q: have %v %s %q, want %v %s %q", before+line, done, show(have), shown, complete, show(want), hint)
+			}
+			if before += line + "\n"; complete {
+				p, before = pending{}, ""
+			}
+		}
+		if have, done := p.add("x", true); !done || len(have) == 0 {
+			t.Fatalf("%q: nothing at the end", before)
+		}
+	}
+}
+
+// A value of very many lines is read in the time that it takes to read it once, and
+// one is typed behind it as fast as elsewhere: each line was looked at for all that
+// come after it.
+func TestPending_LongValue(t *testing.T) {
+	const lines = 100_000
+	until := time.Now().Add(10 * time.Second)
+	for _, test := range [][3]string{{"put k {", `"name": "some text {",`, `"z": 1}`}, {`put k "`, `some \" text`, `"`}, {"put k '", "some '' text", "'"}} {
+		s, _, _ := newSession(t)
+		s.ErrColor, s.asked = true, true
+		e := &editor{session: s}
+		var p pending
+		p.add(test[0], false)
+		for i := range lines {
+			if s.before, s.waits = p.String(), p.waits; time.Now().After(until) {
+				t.Fatalf("%s: at line %d after 10 s", test[0], i)
+			}
+			e.look([]rune(test[1]), true)
+			p.add(test[1], false)
+		}
+		if statements, complete := p.add(test[2], false); !complete || len(statements) != 1 || statements[0].Err != nil {
+			t.Errorf("%s: %v", test[0], complete)
 		}
 	}
 }

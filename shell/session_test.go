@@ -93,6 +93,8 @@ func (h *fakeHost) Complete(words []Word, typed string) (names []string, keys Ke
 		return []string{"get", "put", "scan"}, nil
 	case words[0].Text == "":
 		return nil, nil
+	case words[0].Plain("help") && len(words) == 1:
+		return []string{"get", "topic", "begin"}, nil
 	case words[0].Plain(".keyspace"):
 		return []string{"logs", "users"}, nil
 	case words[0].Text == "many":
@@ -205,7 +207,11 @@ func TestSession_Text(t *testing.T) {
 		{text: "help", out: helpText},
 		{text: ".help; 'help'", out: helpText + "help\n"},
 		{text: "?", out: helpText},
-		{text: ".help begin", out: "begin  Begin\n"},
+		{text: ".help begin; help begin; ? begin", out: "begin  Begin\nbegin  Begin\nbegin  Begin\n"},
+		{text: "help topic; 2 help put", out: "help|topic\nhelp|put\nhelp|put\n"},
+		{text: "help mode; help .mode", out: ".mode FORMAT  form of answers; auto: table on a terminal, else text\n.mode FORMAT  form of answers; auto: table on a terminal, else text\n"},
+		{text: "help nothing-like-it", out: "help|nothing-like-it\n"},
+		{text: ".help '\"'", status: 2, errs: errOpenQuote.Error() + "\n"},
 		{text: ".keyspace no", status: 1, errs: "no such keyspace\n"},
 		{text: ".keyspace a; .keyspace; .write 'on off'", status: 2, errs: ".write: use on, off\n"},
 		{text: ".read", status: 2, errs: ".read: use FILE\n"},
@@ -237,10 +243,10 @@ func TestSession_Text(t *testing.T) {
 func TestSession_Output(t *testing.T) {
 	dir := t.TempDir()
 	s, h, out := newSession(t)
-	a, b, c := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
+	a, b, c, d := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c"), filepath.Join(dir, "d")
 	text := strings.Join([]string{
 		"to screen", ".output " + a, "one", "two", ".once '" + b + "'", "three", "four", ".output", "screen again",
-		".once |cat >" + c, "through a pipe", "last",
+		".once |cat >" + c, "through a pipe", "last", ".once " + d, "replaced", ".once " + d, "new", ".once |cat >>" + d, "and more",
 	}, "\n")
 	if status := s.Text(t.Context(), text); status != 0 {
 		t.Fatalf("status %d: %s", status, h.errs.String())
@@ -248,7 +254,7 @@ func TestSession_Output(t *testing.T) {
 	if want := "to|screen\nscreen|again\nlast\n"; out.String() != want {
 		t.Errorf("standard output %q, want %q", out, want)
 	}
-	for path, want := range map[string]string{a: "one\ntwo\nfour\n", b: "three\n", c: "through|a|pipe\n"} {
+	for path, want := range map[string]string{a: "one\ntwo\nfour\n", b: "three\n", c: "through|a|pipe\n", d: "new\nand|more\n"} {
 		have, err := os.ReadFile(path)
 		if err != nil || string(have) != want {
 			t.Errorf("%s: %q, %v; want %q", path, have, err, want)
@@ -382,7 +388,13 @@ func TestSession_Completes(t *testing.T) {
 		".keyspace l": "logs",
 		".help ge":    "get",
 		".help .ti":   ".timer",
+		".help to":    "topic",
 		"help ge":     "get",
+		"help .ti":    ".timer",
+		"help ":       "get topic begin",
+		"? ge":        "get",
+		"help get .":  "",
+		".mode .":     "",
 		".watch 2 ge": "get",
 		"get --d":     "--default",
 		"get us":      "user user:1",
@@ -436,8 +448,8 @@ begin                      Begin
 .write on|off              allow writes
 .timer auto|on|off         say how long statements take: auto, from 0.5 s on
 .pager auto|off|COMMAND    what shows an answer that does not fit: $LIGHTNING_PAGER, $PAGER or less
-.output [FILE | |COMMAND]  where answers go; alone, to standard output again
-.once FILE | |COMMAND      where the next answer goes
+.output [FILE | |COMMAND]  where answers go, a file that is there is replaced; alone, to standard output again
+.once FILE | |COMMAND      where the next answer goes; a file that is there is replaced (|cat >>FILE adds to one)
 .read FILE                 run the statements of a file
 .show                      show the settings
 .watch SECONDS STATEMENT   run a statement again and again, until Ctrl-C

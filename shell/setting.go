@@ -28,8 +28,8 @@ var settings = []Setting{
 	{"write", "on|off", "allow writes", " on off", "off"},
 	{"timer", "auto|on|off", "say how long statements take: auto, from 0.5 s on", " auto on off", "auto"},
 	{"pager", "auto|off|COMMAND", "what shows an answer that does not fit: $LIGHTNING_PAGER, $PAGER or less", "", "auto"},
-	{"output", "[FILE | |COMMAND]", "where answers go; alone, to standard output again", "", "-"},
-	{"once", "FILE | |COMMAND", "where the next answer goes", "", ""},
+	{"output", "[FILE | |COMMAND]", "where answers go, a file that is there is replaced; alone, to standard output again", "", "-"},
+	{"once", "FILE | |COMMAND", "where the next answer goes; a file that is there is replaced (|cat >>FILE adds to one)", "", ""},
 	{"read", "FILE", "run the statements of a file", "", ""},
 	{"show", "", "show the settings", "", ""},
 	{"watch", "SECONDS STATEMENT", "run a statement again and again, until Ctrl-C", "", ""},
@@ -157,8 +157,12 @@ func (s *Session) help(ctx context.Context, word string) int {
 		}
 		rows = append(rows, row)
 	}
-	if len(rows) == 0 {
-		return s.one(ctx, asked[0]) // the host knows what may be meant
+	switch {
+	case len(rows) > 0:
+	case asked[0].Err != nil:
+		return s.usage(asked[0].Err.Error())
+	default:
+		return s.run(ctx, asked[0]) // the host knows what may be meant
 	}
 	if err := s.print(rows); err != nil {
 		return s.Host.Fail(err)

@@ -93,8 +93,9 @@ type Session struct {
 
 	watching bool // what runs will run again: no pager waits in between
 
-	asked  bool   // for a statement, not for an answer
-	before string // lines of it that were typed
+	asked  bool    // for a statement, not for an answer
+	before string  // lines of it that were typed
+	waits  opening // behind them
 
 	interrupts chan struct{} // Ctrl-C, for the line that is read
 	mu         sync.Mutex
@@ -213,32 +214,30 @@ func (s *Session) typed(ctx context.Context) (LineSource, error) {
 // the first that failed.
 func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 	typed := s.lines != nil && lines == s.lines
-	text := ""
+	var text pending
 	for !s.quit && ctx.Err() == nil {
-		s.before, s.asked = text, typed
-		line, err := lines.ReadLine(s.prompt(text != ""))
+		s.before, s.waits, s.asked = text.String(), text.waits, typed
+		line, err := lines.ReadLine(s.prompt(s.before != ""))
 		s.asked = false
 		if ctx.Err() != nil {
 			break
 		}
-		if err == errCleared || err == io.EOF && typed && text != "" {
-			text = "" // a statement that was given up is none
+		if err == errCleared || err == io.EOF && typed && s.before != "" {
+			text = pending{} // a statement that was given up is none
 			continue
 		}
-		if err != nil && (err != io.EOF || text+line == "") {
+		if err != nil && (err != io.EOF || s.before+line == "") {
 			if err == io.EOF {
 				return status
 			}
 			return first(status, s.Host.Fail(err))
 		}
-		text += line
-		statements, complete := Parse(text)
-		if !complete && err == nil {
-			text += "\n"
+		statements, complete := text.add(line, err != nil)
+		if !complete {
 			continue
 		}
-		lines.Save(text)
-		text = ""
+		lines.Save(text.String())
+		text = pending{}
 		failed := s.all(ctx, statements)
 		status = first(status, failed)
 		switch {
@@ -336,8 +335,8 @@ func (s *Session) one(ctx context.Context, st Statement) int {
 		return 0
 	case word.Text[0] == '.':
 		return s.set(ctx, st)
-	case len(st.Words) == 1 && In(word.Text, " help ?"):
-		return s.help(ctx, "")
+	case In(word.Text, " help ?"):
+		return s.help(ctx, strings.TrimSpace(st.Text[word.End:]))
 	}
 	return s.run(ctx, st)
 }

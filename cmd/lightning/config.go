@@ -23,15 +23,16 @@ const configured = " color output quiet timeout no-create"
 // Its --output is for a terminal, where a command has such a form.
 func (a *app) configure(cmd *cobra.Command) error {
 	path := baseFile("XDG_CONFIG_HOME", ".config", "config")
-	if path == "" || a.noConfig || a.session != nil || cmd.Name() == "help" {
-		return nil // the shell has read it, and help tells about it
+	if path == "" || a.noConfig || a.session != nil || cmd.HasSubCommands() || !takes(cmd, "timeout") {
+		return nil // the shell has read it, and help, version and completion work whatever it is
 	}
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
-		return hinted(err, "--no-config passes it over")
+		_, gone := os.Stat(path)
+		if errors.Is(gone, fs.ErrNotExist) || errors.Is(gone, fs.ErrPermission) {
+			return nil // there is none, or the home is another user's: sudo -u keeps HOME
+		}
+		return hinted(err, "make it readable, or pass it over with --no-config")
 	}
 	number := 0
 	for line := range strings.Lines(string(text)) {

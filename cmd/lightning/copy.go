@@ -28,7 +28,9 @@ value of SRC, skip keeps that of DEST. Entries that are the same in both are not
 written.
 
 Entries are committed in batches: the last line on standard error says how
-many are. After an interruption the same command goes on.`,
+many are. After an interruption the same command goes on. Where SRC turns out to
+be damaged, a DEST that the command has made is removed again: repair saves what
+can be read.`,
 		Example: `  lightning copy my.db new.db
   lightning copy my.db other.db --prefix user: --on-conflict skip
   lightning copy my.db my.db -k logs --into archive --to 2026`,
@@ -92,10 +94,14 @@ func (c *copying) run(args []string, mode engine.SyncMode) (err error) {
 				}
 			}
 			err := c.all(dest, spaces, false)
-			if err != nil {
-				err = fmt.Errorf("%w; %s copied", err, ui.Plural(c.copied, "entry"))
+			switch {
+			case err == nil:
+				return nil
+			case statusOf(err) == exitDamage && dest.OpenReport().Created && dest.Discard() == nil:
+				// To run it again would not go on, and what is there looks whole.
+				return hinted(fmt.Errorf("%w; %s is removed again", err, dest.Path()), saveWhatIsLeft(src.Path()))
 			}
-			return err
+			return fmt.Errorf("%w; %s copied", err, ui.Plural(c.copied, "entry"))
 		})
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +14,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lightning-db/lightning/internal/ui"
 )
 
 // guides are the documents whose command blocks are run.
 var guides = []string{
-	"README.md", "docs/TUTORIAL.md", "docs/INSTALLATION.md", "docs/DEPLOYMENT.md", "docs/PERFORMANCE_TUNING.md", "docs/TROUBLESHOOTING.md", "docs/MIGRATING.md",
+	"README.md", "docs/TUTORIAL.md", "docs/CLI.md", "docs/INSTALLATION.md", "docs/DEPLOYMENT.md", "docs/PERFORMANCE_TUNING.md", "docs/TROUBLESHOOTING.md", "docs/MIGRATING.md",
 }
 
 // TestGuides_CommandsRun runs every command block of the guides, those of one
@@ -32,7 +35,8 @@ var guides = []string{
 //	```go       compiled: TestGuides_CodeCompiles
 //	```ANY      of any other language: shown only
 //
-// and the line before it may be <!-- not run: why --> or <!-- needs: PROGRAM -->.
+// and the line before it may be <!-- not run: why --> or <!-- needs: PROGRAM -->;
+// of what is not run, flags and the number of arguments are right all the same.
 // One inside <!-- and --> is run as the others are, but no reader sees it.
 // A command must end with status 0, but in a console block where the next one is
 // echo $?, whose output says what it must be. In the output shown, a line ...
@@ -58,6 +62,11 @@ func TestGuides_CommandsRun(t *testing.T) {
 				}
 				if why != "" {
 					notRun[why] += len(list)
+					for _, c := range list {
+						if err := c.parse(t); err != nil {
+							t.Errorf("%s: %s\n%v", c.at, c.text, err)
+						}
+					}
 					continue
 				}
 				commands = append(commands, list...)
@@ -214,6 +223,26 @@ type command struct {
 	shown    bool
 	output   []string
 	mayFail  bool // the next one tells its status
+}
+
+// parse returns what is wrong with the flags of a command, or with how many arguments
+// it has, if it is one of ours. Arguments with spaces in quotes are several here.
+func (c *command) parse(t *testing.T) error {
+	text, ours := strings.CutPrefix(c.text, "lightning ")
+	if !ours {
+		return nil
+	}
+	if end := strings.IndexAny(text, "|<>"); end >= 0 {
+		text = text[:end]
+	}
+	cmd, args, err := newApp(t.Context(), &ui.Streams{Out: io.Discard, Err: io.Discard}).root().Find(strings.Fields(text))
+	if err == nil {
+		err = cmd.ParseFlags(args)
+	}
+	if err == nil {
+		err = cmd.ValidateArgs(cmd.Flags().Args())
+	}
+	return err
 }
 
 var hereDocument = regexp.MustCompile(`<<'?([A-Z]+)'?`)

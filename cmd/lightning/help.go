@@ -16,7 +16,7 @@ import (
 // manual nor completion lists them there, and given they are refused. What is below
 // a command in the list is in it, too.
 var pointless = [...]struct{ flags, commands string }{
-	{" keyspace keys values output no-create timeout", " completion help"},
+	{" keyspace keys values output no-create timeout", " completion help __complete"},
 	{" keyspace keys values no-create timeout", " version"},
 	{" keyspace keys values", " verify repair checkpoint backup restore compact upgrade health keyspace meta node tree wal bench stress crashtest stress-writer"},
 	{" keys values", " import stats"},

@@ -28,11 +28,12 @@ Keys and values may be quoted: "a\x00b", 'as it is', x'00ff', u64(42). A number
 before a statement repeats it. scan takes a prefix, and the words where, select,
 limit and reverse.
 
-Tab completes commands, flags, settings, keyspaces, keys in the data, clauses, and
-the fields of the values in them; Ctrl-R searches what was typed before; Ctrl-C
-stops what runs or clears the line; Ctrl-D leaves. What may follow is shown in
-grey behind the cursor. The history is in $XDG_STATE_HOME/lightning/history; a
-line that begins with a space is kept out of it.
+Tab completes commands, flags, settings, topics of help, keyspaces, keys in the
+data, clauses, and in them functions and the fields of the values; Ctrl-R searches
+what was typed before; Ctrl-C stops what runs or clears the line; Ctrl-D leaves.
+What may follow is shown in grey behind the cursor. The history is in
+$XDG_STATE_HOME/lightning/history; a line that begins with a space is kept out of
+it.
 
 Without a terminal, and with -c and -f, there is no prompt, the first statement
 that fails ends the shell (--bail=false goes on), and its exit status is the

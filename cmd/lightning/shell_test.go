@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lightning-db/lightning/engine"
+	"github.com/lightning-db/lightning/internal/query"
 	"github.com/lightning-db/lightning/internal/ui"
 	"github.com/lightning-db/lightning/shell"
 )
@@ -214,6 +215,7 @@ func TestShell_Completes(t *testing.T) {
 	s := &shell.Session{}
 	s.Start()
 	h := &session{app: newApp(t.Context(), &ui.Streams{Out: new(bytes.Buffer)}), arg: db, shell: s, db: opened}
+	words := strings.Join(query.Words(), " ")
 	for text, want := range map[string]string{
 		"":                 "begin commit rollback exit",
 		"sca":              "scan",
@@ -243,6 +245,13 @@ func TestShell_Completes(t *testing.T) {
 		"inspect key ":     "KEYS",
 		"scan --prefix ":   "KEYS",
 		"nothing ":         "",
+		"help exi":         "exit-codes exit", // topics, and all commands
+		"help imp":         "import",
+		"help ro":          "rollback",
+		"help keyspace ":   "create drop list",
+		"help where ":      "",
+		"help nothing ":    "",
+		"help --js":        "--json",
 
 		// Clauses, each once, where one may begin.
 		"scan -r ":                     "where select limit reverse KEYS",
@@ -259,13 +268,14 @@ func TestShell_Completes(t *testing.T) {
 		"scan city: where .a -o json ": "select limit reverse",
 		"get where ":                   "KEYS",
 
-		// Fields of the values that are there, in expressions.
-		"scan city: where ":                    ".\"odd name\" .geo .geo. .name .pop",
+		// In expressions, fields of the values that are there, and the words of the language.
+		"scan city: where ":                    ".\"odd name\" .geo .geo. .name .pop " + words,
 		"scan city: where .pop":                ".pop",
-		"scan city: where .name == ":           ".\"odd name\" .geo .geo. .name .pop",
+		"scan city: where .name == ":           ".\"odd name\" .geo .geo. .name .pop " + words,
 		"scan city: where (.n":                 "(.name",
 		"scan city: where (.geo.l":             "(.geo.lat (.geo.lon",
 		"scan where .pop==.n":                  ".pop==.name",
+		"scan where .pop ==.n":                 "==.name",
 		"scan city: select .name,.":            ".name,.\"odd name\" .name,.geo .name,.geo. .name,.name .name,.pop",
 		"scan city: select .geo.":              ".geo.lat .geo.lon",
 		"scan select .list[1].":                ".list[1].b",
@@ -278,6 +288,19 @@ func TestShell_Completes(t *testing.T) {
 		"scan --from=\"list\" -k logs where .": "",
 		"export --start list --where .":        ".list",
 		"scan nothing where .":                 "",
+		"scan where .name | st":                "startswith(",
+		"scan where .name |st":                 "|startswith(",
+		"count where .name|t":                  ".name|true .name|type .name|tostring .name|tonumber .name|test(",
+		"scan where any(.list[]; . == nu":      "null",
+		"scan where .pop > 1 and $k":           "$key",
+		"scan select $k":                       "$key",
+		"scan select .name, .pop, $s":          "$size",
+		"delete where $v":                      "$value",
+		"export --where a":                     "any any( all all(",
+		"scan --select $":                      "$key $size $value",
+		"scan where .name s":                   "select",
+		"scan where (.name s":                  "",
+		"scan where .name = s":                 "",
 	} {
 		statements, _ := shell.Parse(text + "\u2588")
 		words := statements[0].Words
@@ -298,7 +321,9 @@ func TestShell_Completes(t *testing.T) {
 		}
 	}
 	// Behind an open quote.
-	for typed, want := range map[string][]string{`'.pop > 1 and .n`: {"'.pop > 1 and .name"}, `".pop > 1 and .n`: nil} {
+	for typed, want := range map[string][]string{
+		`'.pop > 1 and .n`: {"'.pop > 1 and .name"}, `".pop > 1 and .n`: nil, `'.pop .n`: nil, `'.name | le`: {"'.name | length"}, `'$k`: {"'$key"},
+	} {
 		statements, _ := shell.Parse("count city: --where")
 		names, _ := h.Complete(statements[0].Words, typed)
 		if names = slices.Compact(slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, typed) })); !slices.Equal(names, want) {

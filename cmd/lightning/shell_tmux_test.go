@@ -273,7 +273,8 @@ func TestShellTerminal(t *testing.T) {
 	s.left()
 }
 
-// Tab completes clauses, and the fields of the values in them.
+// Tab completes clauses, and in them functions and the fields of the values; and what
+// help tells about.
 func TestShellTerminal_Fields(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "my.db")
 	values := `put a {"name":"A","pop":1,"geo":{"lat":2}}; put b {"population":3}`
@@ -292,6 +293,17 @@ func TestShellTerminal_Fields(t *testing.T) {
 	s.typed("C-c", "scan --count-by .g", "Tab", ".", "Tab", "Enter")
 	s.until("my.db> scan --count-by .geo.lat\n")
 	s.until("| .geo.lat | count |")
+	s.until("my.db>$")
+	s.typed("C-l", "count where .n", "Tab", "| sta", "Tab", `"A")`, " and $k", "Tab", `== "a"`, "Enter")
+	s.until("my.db> count where .name | startswith(\"A\") and $key == \"a\"\n1\n")
+	s.until("my.db>$")
+	s.typed("C-l", "scan where .pop ", "Tab", "C-c")
+	s.until("my.db> scan where .pop ^C")
+	s.typed("C-l", "scan where ", "Tab")
+	s.until("tostring")
+	s.until("my.db> scan where$")
+	s.typed("C-c", "C-l", "help for", "Tab", "Enter")
+	s.until("my.db> help formats\n-o chooses")
 	s.until("my.db>$")
 	s.typed("C-d")
 	s.left()

@@ -384,18 +384,31 @@ func (h *session) keysOf(words []shell.Word) shell.Keys {
 	}
 }
 
-// fieldsOf finds the fields that may stand where typed ends in a path, in order, and
-// each as often as it is there; one that has fields itself with a dot behind it, too.
-// Before the path may stand what joins it with others.
-func (h *session) fieldsOf(words []shell.Word, typed string) []string {
+// operandsOf finds what may stand where typed ends in an expression, of which expr is
+// what comes before; nothing where that is no operand. Fields come first, in order,
+// and each as often as it is there; one that has fields itself with a dot behind it,
+// too. In typed may stand what joins an operand with others.
+func (h *session) operandsOf(words []shell.Word, expr, typed string) []string {
 	begin := strings.LastIndexAny(typed, " '(,=<>|;") + 1
+	if !query.TakesOperand(expr + strings.TrimPrefix(typed[:begin], "'")) {
+		return nil
+	}
+	all := h.fieldsOf(words, typed, begin)
+	for _, word := range query.Words() {
+		all = append(all, typed[:begin]+word)
+	}
+	return all
+}
+
+// fieldsOf finds the fields for operandsOf, where the path begins.
+func (h *session) fieldsOf(words []shell.Word, typed string, begin int) []string {
 	dot := begin + max(strings.LastIndexByte(typed[begin:], '.'), 0)
 	of := typed[begin:dot]
 	if of == "" {
 		of = "."
 	}
 	columns, err := query.CompileSelect(of)
-	if err != nil || strings.Count(typed[:begin], `"`)%2 > 0 {
+	if err != nil {
 		return nil
 	}
 	var all []string
@@ -436,7 +449,9 @@ func argumentsOf(cmd *cobra.Command) string {
 		return "[KEY...] [where EXPR]"
 	}
 	_, args, _ := strings.Cut(cmd.Use, " ")
-	_, args, _ = strings.Cut(args, " ")
+	if takesDatabase(cmd) {
+		_, args, _ = strings.Cut(args, " ")
+	}
 	return args
 }
 
@@ -463,8 +478,17 @@ func (h *session) root() *cobra.Command {
 
 func (h *session) Complete(words []shell.Word, typed string) (names []string, keys shell.Keys) {
 	root := h.root()
-	cmd, _ := find(root, words)
+	cmd, behind := find(root, words)
 	switch {
+	case cmd.Name() == "help" && !strings.HasPrefix(typed, "-"):
+		about, unknown := find(root, behind)
+		if len(unknown) > 0 {
+			return nil, nil
+		}
+		if names = subjects(about); about == root {
+			names = append(names, strings.Fields(shell.NoCommands)...)
+		}
+		return names, nil
 	case cmd == root && len(words) > 0:
 		if words[0].Plain(".keyspace") {
 			names = h.keyspaces()
@@ -484,8 +508,9 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 	var r reading
 	r.read(root, words)
 	if shell.In(r.clause, " where select") {
-		if _, err := query.CompileSelect(r.expr); err != nil { // more is to follow
-			return h.fieldsOf(r.before, typed), nil
+		operands := h.operandsOf(r.before, r.expr, typed)
+		if _, err := query.CompileSelect(r.expr); operands != nil || err != nil { // more is to follow
+			return operands, nil
 		}
 	}
 	names, what := wanted(cmd, r.flag, r.arguments+1) // behind the database
@@ -494,7 +519,7 @@ func (h *session) Complete(words []shell.Word, typed string) (names []string, ke
 	case what == wantsSpace:
 		names = h.keyspaces()
 	case strings.HasPrefix(what, "EXPR"):
-		names = h.fieldsOf(r.before, typed)
+		names = h.operandsOf(r.before, "", typed)
 	case what == wantsKey || r.flag == nil && r.arguments == 0 && shell.In(cmd.Name(), " scan count"):
 		keys = h.keysOf(r.before)
 	}

@@ -17,7 +17,9 @@ const environmentTopic = `Environment:
 A line of the configuration file is one of the flags --color, --output (on a
 terminal, where a command has that form), --quiet, --timeout and --no-create, or
 begins with #. What is given on the command line goes first; --no-config passes
-the file over.
+the file over. A file that may not be read is status 6, but for help, version and
+completion, which have no use for it. One in a directory that you may not enter
+(sudo -u keeps HOME) is another user's, and none.
 `
 
 // topics are help pages that are not about one command. cobra lists commands

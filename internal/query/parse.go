@@ -345,6 +345,28 @@ func (p *parser) term() *node {
 	return p.steps(n)
 }
 
+// Words returns what an operand may be that is neither a path nor a number or a
+// text. Functions that take arguments have a parenthesis behind.
+func Words() []string {
+	words := []string{"$key", "$size", "$value", "null", "true", "false"}
+	for _, f := range functions {
+		if f.least == 0 {
+			words = append(words, f.name)
+		}
+		if f.most > 0 {
+			words = append(words, f.name+"(")
+		}
+	}
+	return words
+}
+
+// TakesOperand reports whether an operand may stand behind text, which expressions
+// of CompileSelect may begin with.
+func TakesOperand(text string) bool {
+	_, err := CompileSelect(text + " $key")
+	return err == nil || err.(*SyntaxError).Offset > len(text)+1
+}
+
 // field parses the name of a member, behind a dot.
 func (p *parser) field(of *node) *node {
 	n := &node{op: opField, left: of, name: p.token}

@@ -224,6 +224,27 @@ func TestCompile_SaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Completion asks where an operand may stand, and what it may be.
+func TestTakesOperand(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, ".a | ": true, ".a|": true, ".a == ": true, ".a and": true, "(": true, "any(.a[]; ": true, ".a | startswith(": true, ".a, ": true, ".a # x\n|": true,
+		".a": false, ".a ": false, "(.a ": false, ".a = ": false, `.a == "x `: false, ".a | length ": false, "$key": false, ". foo(": false, ".a == 1 == ": false,
+	} {
+		if have := query.TakesOperand(text); have != want {
+			t.Errorf("%q: have %v, want %v", text, have, want)
+		}
+	}
+	for _, word := range query.Words() {
+		if expr := ". | " + word; strings.HasSuffix(word, "(") {
+			if !query.TakesOperand(expr) {
+				t.Errorf("%s takes no argument", expr)
+			}
+		} else if _, err := query.Compile(expr); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+}
+
 // TestMatch_NotJSON: point (c). The paths are null, $value is not.
 func TestMatch_NotJSON(t *testing.T) {
 	bad := []string{

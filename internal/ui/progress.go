@@ -6,8 +6,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/mattn/go-runewidth"
 )
 
 // A State is how far a piece of work is.
@@ -101,8 +99,8 @@ func (p *Progress) show() {
 		}
 	}
 	// A line that fills the last column could make the terminal begin another.
-	if most := widthOf(p.s.Err, true) - 1; most > 0 && CellWidth(line) > most {
-		line = runewidth.Truncate(line, most, "…")
+	if most := widthOf(p.s.Err, true) - 1; most > 0 {
+		line = Cut(line, most)
 	}
 	p.s.lineMu.Lock()
 	defer p.s.lineMu.Unlock()

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-
-	"github.com/mattn/go-runewidth"
 )
 
 // Fields prints names and values in two columns, without borders. What is wider
@@ -22,12 +20,6 @@ func Fields(w io.Writer, width int, rows [][2]string) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-// CellWidth is how many cells of a terminal text takes.
-func CellWidth(text string) int { return runewidth.StringWidth(text) }
-
-// Cut cuts text to at most that many cells, with … where something is gone.
-func Cut(text string, most int) string { return runewidth.Truncate(text, most, "…") }
 
 // Table prints a small table, of two columns or more. Where that is wider than the terminal, whose
 // width is 0 for no limit, it comes in parts, each with the first column and as
@@ -191,7 +183,7 @@ func (g *Grid) row(cells []string) error {
 			if CellWidth(tail) >= min(g.widths[i], 16) {
 				tail = "…"
 			}
-			cell = runewidth.Truncate(cell, g.widths[i], tail)
+			cell = cut(cell, g.widths[i], tail)
 		}
 		if space := strings.Repeat(" ", max(0, g.widths[i]-CellWidth(cell))); g.right>>i&1 != 0 {
 			cell = space + cell

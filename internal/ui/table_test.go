@@ -28,3 +28,37 @@ func TestTable_NumbersEndInLine(t *testing.T) {
 		t.Errorf("of no rows: %v\n%s", err, b.String())
 	}
 }
+
+// A picture that is joined of several takes the cells of its first, and is not cut
+// apart: the border is in line. (That of a terminal that shows them one by one is not.)
+func TestGrid_JoinedPictures(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "ab": 2, "漢": 2, "e\u0301": 1, "👩‍🚀": 2, "👨‍👩‍👧‍👦x": 3, "👩‍❤️‍👨": 2, "🤦‍♂️!": 3, "👩‍🚀👩": 4, "👩‍🤝‍👩🏽": 2, "❤️": 2, "क्\u200dष": CellWidth("क्") + CellWidth("ष"), "a\u200db": 2, "\xff": 1,
+	} {
+		if have := CellWidth(text); have != want {
+			t.Errorf("%q takes %d cells, want %d", text, have, want)
+		}
+	}
+	var b strings.Builder
+	g := NewGrid(&b, 24, "key", "value")
+	for _, value := range []string{"👨‍👩‍👧 family", "👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧", "plain", "long enough to be cut"} {
+		if err := g.Append("k", value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const want = `+-----+----------------+
+| key | value          |
++-----+----------------+
+| k   | 👨‍👩‍👧 family      |
+| k   | 👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧…  |
+| k   | plain          |
+| k   | long enough t… |
++-----+----------------+
+`
+	if have := b.String(); have != want {
+		t.Errorf("have\n%swant\n%s", have, want)
+	}
+}
