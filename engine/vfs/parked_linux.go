@@ -72,16 +72,11 @@ func (q *syncQueue) give() {
 
 // controlBlock is struct iocb of the kernel.
 type controlBlock struct {
-	data      uint64
-	key       uint32
-	rwFlags   uint32
+	_         [2]uint64
 	opcode    uint16
-	priority  int16
+	_         uint16
 	fd        uint32
-	buffer    uint64
-	bytes     uint64
-	offset    int64
-	reserved  uint64
+	_         [4]uint64
 	flags     uint32
 	resultsTo uint32
 }
@@ -101,8 +96,9 @@ func (q *syncQueue) submit(fd int) bool {
 
 // ioEvent is struct io_event of the kernel.
 type ioEvent struct {
-	data, block     uint64
-	result, result2 int64
+	_      [2]uint64
+	result int64
+	_      int64
 }
 
 // wait waits for what was submitted, and returns its error. Without the eventfd,

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -101,4 +102,41 @@ func TestOS_SyncParked_WithoutQueues(t *testing.T) {
 	if syncErr != nil {
 		t.Error(syncErr)
 	}
+}
+
+// When it returns, no page of the file waits to be written.
+func TestOS_SyncParked_Writes(t *testing.T) {
+	file, err := OS().Open(filepath.Join(t.TempDir(), "file"), CreateNew)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	f := file.(*osFile)
+	for range 10 {
+		if _, err := f.WriteAt(make([]byte, 1<<20), 0); err != nil {
+			t.Fatal(err)
+		}
+		if unwritten(t, f) == 0 {
+			t.Skip("the file system writes at once, or has no disk")
+		}
+		if err := f.SyncParked(); err != nil {
+			t.Fatal(err)
+		}
+		if n := unwritten(t, f); n > 0 {
+			t.Fatalf("%d pages wait to be written", n)
+		}
+	}
+}
+
+// unwritten is how many pages of a file are dirty or being written.
+func unwritten(t *testing.T, f *osFile) uint64 {
+	t.Helper()
+	const cachestat = 451 // since Linux 6.5
+	var at [2]uint64      // all of it
+	var stat struct{ cache, dirty, writeback, evicted, recentlyEvicted uint64 }
+	_, _, e := unix.Syscall6(cachestat, f.file.Fd(), uintptr(unsafe.Pointer(&at)), uintptr(unsafe.Pointer(&stat)), 0, 0, 0)
+	if e != 0 {
+		t.Skip("cachestat: ", e)
+	}
+	return stat.dirty + stat.writeback
 }
