@@ -5,7 +5,7 @@ import "slices"
 // canaries are all bugs that can be planted.
 func canaries() []canary {
 	return slices.Concat(
-		ofTheLog(), ofThePager(), ofTheNodes(), ofTheMemtable(),
+		ofTheFiles(), ofTheLog(), ofThePager(), ofTheNodes(), ofTheMemtable(),
 		ofCommits(), ofCheckpoints(), ofBackups(), ofTheTools(),
 	)
 }
