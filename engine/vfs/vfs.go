@@ -134,22 +134,6 @@ type WriteBacker interface {
 	WriteBack(off, n int64) error
 }
 
-// ParkedSyncer is a File with a Sync during which no thread of the process waits,
-// but only the goroutine. While a thread waits in a system call, the Go runtime may
-// take up to 10 ms to give its processor to other goroutines. Where several wait
-// for the result it is not for them: the way back takes some 30 µs longer.
-type ParkedSyncer interface {
-	SyncParked() error
-}
-
-// SyncParked is the file's SyncParked, or Sync where it has none.
-func SyncParked(f File) error {
-	if p, ok := f.(ParkedSyncer); ok {
-		return p.SyncParked()
-	}
-	return f.Sync()
-}
-
 // FreeSpacer is an FS that can tell how much a process without privileges may
 // still write to the file system that dir is on, in bytes.
 type FreeSpacer interface {

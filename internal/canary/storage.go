@@ -7,7 +7,7 @@ func ofTheLog() []canary {
 		canary{
 			name: "sync-skipped", breaks: "Sync returns, and the disk has nothing",
 			file: "log.go",
-			old:  "if err := l.o.sync(s.file); err != nil {",
+			old:  "if err := s.file.Sync(); err != nil {",
 			new:  "if err := error(nil); err != nil {",
 			test: "TestF02_CrashAtEveryOperation",
 		},
@@ -63,7 +63,7 @@ func ofTheLog() []canary {
 		canary{
 			name: "header-of-a-segment-not-synced", breaks: "records stand in a file whose header is still that of its earlier use",
 			file: "segment.go",
-			old:  "return vfs.SyncParked(s.file)",
+			old:  "return s.file.Sync()",
 			new:  "return nil",
 			test: "TestF02_CrashAtEveryOperation",
 		},
@@ -182,14 +182,14 @@ func ofThePager() []canary {
 		canary{
 			name: "meta-before-the-sync", breaks: "a power cut leaves a meta that names extents which are not there",
 			file: "commit.go",
-			old:  "\tif err := vfs.SyncParked(f); err != nil {\n\t\treturn false, errorf(\"sync extents: %w\", err)\n\t}\n",
+			old:  "\tif err := f.Sync(); err != nil {\n\t\treturn false, errorf(\"sync extents: %w\", err)\n\t}\n",
 			new:  "",
 			test: "TestCommit_CrashAnywhereLeavesOneGeneration",
 		},
 		canary{
 			name: "meta-not-synced", breaks: "a generation that was committed is gone after a power cut",
 			file: "commit.go",
-			old:  "\tif err := vfs.SyncParked(f); err != nil {\n\t\treturn false, errorf(\"sync meta: %w\", err)\n\t}\n",
+			old:  "\tif err := f.Sync(); err != nil {\n\t\treturn false, errorf(\"sync meta: %w\", err)\n\t}\n",
 			new:  "",
 			test: "TestCommit_CrashAnywhereLeavesOneGeneration",
 		},
@@ -312,18 +312,6 @@ func ofThePager() []canary {
 			old:  "if !s.live.Load() {",
 			new:  "if !s.live.Load() || len(b) > 0 {",
 			test: "TestWriter_ReadableAtOnce",
-		},
-	)
-}
-
-func ofTheFiles() []canary {
-	return in("engine/vfs",
-		canary{
-			name: "parked-sync-not-awaited", breaks: "a sync in the background returns before the disk has anything",
-			file: "parked_linux.go",
-			old:  "return q.wait()",
-			new:  "return nil",
-			test: "TestOS_SyncParked_Writes",
 		},
 	)
 }

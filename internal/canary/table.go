@@ -5,7 +5,7 @@ import "slices"
 // canaries are all bugs that can be planted.
 func canaries() []canary {
 	return slices.Concat(
-		ofTheFiles(), ofTheLog(), ofThePager(), ofTheNodes(), ofTheMemtable(),
+		ofTheLog(), ofThePager(), ofTheNodes(), ofTheMemtable(),
 		ofCommits(), ofCheckpoints(), ofBackups(), ofTheTools(),
 	)
 }

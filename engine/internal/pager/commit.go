@@ -157,13 +157,13 @@ func (w *Writer) release() {
 // valid without its end.
 func (w *Writer) persist(m *Meta) (known bool, err error) {
 	f := w.p.file
-	if err := vfs.SyncParked(f); err != nil {
+	if err := f.Sync(); err != nil {
 		return false, errorf("sync extents: %w", err)
 	}
 	if n, err := writeMeta(f, m); err != nil {
 		return n < metaSize && vfs.IsNoSpace(err), errorf("write meta: %w", err)
 	}
-	if err := vfs.SyncParked(f); err != nil {
+	if err := f.Sync(); err != nil {
 		return false, errorf("sync meta: %w", err)
 	}
 	return false, nil

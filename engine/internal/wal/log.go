@@ -505,7 +505,7 @@ func (l *Log) Sync() (LSN, error) {
 		return synced, nil
 	}
 	for _, s := range l.between(synced, target) {
-		if err := l.o.sync(s.file); err != nil {
+		if err := s.file.Sync(); err != nil {
 			return synced, l.fail(errorf("sync log segment %d: %w", s.number, err))
 		}
 	}

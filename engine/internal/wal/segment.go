@@ -174,15 +174,7 @@ func (o *Options) fill(s *segment, spare string) (err error) {
 	if _, err := s.file.WriteAt(b, 0); err != nil {
 		return err
 	}
-	return vfs.SyncParked(s.file)
-}
-
-// sync makes a segment durable. Commits wait for that of a log that is not mapped.
-func (o *Options) sync(f vfs.File) error {
-	if o.Mapped {
-		return vfs.SyncParked(f)
-	}
-	return f.Sync()
+	return s.file.Sync()
 }
 
 // put gives a built segment its name. When it returns a nil error the name is
