@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,8 +30,8 @@ func (a *app) configure(cmd *cobra.Command) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		_, gone := os.Stat(path)
-		if errors.Is(gone, fs.ErrNotExist) || errors.Is(gone, fs.ErrPermission) {
-			return nil // there is none, or the home is another user's: sudo -u keeps HOME
+		if errors.Is(gone, fs.ErrNotExist) || errors.Is(gone, syscall.ENOTDIR) || errors.Is(gone, fs.ErrPermission) {
+			return nil // there is none, not even a home, or it is another user's: sudo -u keeps HOME
 		}
 		return hinted(err, "make it readable, or pass it over with --no-config")
 	}

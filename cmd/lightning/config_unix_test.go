@@ -55,6 +55,11 @@ func TestConfig_Unreadable(t *testing.T) {
 	expect(exitDone, "Completion ended with directive: ShellCompDirectiveNoFileComp", "__complete help sc")
 	expect(exitPermission, "lightning: open CONFIG: permission denied; make it readable, or pass it over with --no-config", "count none.db")
 	expect(exitNotFound, "lightning: open none.db: no database here; put, batch and import create one", "count none.db --no-config")
+	nowhere := exec.Command(program, "count", "none.db")
+	nowhere.Env, nowhere.Dir = append(os.Environ(), "XDG_CONFIG_HOME=/dev/null"), home
+	if out, err := nowhere.CombinedOutput(); nowhere.ProcessState.ExitCode() != exitNotFound {
+		t.Errorf("a home that is no directory: %v: %s", err, out)
+	}
 	if err := os.Chmod(filepath.Dir(config), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -20,9 +21,8 @@ func putCommand(a *app) *cobra.Command {
 		Long: `Set the value of a key; a value that is there is replaced. The database is
 created where there is none.
 
-VALUE is text, @FILE the content of a file, and - standard input, byte for byte;
-so is no VALUE where standard input is no terminal, and what holds nothing, as
-/dev/null does, is an empty value. A text that begins with @, or is a single -,
+VALUE is text, @FILE the content of a file, and - (or nothing, in a pipe)
+standard input, byte for byte. A text that begins with @, or is a single -,
 is given with -V quoted; one that begins with - comes after --, unless it is a
 number at the end.
 
@@ -75,7 +75,13 @@ func (a *app) valueArgument(ctx context.Context, args []string) ([]byte, error) 
 	if len(args) > 0 {
 		return a.value(ctx, args[0])
 	}
-	if a.InTerminal { // nobody types a value
+	// Nobody types a value, and /dev/null, which cron gives, is none by oversight.
+	nobody := a.InTerminal
+	if f, ok := a.In.(*os.File); ok {
+		info, err := f.Stat()
+		nobody = nobody || err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	if nobody {
 		return nil, usagef("no value: give it as the third argument, as @FILE, or through a pipe")
 	}
 	return a.standardInput(ctx)

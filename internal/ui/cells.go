@@ -9,8 +9,9 @@ type Cells struct{ before byte }
 
 // What is before a rune, if it matters.
 const (
-	joiner byte = iota + 1
-	bound       // a symbol, with its colour
+	picture byte = iota + 1 // a symbol that takes cells, with its colour
+	joiner                  // behind a symbol
+	bound                   // a symbol that takes none, with its colour
 )
 
 // Width returns how many cells the next rune takes.
@@ -18,12 +19,16 @@ func (c *Cells) Width(r rune) int {
 	symbol := r >= 0x2190 && r < 0x2e80 || r >= 0x1f000
 	colour := r == 0xfe0f || r >= 0x1f3fb && r <= 0x1f3ff // a picture and not a letter, or of a skin
 	switch {
-	case r == 0x200d:
+	case r == 0x200d && c.before != 0:
 		c.before = joiner
 	case c.before == joiner && symbol, c.before == bound && colour:
 		c.before = bound
 	default:
-		c.before = 0
+		if symbol || c.before == picture && colour {
+			c.before = picture
+		} else {
+			c.before = 0
+		}
 		return runewidth.RuneWidth(r)
 	}
 	return 0
