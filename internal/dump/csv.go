@@ -17,6 +17,7 @@ type csvReader struct {
 	lines     *lines
 	delimiter []byte
 
+	free int    // so many bytes that come next are known to have no quote
 	own  []byte // holds the fields of a row with quotes
 	many []byte // bytes of a row of several lines
 }
@@ -33,16 +34,16 @@ var (
 )
 
 func (c *csvReader) next() error {
-	line, err := c.lines.next()
+	line, free, err := c.row()
 	for err == nil && len(chomp(line)) == 0 {
-		line, err = c.lines.next()
+		line, free, err = c.row()
 	}
 	if err != nil {
 		return err
 	}
 	r := &c.record
 	r.Line, r.Source = c.lines.line, line
-	if c.cut(chomp(line), c.delimiter); bytes.IndexByte(line[r.seen:], '"') < 0 {
+	if c.cut(chomp(line), c.delimiter); free {
 		return nil
 	}
 	r.text, r.ends, r.gap, r.plain = c.own[:0], r.ends[:0], 0, false
@@ -61,6 +62,25 @@ func (c *csvReader) next() error {
 	}
 	c.own = r.text
 	return nil
+}
+
+// row reads a line, and reports whether it has no quote. The search for one goes
+// on behind the line, so that it begins anew with a row that has one, and not
+// with each.
+func (c *csvReader) row() (line []byte, free bool, err error) {
+	line, err = c.lines.next()
+	if len(line) > c.free {
+		ahead := c.lines.ahead(line)
+		if c.free = bytes.IndexByte(ahead, '"'); c.free < 0 {
+			c.free = len(ahead)
+		}
+	}
+	if free = len(line) <= c.free; !free {
+		c.free = 0
+		return line, free, err
+	}
+	c.free -= len(line)
+	return line, free, err
 }
 
 // bare reads a field without quotes, and reports whether another one follows.

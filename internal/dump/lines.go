@@ -155,6 +155,14 @@ func (l *lines) longer() ([]byte, error) {
 	}
 }
 
+// ahead is the line that next returned, and what was read behind it.
+func (l *lines) ahead(line []byte) []byte {
+	if n := len(line) + len(l.rest); len(line) < len(l.buf) {
+		return line[:n]
+	}
+	return line
+}
+
 // more is next for a line of a record of which n bytes stand before it.
 func (l *lines) more(n int) ([]byte, error) {
 	l.before = n
