@@ -96,6 +96,20 @@ func TestExported_IsLikeAnyJSON(t *testing.T) {
 	}
 }
 
+// What stands in the buffer behind what was read is of no line: a line of which a
+// part has come is not taken, though the rest of one stands there.
+func TestExported_TakesWhatWasRead(t *testing.T) {
+	line := []byte(`{"key":"name","value":"Ada"}` + "\n")
+	for n := range len(line) {
+		if l := (&lines{rest: line[:n]}); new(exported).next(l) || len(l.rest) != n {
+			t.Errorf("%q is taken for a line, and %q is left", line[:n], l.rest)
+		}
+	}
+	if l := (&lines{rest: line}); !new(exported).next(l) || len(l.rest) > 0 {
+		t.Errorf("of a whole line %q is left", l.rest)
+	}
+}
+
 func FuzzExported_IsLikeAnyJSON(f *testing.F) {
 	for _, s := range []string{
 		`{"key":"","value":""}`, `{"key":"0123456789abcdef","value":"some text that is longer than thirty-two bytes"}`, `{"key":"é","value":"null"}`,

@@ -29,7 +29,7 @@ type lines struct {
 	in     io.Reader
 	buf    []byte
 	rest   []byte        // what of buf was read and is not taken yet
-	ended  error         // of in, behind rest
+	ended  error         // of in, behind rest: it is not read any more
 	packed *decompressor // nil where the file is not compressed
 	line   int64         // number of the line last read
 	long   []byte        // holds a line that does not fit buf
@@ -49,7 +49,7 @@ func newLines(r io.Reader) *lines {
 }
 
 // fill reads more behind what is not taken yet, of which there is less than buf
-// holds. Where there is no more it returns why, once.
+// holds. Where there is no more it returns why, however often it is asked.
 func (l *lines) fill() error {
 	n := len(l.rest)
 	if cap(l.rest) < cap(l.buf) { // it is not in front yet
@@ -66,9 +66,7 @@ func (l *lines) fill() error {
 		}
 	}
 	l.rest = l.buf[:n]
-	err := l.ended
-	l.ended = nil
-	return err
+	return l.ended
 }
 
 // take takes n bytes, lent until the next fill.

@@ -105,6 +105,22 @@ func TestReader_EndsWhereNothingComes(t *testing.T) {
 	}
 }
 
+// An error that comes only once is said all the same, and nothing that would be
+// read behind it is: not where a mark of UTF-8 is looked for, either.
+func TestReader_EndsWithAnError(t *testing.T) {
+	for f, text := range map[Format]string{JSON: "[]", JSONL: "{}", CSV: "a,b\n", TSV: "a\tb\n", RESP: "SET a b\n"} {
+		for n := range len(text) {
+			r, err := NewReader(iotest.TimeoutReader(io.MultiReader(strings.NewReader(text[:n]), strings.NewReader(text[n:]))), f, ReaderOptions{})
+			for err == nil {
+				_, err = r.Read()
+			}
+			if !errors.Is(err, iotest.ErrTimeout) {
+				t.Errorf("%s, behind %q: have %v", f, text[:n], err)
+			}
+		}
+	}
+}
+
 type readNothing struct{}
 
 func (readNothing) Read([]byte) (int, error) { return 0, nil }
