@@ -3,35 +3,33 @@ package ui
 import "github.com/mattn/go-runewidth"
 
 // Cells counts the cells of a terminal that the runes of a text take, one after the
-// other. A symbol that a zero-width joiner binds to what is before it takes none, for
-// a terminal shows one picture: 👩‍🚀. Letters that are joined keep theirs.
-type Cells struct{ before byte }
-
-// What is before a rune, if it matters.
-const (
-	picture byte = iota + 1 // a symbol that takes cells, with its colour
-	joiner                  // behind a symbol
-	bound                   // a symbol that takes none, with its colour
-)
+// other. A symbol and what is bound to it, by a zero-width joiner or as its colour,
+// take two, for a terminal shows one picture: 👩‍🚀, 👍🏽. Letters that are joined keep
+// theirs.
+type Cells struct {
+	symbol int  // cells of the symbol before, 0 if none is
+	joined bool // it has a joiner behind it
+}
 
 // Width returns how many cells the next rune takes.
-func (c *Cells) Width(r rune) int {
+func (c *Cells) Width(r rune) (n int) {
 	symbol := r >= 0x2190 && r < 0x2e80 || r >= 0x1f000
-	colour := r == 0xfe0f || r >= 0x1f3fb && r <= 0x1f3ff // a picture and not a letter, or of a skin
+	// Of a picture that is no letter, of a skin, of the flag of a country's part.
+	colour := r == 0xfe0f || r >= 0x1f3fb && r <= 0x1f3ff || r>>7 == 0xe0000>>7
 	switch {
-	case r == 0x200d && c.before != 0:
-		c.before = joiner
-	case c.before == joiner && symbol, c.before == bound && colour:
-		c.before = bound
+	case c.symbol > 0 && r == 0x200d:
+		c.joined = true
+		return 0
+	case c.symbol > 0 && (colour || c.joined && symbol):
+		n, c.symbol = 2-c.symbol, 2
 	default:
-		if symbol || c.before == picture && colour {
-			c.before = picture
-		} else {
-			c.before = 0
+		n = runewidth.RuneWidth(r)
+		if c.symbol = 0; symbol {
+			c.symbol = n
 		}
-		return runewidth.RuneWidth(r)
 	}
-	return 0
+	c.joined = false
+	return n
 }
 
 // CellWidth is how many cells of a terminal text takes.
