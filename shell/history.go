@@ -29,7 +29,11 @@ func openHistory(path string) (h history, items []string) {
 		return "", nil
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return "", nil // a FIFO would be waited for
+	}
+	if info.Mode().Perm()&0o077 != 0 {
 		_ = f.Chmod(0o600) // others could read it
 	}
 	for r := bufio.NewReader(f); ; {

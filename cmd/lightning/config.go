@@ -27,12 +27,17 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if path == "" || a.noConfig || a.session != nil || cmd.HasSubCommands() || !takes(cmd, "timeout") {
 		return nil // the shell has read it, and help, version and completion work whatever it is
 	}
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrPermission):
+		return nil // there is none, not even a home, or it is another user's: sudo -u keeps HOME
+	case err == nil && !info.Mode().IsRegular():
+		if null, _ := os.Stat(os.DevNull); os.SameFile(info, null) {
+			return nil
+		}
+		return usagef("%s: it is no regular file; remove it, or pass it over with --no-config", path) // a FIFO would be waited for
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		_, gone := os.Stat(path)
-		if errors.Is(gone, fs.ErrNotExist) || errors.Is(gone, syscall.ENOTDIR) || errors.Is(gone, fs.ErrPermission) {
-			return nil // there is none, not even a home, or it is another user's: sudo -u keeps HOME
-		}
 		return hinted(err, "make it readable, or pass it over with --no-config")
 	}
 	number := 0
