@@ -148,6 +148,9 @@ func (e *editor) filter(r rune) (rune, bool) {
 			_, n := utf8.DecodeLastRuneInString(e.sought)
 			e.sought = e.sought[:len(e.sought)-n]
 			e.find(len(e.items)-1, -1)
+		case r == pasted:
+			e.sought += edited(e.keys.takePaste())
+			e.find(min(e.at, len(e.items)-1), -1)
 		case r >= ' ' && (r < pasted || r > forward):
 			e.sought += string(r)
 			e.find(min(e.at, len(e.items)-1), -1)
@@ -237,7 +240,7 @@ func (e *editor) find(i, step int) {
 		what = "search"
 	}
 	e.op.Clean()
-	e.setPrompt(what + " `" + plain(e.sought) + "': ")
+	e.setPrompt(what + " `" + strings.Map(visible, e.sought) + "': ")
 	e.show(e.line)
 }
 
@@ -315,13 +318,14 @@ func listed(c completion, width int) string {
 }
 
 // keys reads what a terminal sends and gives readline what it knows: other names
-// of Home and End, and of Ctrl with an arrow; what is pasted as one rune, with
-// the text kept aside; and nothing for keys that it would take for text, or, if it
-// is Ctrl-Space, for the end of the terminal.
+// of Home and End, and of Ctrl with an arrow; what is pasted, or text that comes at
+// once, as one rune, with the text kept aside; and nothing for keys that it would take
+// for text, or, if it is Ctrl-Space, for the end of the terminal.
 type keys struct {
 	in      io.Reader // ui.ErrStopped is Ctrl-C, too
 	close   func()
 	out     []byte
+	run     []byte // of text so far
 	escape  []byte // an escape sequence so far
 	pasting bool
 	paste   []byte
@@ -332,14 +336,17 @@ type keys struct {
 
 func (k *keys) Read(p []byte) (int, error) {
 	for len(k.out) == 0 {
-		var raw [256]byte
+		var raw [4096]byte
 		n, err := k.in.Read(raw[:])
 		for _, c := range raw[:n] {
 			k.take(c)
 		}
+		if r, n := utf8.DecodeLastRune(k.run); r != utf8.RuneError || n != 1 { // or the rest of a character comes
+			k.endRun()
+		}
 		switch {
 		case err == ui.ErrStopped:
-			k.out = append(k.out, readline.CharInterrupt)
+			k.give(readline.CharInterrupt)
 		case err != nil && len(k.out) == 0:
 			return 0, err
 		}
@@ -362,7 +369,7 @@ const meaningless = "\x00\x0f\x11\x16\x18\x1c\x1d\x1e\x1f"
 
 func (k *keys) take(c byte) {
 	switch n := len(k.escape); {
-	case n > 1 && c < ' ' && !k.pasting: // no part of a sequence: Ctrl-C behind Alt-[
+	case n > 1 && c < ' ' && !k.pasting, n == 1 && c >= utf8.RuneSelf: // no part of a sequence: Ctrl-C behind Alt-[, Alt-é
 		k.escape = k.escape[:0]
 		k.take(c)
 	case n == 0 && c == escape, n == 1 && (c == '[' || c == 'O'):
@@ -370,7 +377,7 @@ func (k *keys) take(c byte) {
 	case n == 1 && c == escape: // the first was a key of its own
 	case n == 1:
 		if k.escape = k.escape[:0]; !k.pasting && strings.IndexByte(meaningless, c) < 0 {
-			k.out = append(k.out, escape, c)
+			k.give(escape, c)
 		}
 	case n > 1:
 		k.escape = append(k.escape, c)
@@ -381,9 +388,36 @@ func (k *keys) take(c byte) {
 	case k.pasting:
 		k.paste = append(k.paste, c)
 	case strings.IndexByte(meaningless, c) >= 0:
+	case c >= ' ' && c != 0x7f:
+		k.run = append(k.run, c)
 	default:
-		k.out = append(k.out, c)
+		k.give(c)
 	}
+}
+
+// give gives readline a key, behind the text before it.
+func (k *keys) give(key ...byte) {
+	k.endRun()
+	k.out = append(k.out, key...)
+}
+
+// endRun gives readline the text that came: more than one character at once is
+// a paste, whether the terminal says so or not.
+func (k *keys) endRun() {
+	if utf8.RuneCount(k.run) > 1 {
+		k.insert(string(k.run))
+	} else {
+		k.out = append(k.out, k.run...)
+	}
+	k.run = k.run[:0]
+}
+
+// insert gives readline what stands for text, and keeps that for takePaste.
+func (k *keys) insert(text string) {
+	k.out = append(k.out, string(pasted)...)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pastes = append(k.pastes, text)
 }
 
 // sequence translates an escape sequence.
@@ -413,10 +447,10 @@ func (k *keys) sequence(s string) {
 			return
 		}
 	}
-	k.out = append(k.out, s...)
+	k.give([]byte(s)...)
 }
 
-// endPaste keeps what was pasted for takePaste.
+// endPaste gives readline what was pasted.
 func (k *keys) endPaste() {
 	text := strings.ReplaceAll(strings.ReplaceAll(string(k.paste), "\r\n", "\n"), "\r", "\n")
 	text = strings.Map(func(r rune) rune {
@@ -426,10 +460,8 @@ func (k *keys) endPaste() {
 		return r
 	}, strings.TrimRight(text, "\n"))
 	k.pasting, k.paste = false, nil
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.pastes = append(k.pastes, text)
-	k.out = append(k.out, string(pasted)...)
+	k.endRun()
+	k.insert(text)
 }
 
 func (k *keys) takePaste() string {

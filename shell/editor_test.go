@@ -2,6 +2,7 @@ package shell
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,7 +12,20 @@ import (
 	"testing/iotest"
 )
 
-// What a terminal sends for keys, in pieces of one byte or all at once.
+// allKeys is what k reads, with what was pasted, and its text.
+func allKeys(k *keys) (out string, pastes []string) {
+	var b strings.Builder
+	for buf := make([]byte, 3); ; {
+		n, err := k.Read(buf)
+		b.Write(buf[:n])
+		if err != nil {
+			return b.String(), k.pastes
+		}
+	}
+}
+
+// What a terminal sends for keys, in pieces of one byte; and all at once, where it
+// is the same text.
 func TestKeys(t *testing.T) {
 	for _, test := range []struct{ in, out, pasted string }{
 		{in: "abc é\r", out: "abc é\r"},
@@ -25,27 +39,45 @@ func TestKeys(t *testing.T) {
 		{in: "a\x00\x0f\x16\x18\x1c\x1fb", out: "ab"},                               // Ctrl-Space, which is no end, and others
 		{in: "\x1b\x00b", out: "b"},                                                 // with Alt, too
 		{in: "\x1b[\x03", out: "\x03"},                                              // Ctrl-C behind Alt-[
+		{in: "\x1bé\x1bb", out: "é\x1bb"},                                           // with no meaning
 		{in: "\x1bb\x1b\x1bf", out: "\x1bb\x1bf"},                                   // Alt-b, Esc Alt-f
 		{in: "a\x1b[200~b\x1b[201~c", out: "a" + string(pasted) + "c", pasted: "b"}, // a paste
 		{in: "\x1b[200~a\rb\r\n\tc\n\n\x1b[201~", out: string(pasted), pasted: "a\nb\n\tc"},
 		{in: "\x1b[200~a\x1b[31m\x03\x04\x7f\x1bxb\x1b[201~", out: string(pasted), pasted: "ab"}, // no keys are pasted
 	} {
-		for _, k := range []*keys{{in: strings.NewReader(test.in)}, {in: iotest.OneByteReader(strings.NewReader(test.in))}} {
-			var out strings.Builder
-			for {
-				var b [3]byte
-				n, err := k.Read(b[:])
-				out.Write(b[:n])
-				if err != nil {
-					break
-				}
-			}
-			if out.String() != test.out {
-				t.Errorf("%q: have %q, want %q", test.in, out.String(), test.out)
-			}
-			if have := k.takePaste(); have != test.pasted {
-				t.Errorf("%q: pasted %q, want %q", test.in, have, test.pasted)
-			}
+		out, pastes := allKeys(&keys{in: iotest.OneByteReader(strings.NewReader(test.in))})
+		if have := strings.Join(pastes, "|"); out != test.out || have != test.pasted {
+			t.Errorf("%q: have %q and pasted %q, want %q and %q", test.in, out, have, test.out, test.pasted)
+		}
+		out, pastes = allKeys(&keys{in: strings.NewReader(test.in)})
+		for _, paste := range pastes {
+			out = strings.Replace(out, string(pasted), paste, 1)
+		}
+		if want := strings.Replace(test.out, string(pasted), test.pasted, 1); out != want {
+			t.Errorf("%q at once: have %q, want %q", test.in, out, want)
+		}
+	}
+}
+
+// Text that comes at once is one key, as what is pasted is, between the keys around
+// it, and wherever a read of the terminal tears its characters.
+func TestKeys_TextAtOnce(t *testing.T) {
+	const p = string(pasted)
+	for in, want := range map[string]string{
+		"put é v\rx\x7fget é\r":               p + "\rx\x7f" + p + "\r put é v|get é",
+		"ab\xc3|\xa9c\r":                      p + "\r abéc",
+		"ab\x1b[200~cd\n\x1b[201~ef":          p + p + p + " ab|cd|ef",
+		"ab\x1b[Dcd\x1bfe":                    p + "\x1b[D" + p + "\x1bfe ab|cd",
+		"a|b":                                 "ab ",
+		strings.Repeat("漢", 2000) + "|\uFFFD": p + "\uFFFD " + strings.Repeat("漢", 2000),
+	} {
+		var reads []io.Reader
+		for part := range strings.SplitSeq(in, "|") {
+			reads = append(reads, strings.NewReader(part))
+		}
+		out, pastes := allKeys(&keys{in: io.MultiReader(reads...)})
+		if have := out + " " + strings.Join(pastes, "|"); have != want {
+			t.Errorf("%.40q: have %.40q, want %.40q", in, have, want)
 		}
 	}
 }

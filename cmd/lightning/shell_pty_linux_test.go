@@ -80,6 +80,7 @@ func TestShell_TerminalIsGone(t *testing.T) {
 		"prompt":   {"", ""},
 		"half":     {"delete row:000001", "delete row:000001"},
 		"search":   {"\x12row", "`row': "},
+		"pasted":   {"\x12\x1b[200~ro\nw\x1b[201~", "`ro⤶w': "},
 		"lines":    {"delete row:000001 \\\r", "..> "},
 		"quote":    {"delete row:000001; put 'a\r", "..> "},
 		"question": {"delete --prefix row:\r", "[y/N] "},
