@@ -39,7 +39,12 @@ var settings = []Setting{
 
 // In reports whether word is one of list, each of which a space is before.
 func In(word, list string) bool {
-	return word != "" && strings.IndexByte(word, ' ') < 0 && strings.Contains(list+" ", " "+word+" ")
+	for name := range strings.SplitSeq(list, " ") {
+		if name == word && word != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // set runs a statement that begins with a dot. The argument is all that follows
