@@ -153,12 +153,12 @@ func (o *ops) each(visit func(*wal.Op) error) error {
 // apply puts the operations into the active memtable, neighbours on single keys
 // of one keyspace together.
 func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
-	var room [16]memtable.Edit
-	edits, in := room[:0], kv.DefaultKeyspace
+	edits, in := db.edits[:0], kv.DefaultKeyspace
 	put := func() {
 		if len(edits) > 0 {
 			v.active.table.PutAll(in, edits, seq)
 			seq += kv.Seq(len(edits))
+			clear(edits) // they point into the payload
 			edits = edits[:0]
 		}
 	}
@@ -173,7 +173,7 @@ func (db *DB) apply(v *version, o *ops, seq kv.Seq) error {
 		if op.Kind <= kv.DeleteRange {
 			kinds[op.Kind]++
 		}
-		if len(edits) == len(room) || op.Keyspace != in {
+		if len(edits) == len(db.edits) || op.Keyspace != in {
 			put()
 			in = op.Keyspace
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
 	"github.com/lightning-db/lightning/engine/internal/kv"
+	"github.com/lightning-db/lightning/engine/internal/memtable"
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
@@ -49,11 +50,12 @@ type DB struct {
 	madeDir bool        // by Open
 	discard atomic.Bool // by Close
 
-	commitMu sync.Mutex // the order of commits
-	log      *wal.Log   // nil when read-only
-	lastSeq  kv.Seq     // guarded by commitMu: newest operation logged
-	spaces   *spaces    // guarded by commitMu: the keyspaces as of lastSeq; their trees are not up to date
-	scratch  []byte     // guarded by commitMu
+	commitMu sync.Mutex        // the order of commits
+	log      *wal.Log          // nil when read-only
+	lastSeq  kv.Seq            // guarded by commitMu: newest operation logged
+	spaces   *spaces           // guarded by commitMu: the keyspaces as of lastSeq; their trees are not up to date
+	scratch  []byte            // guarded by commitMu
+	edits    [16]memtable.Edit // guarded by commitMu
 
 	durable durable
 

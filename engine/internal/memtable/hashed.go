@@ -73,7 +73,7 @@ func (s *sorted) bytes() int64 {
 // slots or more, nil if there is no place for one of them.
 func newHashed(a *arena, t *tree, n int) *hashed {
 	h := new(hashed)
-	slots := make([]hashSlot, n)
+	slots := newSlots(n)
 	var p path
 	for more := p.first(t); more; more = p.next() {
 		l := p.leaf
@@ -96,6 +96,18 @@ func newHashed(a *arena, t *tree, n int) *hashed {
 	h.slots.Store(&slots)
 	a.held.Add(int64(len(slots) * hashSlotBytes))
 	return h
+}
+
+// newSlots returns n free slots. Each page of them is written to at once: a place
+// is looked for before it is taken, and where a page was read first the kernel
+// gives it zeros that all share, and with the first write others, for which it
+// stops the other processors.
+func newSlots(n int) []hashSlot {
+	slots := make([]hashSlot, n)
+	for i := 0; i < n; i += pageSize / 2 / hashSlotBytes {
+		slots[i].at = 0
+	}
+	return slots
 }
 
 // load returns the ref of the newest version, false if the slot is free.
@@ -132,7 +144,7 @@ func place(slots []hashSlot, hash uint64) *hashSlot {
 
 // wider returns slots in half as many again, nil if one of them has no place there.
 func wider(slots []hashSlot) []hashSlot {
-	more := make([]hashSlot, len(slots)+len(slots)/2)
+	more := newSlots(len(slots) + len(slots)/2)
 	for i := range slots {
 		if s := &slots[i]; s.at != 0 {
 			to := place(more, s.hash)
