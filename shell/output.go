@@ -96,7 +96,7 @@ func (s *Session) open(name string) (io.WriteCloser, error) {
 func (s *Session) setOutput(name string) error {
 	if s.file != nil {
 		err := s.file.Close()
-		s.file, s.fileOpen, s.Settings["output"] = nil, false, ""
+		s.file, s.fileOpen, s.fileLeft, s.Settings["output"] = nil, false, false, ""
 		if err != nil {
 			return err
 		}
@@ -111,14 +111,21 @@ func (s *Session) setOutput(name string) error {
 	return err
 }
 
-// unread takes back an .output of which nobody reads any more: whoever types
-// would get no answers, and not be told.
-func (s *Session) unread(out *Output) {
-	if !s.Interactive || s.file == nil || out.To != io.Writer(s.file) {
-		return
+// unread returns the status of a statement whose answer nobody reads any more: a
+// file or a command may have read enough. An .output of which that is so is taken
+// back where somebody types, who would get no answers, and not be told.
+func (s *Session) unread(out *Output) int {
+	if out.To == s.Out {
+		return exitPipe
 	}
-	s.Note("%s reads no more: answers go to standard output again", s.Settings["output"])
-	_ = s.setOutput("") // how it ended is its own affair
+	if s.file == nil || out.To != io.Writer(s.file) {
+		return 0
+	}
+	if s.fileLeft = true; s.Interactive {
+		s.Note("%s reads no more: answers go to standard output again", s.Settings["output"])
+		_ = s.setOutput("") // how it ended is its own affair
+	}
+	return 0
 }
 
 // command starts a command of the system's shell that reads what is written.

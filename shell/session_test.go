@@ -283,6 +283,32 @@ func TestSession_OutputIsUnread(t *testing.T) {
 	}
 }
 
+// A command that has read enough ends no script: once the writes behind it were
+// never committed. One that fails is an error of its statement, or of the one that
+// takes the .output back. Standard output that nobody reads still ends all.
+func TestSession_ScriptGoesOnUnread(t *testing.T) {
+	long := strings.Repeat("x", 1<<20) // more than a pipe takes
+	for _, test := range []struct {
+		text      string
+		goOn      bool
+		status    int
+		out, errs string
+	}{
+		{text: ".once |exec head -c 1 >/dev/null\n" + long + "\nb", out: "b\n"},
+		{text: ".output |exit 0; " + long + "; " + long + "; .output; b", out: "b\n"},
+		{text: ".output |exit 0\n.watch 0.001 " + long + "\n.output\nb", out: "b\n"},
+		{text: ".once |exit 3; " + long + "; b", status: 1, errs: "exit 3: exit status 3\n"},
+		{text: ".once |exit 3\n" + long + "\nb", goOn: true, status: 1, out: "b\n", errs: "exit 3: exit status 3\n"},
+		{text: ".output |exit 3\n" + long + "\n.output\nb", goOn: true, status: 1, out: "b\n", errs: "exit 3: exit status 3\n"},
+	} {
+		s, h, out := newSession(t)
+		s.Bail = !test.goOn
+		if status := s.Text(t.Context(), test.text); status != test.status || out.String() != test.out || h.errs.String() != test.errs {
+			t.Errorf("%.40q: have %d, %.40q, %q\nwant %d, %q, %q", test.text, status, out, h.errs.String(), test.status, test.out, test.errs)
+		}
+	}
+}
+
 // scripted is a line source that types.
 type scripted struct {
 	lines   []string // "^C" and "^D" give the line up

@@ -127,14 +127,11 @@ func (s *Session) print(rows [][2]string) error {
 		width = s.Width()
 	}
 	err = ui.Fields(ui.SafeWriter(out.Apart(out.To)), width, rows)
+	if errors.Is(err, syscall.EPIPE) && s.unread(out) == 0 {
+		err = nil
+	}
 	if closeErr := out.close(); err == nil {
 		err = closeErr
-	}
-	if out.paged() {
-		return nil
-	}
-	if errors.Is(err, syscall.EPIPE) {
-		s.unread(out)
 	}
 	return err
 }
@@ -186,7 +183,7 @@ func (s *Session) watch(ctx context.Context, argument string) int {
 	tick := time.NewTicker(max(time.Duration(seconds*float64(time.Second)), time.Millisecond))
 	for {
 		for _, st := range statements {
-			if status := s.times(ctx, st); status != 0 {
+			if status := s.times(ctx, st); status != 0 || s.fileLeft {
 				tick.Stop()
 				return status
 			}

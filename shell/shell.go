@@ -60,7 +60,8 @@ type State struct {
 	Writes   int // statements of the transaction that wrote
 }
 
-// exitPipe is the status of a statement whose output nobody reads any more.
+// exitPipe is the status of a statement whose output nobody reads any more, and of
+// a session whose standard output that is.
 const exitPipe = 141
 
 // A Session is one run of the shell.
@@ -86,6 +87,7 @@ type Session struct {
 	file     io.WriteCloser // of output
 	outOpen  bool           // of Out, as in Output
 	fileOpen bool           // of file
+	fileLeft bool           // nobody reads file any more
 	lines    LineSource     // of the one who types
 	depth    int            // of files that read files
 	aside    *aside         // of the statement that runs
@@ -350,19 +352,16 @@ func (s *Session) run(ctx context.Context, st Statement) int {
 	begin := time.Now()
 	status := s.Host.Run(ctx, st, s.input(), out)
 	elapsed := time.Since(begin)
+	if status == exitPipe {
+		status = s.unread(out)
+	}
 	if err := out.close(); err != nil {
 		return first(status, s.Host.Fail(err))
-	}
-	if status == exitPipe {
-		s.unread(out)
 	}
 	// How long somebody reads, or takes to answer, is no time of ours.
 	waited := out.paged() || s.aside.hasAsked()
 	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !waited && elapsed >= time.Second/2 {
 		s.Note("time: %s", ui.Duration(elapsed))
-	}
-	if status == exitPipe && out.paged() {
-		return 0 // the pager was left
 	}
 	return status
 }

@@ -266,6 +266,9 @@ func (h *session) Fail(err error) int {
 	if by, ok := errors.AsType[interrupted](err); ok {
 		return h.app.complain(128+int(by.signal), by.Error())
 	}
+	if errors.Is(err, syscall.EPIPE) {
+		return exitPipe
+	}
 	return h.app.complain(statusOf(err), h.app.message(err))
 }
 
