@@ -22,7 +22,7 @@ var errStopped = errors.New("stopped")
 type fakeHost struct {
 	errs  strings.Builder
 	state State
-	stop  func() // by the statement "stop"
+	stop  func() // by the statements "stop" and "late"
 }
 
 func (h *fakeHost) Run(ctx context.Context, st Statement, in io.Reader, out *Output) int {
@@ -37,6 +37,8 @@ func (h *fakeHost) Run(ctx context.Context, st Statement, in io.Reader, out *Out
 		h.stop()
 		<-ctx.Done()
 		return h.Fail(context.Cause(ctx))
+	case "late": // it was as good as done
+		h.stop()
 	case "input":
 		text, err := io.ReadAll(io.LimitReader(in, 4))
 		if err != nil {
@@ -399,6 +401,33 @@ func TestSession_Ended(t *testing.T) {
 	h.stop = func() { cancel(errStopped) }
 	if status := s.Text(ctx, "a; stop; b\nc"); status != 130 || out.String() != "a\n" || h.errs.String() != "stopped\n" {
 		t.Errorf("status %d, %q, %q", status, out, h.errs.String())
+	}
+}
+
+// What is interrupted is the statement that does not begin any more, not the one
+// that was done: it had said "deleted 171,075 keys", and then "interrupted".
+func TestSession_InterruptedBehindStatement(t *testing.T) {
+	for text, want := range map[string]string{
+		"late":            "",
+		"late; b":         "stopped before b\n",
+		"late; b; c":      "stopped before b\n",
+		"late\n# note\nb": "stopped before b\n",
+		"2 late":          "stopped before late\n",
+		"late; .show":     "stopped before .show\n",
+	} {
+		s, h, out := newSession(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		h.stop = func() { cancel(errStopped) }
+		status := s.Text(ctx, text)
+		if out.String() != "late\n" || h.errs.String() != want || (status == 130) != (want != "") {
+			t.Errorf("%q: status %d, %q, %q, want %q", text, status, out, h.errs.String(), want)
+		}
+		s, h, out = newSession(t)
+		h.stop = s.Interrupt
+		s.typing(t.Context(), &scripted{lines: []string{text, "next"}})
+		if out.String() != "late\nnext\n" || h.errs.String() != want {
+			t.Errorf("%q, typed: %q, %q, want %q", text, out, h.errs.String(), want)
+		}
 	}
 }
 

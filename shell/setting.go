@@ -192,7 +192,7 @@ func (s *Session) watch(ctx context.Context, argument string) int {
 		case <-tick.C:
 		case <-ctx.Done():
 			tick.Stop()
-			return 0
+			return s.Host.Fail(context.Cause(ctx))
 		}
 	}
 }

@@ -8,7 +8,9 @@
 package shell
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -163,7 +165,7 @@ func (s *Session) Done() bool { return s.quit }
 
 // Text runs statements, and returns the status of the first that failed.
 func (s *Session) Text(ctx context.Context, text string) int {
-	return s.read(ctx, newFileLines(ctx, strings.NewReader(text), nil, nil))
+	return s.read(ctx, &fileLines{r: bufio.NewReader(strings.NewReader(text))}) // it waits for nobody
 }
 
 // File runs the statements of a file.
@@ -217,12 +219,12 @@ func (s *Session) typed(ctx context.Context) (LineSource, error) {
 func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 	typed := s.lines != nil && lines == s.lines
 	var text pending
-	for !s.quit && ctx.Err() == nil {
+	for !s.quit {
 		s.before, s.waits, s.asked = text.String(), text.waits, typed
 		line, err := lines.ReadLine(s.prompt(s.before != ""))
 		s.asked = false
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() != nil && (typed || err != nil && err != io.EOF) {
+			return s.Host.Fail(context.Cause(ctx))
 		}
 		if err == errCleared || err == io.EOF && typed && s.before != "" {
 			text = pending{} // a statement that was given up is none
@@ -248,9 +250,6 @@ func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 		case failed != 0 && (s.Bail || failed == exitPipe && !typed):
 			return status
 		}
-	}
-	if ctx.Err() != nil {
-		return s.Host.Fail(context.Cause(ctx))
 	}
 	return status
 }
@@ -293,7 +292,7 @@ func (s *Session) all(ctx context.Context, statements []Statement) int {
 		for _, st := range statements {
 			failed := s.times(ctx, st)
 			status = first(status, failed)
-			if s.quit || ctx.Err() != nil || failed != 0 && s.Bail {
+			if s.quit || failed != 0 && (s.Bail || ctx.Err() != nil) {
 				break
 			}
 		}
@@ -315,9 +314,6 @@ func (s *Session) times(ctx context.Context, st Statement) int {
 		if status := s.one(ctx, st); status != 0 || s.quit {
 			return status
 		}
-		if err := ctx.Err(); err != nil {
-			return s.Host.Fail(context.Cause(ctx))
-		}
 	}
 	return 0
 }
@@ -328,6 +324,8 @@ func (s *Session) one(ctx context.Context, st Statement) int {
 	}
 	word := st.Words[0]
 	switch {
+	case ctx.Err() != nil: // what came before was done
+		return s.Host.Fail(fmt.Errorf("%w before %s", context.Cause(ctx), word.Text))
 	case word.Literal >= 0:
 	case In(word.Text, ` exit quit \q`):
 		if len(st.Words) > 1 {

@@ -264,7 +264,7 @@ func holdsBytes(f *pflag.Flag) bool {
 // Fail says what is wrong with what is no command.
 func (h *session) Fail(err error) int {
 	if by, ok := errors.AsType[interrupted](err); ok {
-		return h.app.complain(128+int(by.signal), by.Error())
+		return h.app.complain(128+int(by.signal), err.Error())
 	}
 	if errors.Is(err, syscall.EPIPE) {
 		return exitPipe
