@@ -62,6 +62,7 @@ const exitTopic = `Exit statuses:
      99  internal error
     129  ended by SIGHUP
     130  interrupted (Ctrl-C)
+    131  ended by SIGQUIT (Ctrl-\)
     141  nobody reads standard output any more
     143  ended by SIGTERM
 

@@ -67,9 +67,10 @@ func (i interrupted) Error() string { return "interrupted" }
 // sameSignal is how far apart two signals of one sender may be.
 const sameSignal = 100 * time.Millisecond
 
-// interruptible returns a context that the first SIGINT, SIGTERM or SIGHUP ends,
-// so that the command can leave things in order; the second ends the process,
-// unless it is the same one: timeout(1) signals a process, and then its group.
+// interruptible returns a context that the first SIGINT, SIGTERM, SIGHUP or
+// SIGQUIT ends, so that the command can leave things in order; the second ends the
+// process, unless it is the same one: timeout(1) signals a process, and then its
+// group.
 // Those that whoever started the process had ignored, as nohup(1) does, stay so.
 //
 // A closed pipe on standard output is an error of the write, not the end of
@@ -78,7 +79,7 @@ func interruptible() (context.Context, func()) {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
 		}

@@ -119,7 +119,7 @@ func TestF18_Interrupted(t *testing.T) {
 // F18: the other signals that ask a program to end do the same, with their own
 // statuses, and the database is closed in order.
 func TestF18_Signals(t *testing.T) {
-	for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
+	for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGHUP: 129, syscall.SIGQUIT: 131} {
 		db := filepath.Join(t.TempDir(), "my.db")
 		p := startImport(t, db)
 		p.feed(t, 0, 20_500)
@@ -127,7 +127,7 @@ func TestF18_Signals(t *testing.T) {
 		if err := p.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
-		if text, status := p.rest(); status != want {
+		if text, status := p.rest(); status != want || !strings.Contains(text, "interrupted; ") {
 			t.Errorf("%v: status %d, want %d; standard error:\n%s", sig, status, want, text)
 		}
 		opened, err := engine.Open(db, nil)
