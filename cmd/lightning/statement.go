@@ -148,7 +148,7 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 	keyed := shell.In(cmd.Name(), keyedCommands)
 	prefixed, keywords := shell.In(cmd.Name(), " scan count"), keywordsOf(cmd)
 	keyword := func(w *shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
-	prefixes := 0
+	prefixes, others := 0, 0
 	for len(words) > 0 {
 		w := &words[0]
 		words = words[1:]
@@ -185,6 +185,11 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 		case prefixed:
 			arg = "--prefix=" + arg
 			prefixes++
+		default:
+			if err := redirected(cmd, w); err != nil && cmd.Name() != "put" && (others > 0 || !keyed) {
+				return nil, err
+			}
+			others++
 		}
 		args = append(args, arg)
 		if prefixed && prefixes > 1 { // the last would win, and the rest be ignored
@@ -198,14 +203,23 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 // prefix. It looks whether one of its words means something elsewhere.
 func secondPrefix(cmd *cobra.Command, words []shell.Word, second *shell.Word) error {
 	for _, w := range words {
-		switch lower := strings.ToLower(w.Text); {
-		case w.Plain(">"), w.Plain(">>"), w.Plain("|"):
-			return usagef("%s stands for nothing here: .once FILE or .once |COMMAND, before %s, says where its answer goes", w.Text, cmd.Name())
-		case w.Literal < 0 && lower != w.Text && shell.In(lower, keywordsOf(cmd)):
+		if err := redirected(cmd, &w); err != nil {
+			return err
+		}
+		if lower := strings.ToLower(w.Text); w.Literal < 0 && lower != w.Text && shell.In(lower, keywordsOf(cmd)) {
 			return usagef("%s is a prefix; the clause is %s", w.Text, lower)
 		}
 	}
 	return usagef("%s takes one prefix, and %s is a second; a range is --from A --to B", cmd.Name(), dump.Printable([]byte(second.Text)))
+}
+
+// redirected is the error of a word that stands for another place of the answer in
+// the shell of the system, nil of any other word.
+func redirected(cmd *cobra.Command, w *shell.Word) error {
+	if w.Literal >= 0 || !shell.In(w.Text, " > >> |") {
+		return nil
+	}
+	return usagef("%s stands for nothing here: .once FILE or .once |COMMAND, before %s, says where its answer goes", w.Text, cmd.Name())
 }
 
 // keywordsOf returns the words that begin clauses of a command.
