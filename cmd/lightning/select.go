@@ -249,16 +249,15 @@ func (g *groups) Less(i, j int) bool {
 
 func (g *groups) Swap(i, j int) { g.list[i], g.list[j] = g.list[j], g.list[i] }
 
-var errGroups = errors.New("too many different values or prefixes: choose what has fewer, or a smaller range")
+var errGroups = errors.New("too many different values, prefixes or keys: choose what has fewer, or a smaller range")
 
 func (g *groups) add(value []byte, size int64) error {
 	i, ok := g.index[string(value)]
 	if !ok {
-		if g.bytes += len(value) + 96; g.bytes > groupBytes {
-			return fmt.Errorf("%w: %w (there are %s so far)", errData, errGroups, ui.Count(len(g.list)))
-		}
 		i = len(g.list)
-		g.list = append(g.list, group{value: string(value)})
+		if err := g.keep(group{value: string(value)}); err != nil {
+			return err
+		}
 		if g.index == nil {
 			g.index = map[string]int{}
 		}
@@ -267,6 +266,25 @@ func (g *groups) add(value []byte, size int64) error {
 	g.list[i].count++
 	g.list[i].size += size
 	return nil
+}
+
+// memory is about what a group takes, with its place in the index.
+func (one *group) memory() int { return len(one.value) + 96 }
+
+// keep adds a group that is not there, unless they take too much memory.
+func (g *groups) keep(one group) error {
+	if g.bytes += one.memory(); g.bytes > groupBytes {
+		return fmt.Errorf("%w: %w (there are %s so far)", errData, errGroups, ui.Count(len(g.list)))
+	}
+	g.list = append(g.list, one)
+	return nil
+}
+
+// drop drops all but the first n.
+func (g *groups) drop(n int) {
+	for ; len(g.list) > n; g.list = g.list[:len(g.list)-1] {
+		g.bytes -= g.list[len(g.list)-1].memory()
+	}
 }
 
 // countBy prints how many entries there are for each value of an expression,

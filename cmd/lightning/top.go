@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"sort"
 
 	"github.com/spf13/cobra"
@@ -23,10 +24,13 @@ been found so far.`,
 		Args: arguments(1, 1),
 	}
 	keys := rangeFlags(cmd, "from", "to")
-	most := cmd.Flags().IntP("limit", "n", 10, "how many")
+	most := cmd.Flags().IntP("limit", "n", 10, "at most this many; 0: all")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		if *most < 1 {
-			return usagef("--limit %d: use 1 or more", *most)
+		if *most < 0 {
+			return usagef("--limit %d: use 0 or more", *most)
+		}
+		if *most == 0 {
+			*most = math.MaxInt
 		}
 		start, end, err := keys.bounds(a, false)
 		if err != nil {
@@ -40,14 +44,13 @@ been found so far.`,
 			var g groups
 			cut := func() {
 				sort.Sort(&g)
-				g.list = g.list[:min(*most, len(g.list))]
+				g.drop(*most)
 			}
 			n, err := (&where{app: a}).each(s, start, end, false, func(it *engine.Iterator, _ []byte) error {
-				g.list = append(g.list, group{value: string(it.Key()), size: int64(it.ValueSize())})
-				if len(g.list) > 2**most+1000 {
+				if len(g.list)/2-500 > *most {
 					cut()
 				}
-				return nil
+				return g.keep(group{value: string(it.Key()), size: int64(it.ValueSize())})
 			})
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return err
