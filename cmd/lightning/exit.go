@@ -289,6 +289,8 @@ func (a *app) hintFor(err error) string {
 		around = databaseAround(a.named)
 	}
 	switch {
+	case errors.Is(err, engine.ErrNoKeyspace) && strings.HasSuffix(err.Error(), `"`+defaultSpace+`"`):
+		return unnamed
 	case given:
 		return hint.hint
 	case around != "":

@@ -20,8 +20,8 @@ func keyspaceCommand(a *app) *cobra.Command {
 		GroupID: groupInspect,
 		Short:   "List, create and drop keyspaces",
 		Long: `A keyspace is a named, separate map inside a database, with settings of its
-own. Commands use the default one, which has no name, or the one that
---keyspace names.`,
+own. Commands use the default one, which has no name (list shows it as
+(default)), or the one that --keyspace names.`,
 		Example: `  lightning keyspace create my.db logs
   lightning put my.db -k logs 2026-11-29 started`,
 	}
@@ -78,10 +78,13 @@ func (a *app) printKeyspaces(format string, spaces []engine.KeyspaceInfo) error 
 	return ui.Table(a.out, a.Width(), []string{"keyspace", "entries in the tree", "keys and values", "page size", "compression"}, rows)
 }
 
+// defaultSpace is how the keyspace is shown that has no name. No other gets it.
+const defaultSpace = "(default)"
+
 // nameOf shows the default keyspace too.
 func nameOf(k engine.KeyspaceInfo) string {
 	if k.Name == "" {
-		return "(default)"
+		return defaultSpace
 	}
 	return dump.Printable([]byte(k.Name))
 }
@@ -130,9 +133,12 @@ func (a *app) keyspaceCreate() *cobra.Command {
 	return cmd
 }
 
+const unnamed = "the default keyspace has none, and is used without -k, in a shell by .keyspace alone"
+
 var (
 	errName    = errors.New("the name of a keyspace is 1 to 255 bytes of UTF-8 text without control characters")
 	errOwnName = errors.New("names that begin with lightning. are the program's own")
+	errNoName  = errors.New(defaultSpace + " is no name: " + unnamed)
 )
 
 // newName checks a name that somebody gives to a keyspace. What comes of another
@@ -143,6 +149,8 @@ func newName(name string) error {
 		return errName
 	case strings.HasPrefix(name, "lightning."): // such as that of import --resume
 		return errOwnName
+	case name == defaultSpace:
+		return errNoName
 	}
 	return nil
 }
