@@ -14,7 +14,7 @@ import (
 )
 
 // columnFormats are what columns can be printed as.
-var columnFormats = []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw}
+var columnFormats = []string{formatTable, formatText, formatJSON, formatJSONL, formatCSV, formatTSV, formatLine, formatRaw, formatMD}
 
 // A table prints rows of named columns in a format. A cell is there as text
 // and as JSON.
@@ -53,6 +53,13 @@ func (a *app) newTable(format string, titles, names []string) (*table, error) {
 			t.cells[i] = []byte(name)
 		}
 		return t, t.rows.Write(t.cells)
+	case formatMD:
+		header := make([][]byte, len(titles))
+		for i, name := range titles {
+			header[i] = []byte(name)
+		}
+		_, err := t.w.Write(ui.AppendMarkdownHeader(nil, header...))
+		return t, err
 	}
 	return t, nil
 }
@@ -97,6 +104,8 @@ func (t *table) row() error {
 		for i, cell := range t.cells {
 			b = append(append(append(b, t.names[i]...), cell...), '\n')
 		}
+	case formatMD:
+		b = ui.AppendMarkdown(b, t.cells...)
 	default:
 		for _, cell := range t.cells {
 			b = append(append(b, cell...), '\t')

@@ -149,40 +149,60 @@ type markdownEntries struct {
 }
 
 func (m *markdownEntries) Write(key, value []byte) error {
-	return m.rows([2][]byte{m.o.Keys.Append(nil, key), m.o.Values.Append(nil, value)})
-}
-
-// rows writes rows, behind the header where that is not written yet.
-func (m *markdownEntries) rows(rows ...[2][]byte) error {
-	if !m.begun {
-		m.begun = true
-		dashes := []byte("---")
-		rows = append([][2][]byte{{[]byte("key"), []byte("value")}, {dashes, dashes}}, rows...)
+	err := m.begin()
+	if err == nil {
+		m.buf = AppendMarkdown(m.buf[:0], m.cells(m.o.Keys.Append(nil, key), m.o.Values.Append(nil, value))...)
+		_, err = m.w.Write(m.buf)
 	}
-	b := m.buf[:0]
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == 0 && m.o.Keys == dump.None || i == 1 && m.o.Values == dump.None {
-				continue
-			}
-			b = append(b, "| "...)
-			for _, c := range cell {
-				switch c {
-				case '|', '\\', '`', '*', '_', '<', '[':
-					b = append(b, '\\')
-				case '\n':
-					b = append(b, "<br>"...)
-					continue
-				}
-				b = append(b, c)
-			}
-			b = append(b, ' ')
-		}
-		b = append(b, "|\n"...)
-	}
-	m.buf = b
-	_, err := m.w.Write(b)
 	return err
 }
 
-func (m *markdownEntries) Close() error { return m.rows() }
+// begin writes the header, unless it is there.
+func (m *markdownEntries) begin() (err error) {
+	if !m.begun {
+		_, err = m.w.Write(AppendMarkdownHeader(nil, m.cells([]byte("key"), []byte("value"))...))
+	}
+	m.begun = true
+	return err
+}
+
+// cells are those of key and value that are wanted.
+func (m *markdownEntries) cells(key, value []byte) (cells [][]byte) {
+	if m.o.Keys != dump.None {
+		cells = append(cells, key)
+	}
+	if m.o.Values != dump.None {
+		cells = append(cells, value)
+	}
+	return cells
+}
+
+func (m *markdownEntries) Close() error { return m.begin() }
+
+// AppendMarkdownHeader appends what a Markdown table begins with.
+func AppendMarkdownHeader(dst []byte, names ...[]byte) []byte {
+	dst = AppendMarkdown(dst, names...)
+	for range names {
+		dst = append(dst, "| --- "...)
+	}
+	return append(dst, "|\n"...)
+}
+
+// AppendMarkdown appends a row of a Markdown table.
+func AppendMarkdown(dst []byte, cells ...[]byte) []byte {
+	for _, cell := range cells {
+		dst = append(dst, "| "...)
+		for _, c := range cell {
+			switch c {
+			case '|', '\\', '`', '*', '_', '<', '[':
+				dst = append(dst, '\\')
+			case '\n':
+				dst = append(dst, "<br>"...)
+				continue
+			}
+			dst = append(dst, c)
+		}
+		dst = append(dst, ' ')
+	}
+	return append(dst, "|\n"...)
+}
