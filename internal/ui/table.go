@@ -86,9 +86,13 @@ func (g *Grid) Append(cells ...string) error {
 	return g.begin()
 }
 
-// Close prints what is left and the last border.
+// Close prints what is left and the last border. On a terminal a table of no rows
+// is nothing.
 func (g *Grid) Close() error {
 	if g.widths == nil {
+		if g.width > 0 && len(g.first) == 0 {
+			return nil
+		}
 		if err := g.begin(); err != nil {
 			return err
 		}
