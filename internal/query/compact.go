@@ -11,14 +11,19 @@ import (
 // appendCompact appends the valid JSON that begins at text[i], or behind space
 // there, as jq writes it into a string: without space, strings with no more escapes
 // than they need, numbers as they stand, and of the members with one name the last,
-// in the place of the first. It returns where the value ends.
-func appendCompact(dst, text []byte, i int) ([]byte, int) {
+// in the place of the first. For a group it is the same for equal values: strings and
+// numbers are as of groups, members in the order of their names. It returns where the
+// value ends.
+func appendCompact(dst, text []byte, i int, group bool) ([]byte, int) {
 	i = dump.Space(text, i)
 	in := text[i]
 	if in != '[' && in != '{' {
 		end := dump.ValueEnd(text, i, 0)
 		d := datumOf(text[i:end])
-		if d.kind == str {
+		switch {
+		case group:
+			return d.appendGroup(dst), end
+		case d.kind == str:
 			var scratch []byte
 			return appendQuoted(dst, d.string(&scratch)), end
 		}
@@ -34,23 +39,24 @@ func appendCompact(dst, text []byte, i int) ([]byte, int) {
 		}
 		if in == '{' {
 			parts = append(parts, span{begin: int32(len(dst))})
-			dst, i = appendCompact(dst, text, i)
+			dst, i = appendCompact(dst, text, i, group)
 			dst = append(dst, ':')
 			i = dump.Space(text, i) + 1
 		}
-		if dst, i = appendCompact(dst, text, i); in == '{' {
+		if dst, i = appendCompact(dst, text, i, group); in == '{' {
 			parts[len(parts)-1].end = int32(len(dst))
 		}
 	}
 	if len(parts) > 1 {
-		dst = lastOfEach(dst, begin, parts)
+		dst = lastOfEach(dst, begin, parts, group)
 	}
 	return append(dst, in+2), i + 1
 }
 
 // lastOfEach rewrites the members of an object, which are parts of dst from begin
-// on, so that of several with one name the last is there, in the place of the first.
-func lastOfEach(dst []byte, begin int, parts []span) []byte {
+// on, so that of several with one name the last is there, in the place of the first;
+// or, in order, in that of its name.
+func lastOfEach(dst []byte, begin int, parts []span, inOrder bool) []byte {
 	sorted := make([]member, len(parts))
 	for i, part := range parts {
 		from := int(part.begin)
@@ -59,24 +65,29 @@ func lastOfEach(dst []byte, begin int, parts []span) []byte {
 	}
 	sort.Sort(byName(sorted))
 	same := func(i int) bool { return i+1 < len(sorted) && bytes.Equal(sorted[i].name, sorted[i+1].name) }
-	several := false
+	asItIs := true
 	for i := range sorted {
-		several = several || same(i)
+		asItIs = asItIs && !same(i) && (!inOrder || sorted[i].begin == int(parts[i].begin))
 	}
-	if !several {
+	if asItIs {
 		return dst
 	}
 	// Behind what is there, and then to its place: the names are in it.
 	behind := len(dst)
-	for _, part := range parts {
-		from := int(part.begin)
-		end, _ := dump.StringEnd(dst, from+1)
-		i := sort.Search(len(sorted), func(i int) bool { return bytes.Compare(sorted[i].name, dst[from:end]) >= 0 })
-		if sorted[i].begin != from {
+	for i, part := range parts {
+		if inOrder && same(i) {
 			continue
 		}
-		for same(i) {
-			i++
+		if !inOrder {
+			from := int(part.begin)
+			end, _ := dump.StringEnd(dst, from+1)
+			i = sort.Search(len(sorted), func(i int) bool { return bytes.Compare(sorted[i].name, dst[from:end]) >= 0 })
+			if sorted[i].begin != from {
+				continue
+			}
+			for same(i) {
+				i++
+			}
 		}
 		if len(dst) > behind {
 			dst = append(dst, ',')

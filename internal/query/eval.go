@@ -379,7 +379,7 @@ func (d *datum) toString(out *datum) {
 	case str:
 		*out = *d
 	case array, object:
-		text, _ := appendCompact(make([]byte, 0, len(d.text)), d.text, 0)
+		text, _ := appendCompact(make([]byte, 0, len(d.text)), d.text, 0, false)
 		out.setText(str, text)
 	case number:
 		out.setText(str, d.text)

@@ -336,6 +336,40 @@ func (w writer) deep(depth int) (a, b string) {
 	return "{" + before + `"c":` + a + behind + "}", "{" + w.space() + before + `"c":` + b + behind + "}"
 }
 
+// TestSelect_GroupsAsEqual: what is == is one group, and nothing else is.
+func TestSelect_GroupsAsEqual(t *testing.T) {
+	equal, err := query.Compile(".a == .b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := query.CompileSelect(".a, .b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	met := map[bool]int{}
+	for seed := range uint64(20_000) {
+		w := writer{Rand: rand.New(rand.NewPCG(seed, 7))}
+		a, b := w.deep(w.IntN(3))
+		// As a floating-point number that is two integers.
+		value := []byte(strings.ReplaceAll(`{"a":`+a+`,"b":`+b+`}`, "9007199254740992.0", "2.0"))
+		want, err := equal.Match(nil, value)
+		if err == nil {
+			err = s.Run(nil, value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := string(s.AppendGroup(nil, 0)), string(s.AppendGroup(nil, 1))
+		if (x == y) != want {
+			t.Fatalf("seed %d: %s\nhave %s and\n%s, equal: %v", seed, value, x, y, want)
+		}
+		met[want]++
+	}
+	if met[true] < 1000 || met[false] < 1000 {
+		t.Errorf("met %v", met)
+	}
+}
+
 // TestFilter_DeepAnswersAsGojq: what is nested deep is walked in another way.
 func TestFilter_DeepAnswersAsGojq(t *testing.T) {
 	for seed := range uint64(300) {

@@ -104,10 +104,19 @@ func (s *Selection) EachField(fn func(name, value []byte)) {
 }
 
 // AppendGroup appends a column of the entry as JSON that is the same for equal
-// numbers and for equal strings, however they are written, and for no others: in
-// strings that are not UTF-8 it keeps the bytes.
+// values, however they are written, and for no others: in strings that are not
+// UTF-8 it keeps the bytes.
 func (s *Selection) AppendGroup(dst []byte, column int) []byte {
 	d := s.row[column]
+	if d.kind == array || d.kind == object {
+		dst, _ = appendCompact(dst, d.text, 0, true)
+		return dst
+	}
+	return d.appendGroup(dst)
+}
+
+// appendGroup is AppendGroup of what is no array or object.
+func (d *datum) appendGroup(dst []byte) []byte {
 	if d.kind == number {
 		if d.read(); d.form == float && math.Abs(d.float) < 1<<53 && d.float == math.Trunc(d.float) {
 			d.form, d.integer = integer, int64(d.float)
