@@ -39,8 +39,9 @@ and types are in the order null, false, true, numbers, strings, arrays, objects:
 
 Integers are compared exactly, whatever their length. Of several members of one
 name the last counts, and escapes in names and strings are resolved. tostring of
-an array or an object is its JSON, without spaces. What is behind # is a comment,
-to the end of the line. No arithmetic: for that, pipe into jq:
+a number is as it was written, 1e2 or 100.0: compare .n == 100. Of an array or an
+object it is its JSON, without spaces. What is behind # is a comment, to the end
+of the line. No arithmetic: for that, pipe into jq:
     lightning scan my.db -o jsonl -V json | jq 'select(.value.age * 2 > 60)'
 
 test asks whether a part of a text matches a regular expression of RE2, with "i"
