@@ -34,6 +34,12 @@ var badFiles = map[string]string{
 	"bad.gz":     "\x1f\x8bxx",
 	"flip.gz":    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff",
 	"bad.zst":    "\x28\xb5\x2f\xfdxxxx",
+	"cut.gz":     "\x1f",
+	"cut.zst":    "\x28\xb5\x2f",
+	"none.gz":    "",
+	"none.zst":   "",
+	"space.json": " \n",
+	"space.dump": "\n",
 }
 
 // Bad input is told in one clear line on standard error, without the names of

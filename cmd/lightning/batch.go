@@ -119,7 +119,7 @@ func (b *batch) check() error {
 		return err
 	}
 	defer f.Close()
-	plain, err := dump.Decompress(source)
+	plain, err := dump.Decompress(source, b.path)
 	if err != nil {
 		return b.atFault(err)
 	}

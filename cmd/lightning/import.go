@@ -35,10 +35,10 @@ the key of each record: a column or field, or a template such as
 'city:{country}:{id}'; {.a.b} is the JSON field at a path, {{ is a brace. The
 value is the whole record as a JSON object, or one field with --value.
 
-A file of db_dump, or of mdb_dump of LMDB, may hold several databases: what has
-a name goes into a keyspace of that name, which is created; with --keyspace all
-goes into that one. --from pairs reads keys and values on alternate lines, as
-mdb_load -T does.
+A file of db_dump, or of mdb_dump of LMDB, may hold several databases (mdb_dump
+-a writes all that have names): what has a name goes into a keyspace of that
+name, which is created; with --keyspace all goes into that one. --from pairs
+reads keys and values on alternate lines, as mdb_load -T does.
 
 resp is what redis-cli --pipe takes and an append-only file (.aof) holds: each
 SET of a key and a value is a record, any other command a bad one.
@@ -67,7 +67,7 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
   lightning import big.db big.csv.gz --key '{id}' --resume
   lightning import my.db old.db --from bbolt
   LC_ALL=C sort big.csv | lightning import big.db - --from csv --columns id,name --key id --sorted
-  mdb_dump -a lmdb/ | lightning import copy.db - --from db_dump`,
+  mdb_dump lmdb/ | lightning import copy.db - --from db_dump`,
 		Args: arguments(1, -1),
 	}
 	i := &importing{app: a, cmd: cmd}
@@ -320,7 +320,11 @@ func (i *importing) file(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	format, err := i.formatOf(path)
+	name := path
+	if path == "-" {
+		name, _ = i.app.behind(i.app.In, "0")
+	}
+	format, err := i.formatOf(name)
 	if err != nil {
 		return err
 	}
@@ -339,7 +343,7 @@ func (i *importing) file(ctx context.Context, path string) error {
 		}
 	} else {
 		var plain io.ReadCloser
-		if plain, err = dump.Decompress(&countingReader{source, &i.bytesRead}); err != nil {
+		if plain, err = dump.Decompress(&countingReader{source, &i.bytesRead}, name); err != nil {
 			return err
 		}
 		defer plain.Close()
@@ -408,9 +412,6 @@ func (i *importing) file(ctx context.Context, path string) error {
 }
 
 func (i *importing) formatOf(path string) (dump.Format, error) {
-	if path == "-" {
-		path, _ = i.app.behind(i.app.In, "0")
-	}
 	format, ok := dump.FormatOf(path)
 	if i.from != "" {
 		var err error

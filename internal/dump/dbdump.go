@@ -52,10 +52,11 @@ func newDumpReader(r io.Reader, pairs bool) (*dumpReader, error) {
 	if pairs {
 		return d, nil
 	}
-	if err := d.header(); err != io.EOF {
-		return d, err
+	err := d.header()
+	if err == io.EOF {
+		err = errNoDump
 	}
-	return d, nil
+	return d, err
 }
 
 func (d *dumpReader) Head() []byte { return d.head }
@@ -127,6 +128,7 @@ func (d *dumpReader) header() error {
 }
 
 var (
+	errNoDump   = &InputError{errors.New("db_dump text begins with VERSION=3, and here is none; mdb_dump without -a dumps the main database")}
 	errDumpHex  = errors.New("bad line: db_dump's format bytevalue has two hexadecimal digits for each byte")
 	errDumpLine = errors.New(`bad line: db_dump's format print has \ only before two hexadecimal digits or another \`)
 	errDumpKey  = errors.New("the key is there more than once: the database holds several values for a key (dupsort)")

@@ -46,7 +46,6 @@ func TestDBDump_ReadsOtherPrograms(t *testing.T) {
 		},
 		"db_dump, carriage returns":   {DBDump, "VERSION=3\r\nformat=print\r\ntype=hash\r\nh_nelem=1\r\nHEADER=END\r\n k\r\n v\r\nDATA=END\r\n", ` "k"="v";`},
 		"an empty database, another":  {DBDump, "VERSION=3\nformat=print\nHEADER=END\nDATA=END\n\nVERSION=3\ndatabase=b\nHEADER=END\n 6b\n 76\nDATA=END\n", `b "k"="v";`},
-		"nothing":                     {DBDump, "", ""},
 		"pairs":                       {Pairs, "a\nb\n\\00\n\n", ` "a"="b"; "\x00"="";`},
 		"pairs that look like a dump": {Pairs, "VERSION=3\nDATA=END\n", ` "VERSION=3"="DATA=END";`},
 		"dupsort without duplicates":  {DBDump, "VERSION=3\nformat=print\ndupsort=1\nHEADER=END\n k\n v\n l\n v\nDATA=END\n", ` "k"="v"; "l"="v";`},
@@ -65,6 +64,8 @@ func TestDBDump_SaysWhatIsBad(t *testing.T) {
 		row        bool
 	}{
 		{"key\nvalue\n", "line 1: db_dump text begins with VERSION=3", false},
+		{"", "db_dump text begins with VERSION=3, and here is none", false},
+		{"\n", "db_dump text begins with VERSION=3, and here is none", false},
 		{"VERSION=2\n", "line 1: db_dump text begins with VERSION=3", false},
 		{"VERSION=3\nformat=print\n", "HEADER=END is missing", false},
 		{"VERSION=3\nformat=base64\nHEADER=END\n", "line 2: bytevalue and print are known, no format base64", false},

@@ -404,7 +404,7 @@ func TestReader_RefusesBombs(t *testing.T) {
 	} {
 		read := func(text string) (records, length int, err error) {
 			head := strings.ReplaceAll(c.head, "%d", strconv.Itoa(len(text)))
-			plain, err := Decompress(strings.NewReader(pack(c.start+c.first, good, c.next+head, text, c.tail)))
+			plain, err := Decompress(strings.NewReader(pack(c.start+c.first, good, c.next+head, text, c.tail)), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -430,7 +430,7 @@ func TestReader_RefusesBombs(t *testing.T) {
 			}
 		}
 	}
-	plain, err := Decompress(strings.NewReader(pack(strings.Repeat("key,value\n", size/10))))
+	plain, err := Decompress(strings.NewReader(pack(strings.Repeat("key,value\n", size/10))), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -523,7 +523,7 @@ func TestCompress_RoundTrips(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		r, err := Decompress(&buf)
+		r, err := Decompress(&buf, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -542,7 +542,7 @@ func TestDecompress_ReadsWhatOthersWrite(t *testing.T) {
 		"gzip":  {strings.Repeat("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xe0\x02\x00\x1f\x08\xea\x46\x02\x00\x00\x00", 2), "x\nx\n"},
 		"empty": {"", ""},
 	} {
-		r, err := Decompress(strings.NewReader(c.file))
+		r, err := Decompress(strings.NewReader(c.file), "")
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -551,7 +551,7 @@ func TestDecompress_ReadsWhatOthersWrite(t *testing.T) {
 		}
 	}
 	// A frame that wants a window of 128 MiB.
-	r, err := Decompress(strings.NewReader("\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"))
+	r, err := Decompress(strings.NewReader("\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -576,7 +576,7 @@ func TestDecompress_SaysWhatIsWrong(t *testing.T) {
 		return b.String()
 	}
 	read := func(r io.Reader) error {
-		plain, err := Decompress(r)
+		plain, err := Decompress(r, "")
 		if err == nil {
 			_, err = io.Copy(io.Discard, plain)
 		}

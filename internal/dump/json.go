@@ -9,6 +9,7 @@ import (
 
 var (
 	errNotObject = errors.New("not a JSON object")
+	errNoJSON    = &InputError{errors.New("no JSON value is in it, and [] has no records")}
 	errFields    = errorf("the object has more than %d fields", maxColumns)
 	errNotUTF8   = errors.New("not UTF-8 text: convert the file first, for example with iconv")
 )
@@ -124,6 +125,8 @@ func (j *jsonReader) separator() (byte, error) {
 		switch {
 		case err == io.EOF && j.array && !j.ended:
 			return 0, inputError("line %d: the array is not closed: ] is missing", j.line)
+		case err == io.EOF && !j.array && j.objects == 0:
+			return 0, errNoJSON
 		case err != nil:
 			return 0, err
 		}

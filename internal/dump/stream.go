@@ -55,8 +55,9 @@ func CompressionIn(head []byte) Compression {
 }
 
 // Decompress reads r through the compression that its first bytes show. The
-// name of a file is not asked: what comes from a pipe has none.
-func Decompress(r io.Reader) (io.ReadCloser, error) {
+// name of a file, which what comes from a pipe has not, is asked only where there
+// are fewer of them than any compressed stream has: then it was cut off.
+func Decompress(r io.Reader, name string) (io.ReadCloser, error) {
 	in := &counter{r: r}
 	b := bufio.NewReaderSize(in, 64<<10)
 	head, err := b.Peek(5)
@@ -80,6 +81,9 @@ func Decompress(r io.Reader) (io.ReadCloser, error) {
 			return nil, inputError("zstd: %w", err)
 		}
 		return &decompressor{z.IOReadCloser(), in, len(head) > 4 && head[4]&sizeMask == shortSegment}, nil
+	}
+	if len(head) < 4 && CompressionOf(name) != Plain {
+		return nil, &InputError{errStreamEnd}
 	}
 	return io.NopCloser(b), nil
 }
