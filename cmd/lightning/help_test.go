@@ -152,3 +152,15 @@ func TestHelp_ListsFormats(t *testing.T) {
 		t.Errorf("%d commands have formats", n)
 	}
 }
+
+// Those who write an alias in capitals are told the command that it stands for.
+func TestUnknownCommand_KnowsAliases(t *testing.T) {
+	everyCommand(t, func(cmd *cobra.Command, _ string) {
+		for _, alias := range cmd.Aliases {
+			said := unknownCommand(cmd.Parent(), strings.ToUpper(alias), "", "lightning").Error()
+			if want := "did you mean: lightning " + cmd.Name(); !strings.HasSuffix(said, want) {
+				t.Errorf("%q does not end with %q", said, want)
+			}
+		}
+	})
+}

@@ -235,11 +235,13 @@ func (a *app) noCommand(cmd *cobra.Command, args []string) error {
 	return unknownCommand(cmd, args[0], "", path)
 }
 
-// otherNames are what other programs call a command or a flag of ours.
+// otherNames are what other programs call a command or a flag of ours, and our
+// aliases, for those who write them in capitals.
 const otherNames = `
 add=put
 benchmark=bench
 cat=get
+check=verify
 dump=export --to db_dump
 exists=get
 find=scan --where
@@ -257,10 +259,14 @@ inspect page=node
 keys=scan --keys
 list=scan
 load=import
+ls=scan
 mget=get
 query=scan --where
+recover=repair
 remove=delete
+rm=delete
 salvage=repair
+set=put
 size=du
 sql=shell
 txn=batch
@@ -283,7 +289,7 @@ verify --keys-from=lightning get checks what it reads
 // elsewhere returns what a word behind a command that others know is here, or
 // what to do instead of a flag.
 func elsewhere(cmd *cobra.Command, word string) string {
-	_, name, _ := strings.Cut(cmd.CommandPath()+" "+word, " ")
+	_, name, _ := strings.Cut(cmd.CommandPath()+" "+strings.ToLower(word), " ")
 	_, here, _ := strings.Cut(otherNames, "\n"+name+"=")
 	here, _, _ = strings.Cut(here, "\n")
 	return here
