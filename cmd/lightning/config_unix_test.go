@@ -54,7 +54,7 @@ func TestConfig_Unreadable(t *testing.T) {
 	}
 	expect(exitDone, "Completion ended with directive: ShellCompDirectiveNoFileComp", "__complete help sc")
 	expect(exitPermission, "lightning: open CONFIG: permission denied; make it readable, or pass it over with --no-config", "count none.db")
-	expect(exitNotFound, "lightning: open none.db: no database here; put, batch and import create one", "count none.db --no-config")
+	expect(exitNotFound, "lightning: open none.db: no database here; put, batch, import, copy, keyspace create and shell --write create one", "count none.db --no-config")
 	nowhere := exec.Command(program, "count", "none.db")
 	nowhere.Env, nowhere.Dir = append(os.Environ(), "XDG_CONFIG_HOME=/dev/null"), home
 	if out, err := nowhere.CombinedOutput(); nowhere.ProcessState.ExitCode() != exitNotFound {
@@ -64,5 +64,5 @@ func TestConfig_Unreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(config), 0o755) }) // so that it can be removed
-	expect(exitNotFound, "lightning: open none.db: no database here; put, batch and import create one", "count none.db")
+	expect(exitNotFound, "lightning: open none.db: no database here; put, batch, import, copy, keyspace create and shell --write create one", "count none.db")
 }

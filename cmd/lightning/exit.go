@@ -298,7 +298,7 @@ func (a *app) hintFor(err error) string {
 	case errors.Is(err, engine.ErrLocked):
 		return "wait for it with --timeout 10s"
 	case errors.Is(err, engine.ErrNotExist) && a.ofData:
-		return "put, batch and import create one"
+		return creators + " create one"
 	case errors.Is(err, engine.ErrNoKeyspace) && a.session != nil:
 		return listSpaces
 	case errors.Is(err, engine.ErrNoKeyspace):
@@ -325,5 +325,8 @@ func (a *app) hintFor(err error) string {
 	}
 	return ""
 }
+
+// creators are the commands that create a database where there is none.
+const creators = "put, batch, import, copy, keyspace create and shell --write"
 
 const listSpaces = "list them with: keyspace list" // in the shell

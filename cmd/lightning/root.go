@@ -73,9 +73,10 @@ func (a *app) root() *cobra.Command {
 		Long: `Lightning is an embedded, ordered key-value database: this is its command line.
 
 The path of the database is the first argument of every command but bench,
-stress and crashtest; @ stands for $LIGHTNING_DB. put, batch and import create
-a database; commands that read change nothing and may be used while another
-process writes.`,
+stress and crashtest; @ stands for $LIGHTNING_DB.
+` + creators + ` create a database
+where there is none; commands that read change nothing and may be used while
+another process writes.`,
 		Example: `  lightning put my.db user:1 '{"name":"Ada"}'
   lightning get my.db user:1
   lightning scan my.db --prefix user:
