@@ -321,8 +321,18 @@ func holds(tx *engine.Tx, key, value []byte) (bool, error) {
 	return err == nil && value != nil && bytes.Equal(found, value), err
 }
 
+// patchMembers are those of a line of a patch.
+var patchMembers = [...]string{
+	"op", "keyspace",
+	"key", "key_base64", "key_hex", "key_quoted", "key_u64",
+	"value", "value_base64", "value_hex", "value_quoted", "value_u64",
+}
+
 // patch runs a line of a patch.
 func (b *batch) patch(r *dump.Record) error {
+	if name, ok := r.Other(patchMembers[:]); ok {
+		return fmt.Errorf("a line of a patch has no member %s: use op, keyspace, key, value", dump.Printable(name))
+	}
 	op, err := r.Field("op")
 	if err != nil {
 		return err

@@ -299,6 +299,16 @@ func (r *Record) encoded(name string) ([]byte, bool, error) {
 	return nil, false, nil
 }
 
+// Other returns the name of a field that is none of these.
+func (r *Record) Other(names []string) (name []byte, ok bool) {
+	for i := range r.fields {
+		if name = r.fields[i].name; !slices.Contains(names, string(name)) {
+			return name, true
+		}
+	}
+	return nil, false
+}
+
 // Repeated returns a name that more than one field has.
 func (r *Record) Repeated() (name string, ok bool) {
 	for i, f := range r.fields {
