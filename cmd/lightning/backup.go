@@ -247,7 +247,7 @@ func (u *unpacking) open() (err error) {
 		}
 	}
 	b := bufio.NewReaderSize(u.file, 64<<10)
-	u.head, _ = b.Peek(4) // an error is met again
+	u.head, _ = b.Peek(4)                 // an error is met again
 	u.plain, err = dump.Decompress(b, "") // an empty file is told from damage
 	return err
 }

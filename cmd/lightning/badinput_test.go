@@ -39,7 +39,11 @@ var badFiles = map[string]string{
 	"none.gz":    "",
 	"none.zst":   "",
 	"space.json": " \n",
-	"space.dump": "\n",
+	"sqlite":     "SQLite format 3\x00\x10\x00\x01\x01\x00\x40\x20\x20",
+	"mdb":        "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00\x00\xde\xc0\xef\xbe\x01\x00\x00\x00",
+
+	"lmdb/data.mdb": "",
+	"space.dump":    "\n",
 }
 
 // Bad input is told in one clear line on standard error, without the names of

@@ -166,7 +166,7 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 			return "", usagef("%s is named as %s, and %s is asked for: --to says which it is to be", path, named, asked)
 		}
 	}
-	if !ok && path != "-" {
+	if !ok && path != "-" && path != "" { // createFile refuses that
 		return "", usagef("%s: the name does not tell the format: give --to %s", path, dump.Writable)
 	}
 	if !ok {

@@ -101,6 +101,7 @@ type importing struct {
 	key, from, onError, rejects string
 	progress, columns           string
 	delimiter                   string
+	format                      dump.Format // by --from
 	mode                        engine.SyncMode
 	resume, sorted              bool
 	reader                      dump.ReaderOptions
@@ -155,6 +156,11 @@ func (i *importing) prepare(db string, files []string) (err error) {
 			return usagef("--key: %v", err)
 		}
 	}
+	if i.from != "" {
+		if i.format, err = dump.ParseFormat(i.from); err != nil {
+			return usagef("--from: %v: use %s", err, dump.Readable)
+		}
+	}
 	if i.columns != "" {
 		i.reader.Columns = strings.Split(i.columns, ",")
 	}
@@ -207,8 +213,10 @@ func (i *importing) prepare(db string, files []string) (err error) {
 		if err != nil {
 			return err
 		}
-		if info.IsDir() && !gone(filepath.Join(path, "btree.db")) {
-			return usagef("%[1]s is a database: lightning copy %[1]s %[2]s", path, db)
+		for n := range otherDirs {
+			if o := &otherDirs[n]; info.IsDir() && !gone(filepath.Join(path, o.holds)) {
+				return usagef(o.said, path, db)
+			}
 		}
 		i.size += info.Size()
 	}
@@ -324,9 +332,17 @@ func (i *importing) file(ctx context.Context, path string) error {
 	if path == "-" {
 		name, _ = i.app.behind(i.app.In, "0")
 	}
-	format, err := i.formatOf(name)
-	if err != nil {
-		return err
+	format, ok := i.format, true
+	if format == "" {
+		format, ok = dump.FormatOf(name)
+	}
+	switch {
+	case !ok && source == io.Reader(f):
+		return i.unknown(path, f)
+	case !ok:
+		return errNoFormat
+	case format == dump.SQL:
+		return usagef("sql is only written; sqlite3 -csv -header writes what can be read")
 	}
 	partly := i.total.Partly
 	if i.columns != "" && format != dump.CSV && format != dump.TSV || i.delimiter != "" && format != dump.CSV {
@@ -411,22 +427,38 @@ func (i *importing) file(ctx context.Context, path string) error {
 	return err
 }
 
-func (i *importing) formatOf(path string) (dump.Format, error) {
-	format, ok := dump.FormatOf(path)
-	if i.from != "" {
-		var err error
-		if format, err = dump.ParseFormat(i.from); err != nil {
-			return "", usagef("--from: %v: use %s", err, dump.Readable)
+var errNoFormat error = usageError{"the name does not tell the format: give --from " + dump.Readable}
+
+// unknown says what to do about a file whose name does not tell the format: its
+// first bytes may show that it has none that an import reads.
+func (i *importing) unknown(path string, f io.Reader) error {
+	var head [20]byte
+	if plain, err := dump.Decompress(f, path); err == nil {
+		_, _ = io.ReadFull(plain, head[:])
+		plain.Close()
+	}
+	for n := range otherFiles {
+		if o := &otherFiles[n]; strings.HasPrefix(string(head[o.at:]), o.begins) {
+			return usagef(o.said, path, i.db)
 		}
-		ok = true
 	}
-	switch {
-	case !ok:
-		return "", usagef("the name does not tell the format: give --from %s", dump.Readable)
-	case format == dump.SQL:
-		return "", usagef("sql is only written; sqlite3 -csv -header writes what can be read")
-	}
-	return format, nil
+	return errNoFormat
+}
+
+// otherDirs are known by a file in them, and otherFiles by what stands at an
+// offset.
+var otherDirs = [...]struct{ holds, said string }{
+	{"btree.db", "%[1]s is a database: lightning copy %[1]s %[2]s"},
+	{"data.mdb", "%[1]s is of LMDB: mdb_dump %[1]s | lightning import %[2]s - --from db_dump"},
+}
+
+var otherFiles = [...]struct {
+	at           int
+	begins, said string
+}{
+	{0, "LGTNG", "it is a backup: lightning restore %[2]s %[1]s"}, // engine/stream.go
+	{0, "SQLite format 3\x00", "it is of SQLite: sqlite3 -csv -header %s 'select * from TABLE' | lightning import %s - --from csv --key COLUMN"},
+	{16, "\xde\xc0\xef\xbe", "it is of LMDB: mdb_dump -n %s | lightning import %s - --from db_dump"},
 }
 
 func (i *importing) sum(r importer.Result) importer.Result {
