@@ -15,6 +15,8 @@ import (
 //  2. A short write or an interrupted system call is carried on until it is
 //     complete or fails for another reason.
 //  3. A file that could not be allocated to the end has its old length.
+//  4. On Unix, a file that root makes is of whoever owns its directory, if the
+//     file system allows that.
 //
 // What differs between systems is in os_linux.go, os_darwin.go, os_unix.go
 // and os_windows.go.
@@ -125,6 +127,7 @@ func (open opener) new(name string) (*os.File, error) {
 		os.Remove(name)
 		return nil, err
 	}
+	giveAway(f)
 	return f, nil
 }
 

@@ -3,6 +3,7 @@ package vfs_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -49,6 +50,41 @@ func TestOS_Create_ModeWhateverUmask(t *testing.T) {
 			if have := info.Mode().Perm(); have != want {
 				t.Errorf("umask %03o: %s has mode %03o, want %03o", umask, name, have, want)
 			}
+		}
+	}
+}
+
+// What root makes in the directory of a service, the service can open.
+func TestOS_Create_ByRootIsWhoseTheDirectoryIs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	const uid, gid = 12345, 23456
+	dir := t.TempDir()
+	before := filepath.Join(dir, "before")
+	ok(t, os.WriteFile(before, nil, 0o600))
+	ours := filepath.Join(dir, "ours")
+	ok(t, os.Mkdir(ours, 0o700))
+	ok(t, os.Chown(ours, 0, gid))
+	ok(t, os.Chown(dir, uid, gid))
+	for name, open := range map[string]func(name string) (io.Closer, error){
+		"file":   func(name string) (io.Closer, error) { return vfs.OS().Open(name, vfs.Create) },
+		"new":    func(name string) (io.Closer, error) { return vfs.OS().Open(name, vfs.CreateNew) },
+		"LOCK":   func(name string) (io.Closer, error) { return vfs.OS().Lock(name, "me") },
+		"before": func(name string) (io.Closer, error) { return vfs.OS().Open(name, vfs.Create) },
+		"ours/a": func(name string) (io.Closer, error) { return vfs.OS().Open(name, vfs.Create) },
+	} {
+		f, err := open(filepath.Join(dir, name))
+		ok(t, err)
+		ok(t, f.Close())
+		var st unix.Stat_t
+		ok(t, unix.Stat(filepath.Join(dir, name), &st))
+		wantUID, wantGID := uint32(uid), uint32(gid)
+		if name == "before" || name == "ours/a" { // was there, or is in a directory of root's
+			wantUID, wantGID = 0, 0
+		}
+		if st.Uid != wantUID || st.Gid != wantGID || st.Mode&0o777 != 0o600 {
+			t.Errorf("%s: of %d:%d with mode %o, want %d:%d and 600", name, st.Uid, st.Gid, st.Mode&0o777, wantUID, wantGID)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +25,23 @@ func openShared(name string, flag int, perm fs.FileMode) (*os.File, error) {
 // symbolic link, a directory opened for writing, a socket.
 func isNotRegular(err error) bool {
 	return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENXIO)
+}
+
+// giveAway gives a file that root has just made to whoever owns its directory,
+// who could not open it otherwise: a log segment of root's keeps a service from
+// its own database.
+func giveAway(f *os.File) {
+	if unix.Geteuid() != 0 {
+		return
+	}
+	dir, err := os.Stat(filepath.Dir(f.Name()))
+	if err != nil {
+		return
+	}
+	if st := dir.Sys().(*syscall.Stat_t); st.Uid != 0 {
+		// Where that is not allowed, the file stays root's.
+		_ = control("chown", f, func(fd int) error { return unix.Fchown(fd, int(st.Uid), int(st.Gid)) })
+	}
 }
 
 func rename(oldname, newname string) error { return os.Rename(oldname, newname) }
