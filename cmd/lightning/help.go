@@ -76,13 +76,17 @@ func refuse(cmd *cobra.Command) (err error) {
 // and go on with the long text, where cobra begins with that.
 func (a *app) helpFirst(root *cobra.Command) {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
+			a.noHelp = a.noCommand(cmd, words)
+			return
+		}
 		var text bytes.Buffer
 		long := strings.TrimRight(cmd.Long, "\n")
 		if cmd.IsAdditionalHelpTopicCommand() {
 			text.WriteString(long + "\n")
 		} else {
 			cmd.InheritedFlags().SortFlags = false
-			usage := cmd.UsageString()
+			usage := strings.Replace(cmd.UsageString(), "\n  lightning [command]", "", 1) // Use says more
 			at := strings.Index(usage, cmd.Example) + len(cmd.Example)
 			text.WriteString(cmd.Short + "\n\n" + usage[:at])
 			if long != "" {

@@ -81,7 +81,7 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
 	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE`, which must be new, and go on")
 	f.BoolVar(&i.resume, "resume", false, "make it an import that can be taken up again: go on where one with --resume stopped")
-	f.BoolVar(&i.sorted, "sorted", false, "the keys of the file increase: make a new database bottom-up, two to three times as fast")
+	f.BoolVar(&i.sorted, "sorted", false, "the keys of the file increase: make a new database bottom-up, about three times as fast")
 	f.IntVar(&i.options.BatchRecords, "batch", 10_000, "records to commit together")
 	f.BoolVar(&i.options.DryRun, "dry-run", false, "read everything and write nothing, no file for --rejects either")
 	f.StringVar(&i.progress, "progress", "auto", "progress on standard error: auto (on a terminal), json (one object a second), none")

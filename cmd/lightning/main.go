@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -52,7 +53,9 @@ func (a *app) execute(command func(root *cobra.Command) error) (status int) {
 			status = a.finish(fmt.Errorf("%w: %v", errInternal, p))
 		}
 	}()
-	return a.finish(command(a.root()))
+	a.noHelp = nil
+	err := command(a.root())
+	return a.finish(cmp.Or(err, a.noHelp))
 }
 
 // typedTo is the shell that somebody types to, if there is one: Ctrl-C is for

@@ -28,6 +28,7 @@ type app struct {
 	started bool          // a command runs: its flags and arguments were good
 	unended bool          // it printed a value, and of itself no end of line
 	trace   string        // of a bug of ours
+	noHelp  error         // why there is none of what is no command
 
 	keyspace     string
 	oneSpace     bool // --keyspace was given
@@ -67,7 +68,7 @@ const (
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:     "lightning",
+		Use:     "lightning COMMAND [DB]",
 		Version: version,
 		Short:   "An embedded, ordered key-value database",
 		Long: `Lightning is an embedded, ordered key-value database: this is its command line.

@@ -258,7 +258,7 @@ func (g *groups) Less(i, j int) bool {
 
 func (g *groups) Swap(i, j int) { g.list[i], g.list[j] = g.list[j], g.list[i] }
 
-var errGroups = errors.New("too many different values, prefixes or keys: choose what has fewer, or a smaller range")
+var errGroups = errors.New("too many different values or prefixes: choose what has fewer, or a smaller range")
 
 func (g *groups) add(value []byte, size int64) error {
 	i, ok := g.index[string(value)]
@@ -282,9 +282,10 @@ func (one *group) memory() int { return len(one.value) + 96 }
 
 // keep adds a group that is not there, unless they take too much memory.
 func (g *groups) keep(one group) error {
-	if g.bytes += one.memory(); g.bytes > groupBytes {
+	if g.bytes+one.memory() > groupBytes {
 		return fmt.Errorf("%w: %w (there are %s so far)", errData, errGroups, ui.Count(len(g.list)))
 	}
+	g.bytes += one.memory()
 	g.list = append(g.list, one)
 	return nil
 }

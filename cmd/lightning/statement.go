@@ -186,10 +186,11 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 			arg = "--prefix=" + arg
 			prefixes++
 		default:
-			if err := redirected(cmd, w); err != nil && cmd.Name() != "put" && (others > 0 || !keyed) {
-				return nil, err
+			if others++; cmd.Name() != "put" && (others > 1 || !keyed) { // it is no key or value
+				if err := redirected(cmd, w); err != nil {
+					return nil, err
+				}
 			}
-			others++
 		}
 		args = append(args, arg)
 		if prefixed && prefixes > 1 { // the last would win, and the rest be ignored

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sort"
 
@@ -50,7 +51,14 @@ been found so far.`,
 				if len(g.list)/2-500 > *most {
 					cut()
 				}
-				return g.keep(group{value: string(it.Key()), size: int64(it.ValueSize())})
+				one := group{value: string(it.Key()), size: int64(it.ValueSize())}
+				if g.keep(one) == nil {
+					return nil
+				}
+				if cut(); g.bytes > groupBytes/8*7 || g.keep(one) != nil { // or they would be sorted again and again
+					return fmt.Errorf("%w: so many keys take too much memory: choose a smaller --limit, or a smaller range", errData)
+				}
+				return nil
 			})
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return err

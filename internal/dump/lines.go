@@ -153,12 +153,13 @@ func (l *lines) longer() ([]byte, error) {
 	}
 }
 
-// ahead is the line that next returned, and what was read behind it.
+// ahead is the line that next returned, with what was read behind it, unless a
+// line since the last read did not fit the buffer.
 func (l *lines) ahead(line []byte) []byte {
-	if n := len(line) + len(l.rest); len(line) < len(l.buf) {
-		return line[:n]
+	if len(l.long) > 0 {
+		return line
 	}
-	return line
+	return line[:len(line)+len(l.rest)]
 }
 
 // more is next for a line of a record of which n bytes stand before it.

@@ -124,3 +124,27 @@ func TestReader_EndsWithAnError(t *testing.T) {
 type readNothing struct{}
 
 func (readNothing) Read([]byte) (int, error) { return 0, nil }
+
+// TestReader_LongFirstLineWithBOM: a line that does not fit the buffer but for its
+// byte order mark is not looked for in it.
+func TestReader_LongFirstLineWithBOM(t *testing.T) {
+	for size := 256<<10 - 4; size <= 256<<10+4; size++ {
+		for _, rows := range []int{1, 50_000} {
+			head := "\ufeffkey,value,"
+			head += strings.Repeat("x", size-len(head)-1) + "\n"
+			r, err := NewReader(strings.NewReader(head+strings.Repeat("k,\"v\",z\n", rows)), CSV, ReaderOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range rows {
+				record, err := r.Read()
+				if err != nil {
+					t.Fatalf("a header of %d bytes, row %d: %v", size, i, err)
+				}
+				if value, _ := record.Find("value"); string(value) != "v" {
+					t.Fatalf("a header of %d bytes, row %d: value %q, want v", size, i, value)
+				}
+			}
+		}
+	}
+}

@@ -23,7 +23,7 @@ func (c *Cells) Width(r rune) (n int) {
 	case c.symbol > 0 && (colour || c.joined && symbol):
 		n, c.symbol = 2-c.symbol, 2
 	default:
-		if n = runewidth.RuneWidth(r); r >= 0x1fa70 && r < 0x1fb00 { // emoji, some newer than its table
+		if n = runewidth.RuneWidth(r); r >= 0x1fa70 && r < 0x1fb00 || r >= 0x1f6dc && r < 0x1f6e0 || r == 0x1f7f0 { // emoji, some newer than its table
 			n = 2
 		}
 		if c.symbol = 0; symbol {

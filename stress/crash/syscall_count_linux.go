@@ -214,7 +214,7 @@ func (c *counter) run(program string, args []string, dir string, out *os.File, n
 	// Not on that thread: for a timer the runtime may write to an eventfd, and
 	// would wait for the answer with what answering needs.
 	limit := cmp.Or(c.limit, longest)
-	hangs := time.AfterFunc(limit, func() { _ = p.Signal(syscall.SIGQUIT) }) // and it prints where it is
+	hangs := time.AfterFunc(limit, func() { _ = p.Signal(syscall.SIGABRT) }) // and it prints where it is
 	kill := time.AfterFunc(limit+limit/8, func() { _ = p.Kill() })
 	state, err := p.Wait()
 	kill.Stop()

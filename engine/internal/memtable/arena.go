@@ -136,8 +136,8 @@ func (a *arena) grow(size int) int {
 // jumpFor chooses the jump and depth of an entry whose older version is at r
 // (Myers, "An applicative random-access stack", 1983): as far back as the
 // skew-binary number of its depth allows, so that any version is reached in
-// O(log n) steps. Two in three times that is to r, which is known without a look
-// at versions that may be long out of the processor's cache.
+// O(log n) steps. Every other time that is to r, which is known without a look at
+// versions that may be long out of the processor's cache.
 func (a *arena) jumpFor(r ref) (jump ref, depth uint32) {
 	older := a.at(r)
 	depth = older.depth() + 1

@@ -103,8 +103,9 @@ func newHashed(a *arena, t *tree, n int) *hashed {
 // gives it zeros that all share, and with the first write others, for which it
 // stops the other processors.
 func newSlots(n int) []hashSlot {
+	const systemPage = 4096 // or more
 	slots := make([]hashSlot, n)
-	for i := 0; i < n; i += pageSize / 2 / hashSlotBytes {
+	for i := 0; i < n; i += systemPage / hashSlotBytes {
 		slots[i].at = 0
 	}
 	return slots
