@@ -183,14 +183,16 @@ func (s *Session) measure(ctx context.Context, c job) (cell.Result, error) {
 	}
 	dir := filepath.Join(s.root, "cell")
 	defer os.RemoveAll(dir)
+	flushDisk() // what earlier cells left is not this one's to wait for
 	if from != "" {
 		if err := copyDir(dir, filepath.Join(from, "db")); err != nil {
 			return cell.Result{}, err
 		}
 	}
-	if c.w.Durability == driver.Full || c.w.Kind == workload.CleanOpen { // the copy is not theirs to write
-		flushDisk() // what earlier cells left is not this one's to wait for
+	if c.w.Durability == driver.Full || c.w.Kind == workload.CleanOpen {
+		flushDisk() // nor is the copy
 	}
+	claimMemory()
 	spec := s.spec(c, cell.Measure, dir)
 	switch c.w.Kind {
 	case workload.Command:
