@@ -33,7 +33,7 @@ const claimedMemory = 512 << 20
 
 // claimMemory makes the host of a virtual machine provide memory, which is free
 // then for the next process. What is free for some seconds such a host may take
-// away, and to get it back costs forty times what it takes to clear it: a cell
+// away, and to get it back costs twenty times what it takes to clear it: a cell
 // would pay for what the cells before it left unused.
 func claimMemory() {
 	b, err := syscall.Mmap(-1, 0, claimedMemory, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
