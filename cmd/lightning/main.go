@@ -28,6 +28,9 @@ func run(args []string, s *ui.Streams) int {
 	ctx, stop := interruptible()
 	defer stop()
 	a := newApp(ctx, s)
+	if len(args) > 0 {
+		a.only = args[0]
+	}
 	return a.execute(func(root *cobra.Command) error {
 		if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 			a.completable(root)

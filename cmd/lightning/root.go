@@ -47,6 +47,7 @@ type app struct {
 	touched      [4]uint64  // by touch
 
 	session *session // of the shell that runs this command, or nil
+	only    string   // the command that root makes, all where there is none of the name
 
 	keysFlag, valuesFlag string
 }
@@ -117,18 +118,31 @@ another process writes.`,
 		&cobra.Group{ID: groupInspect, Title: "Look inside:"},
 		&cobra.Group{ID: groupTest, Title: "Test:"},
 	)
-	root.AddCommand(
-		getCommand(a), putCommand(a), deleteCommand(a), scanCommand(a), countCommand(a), batchCommand(a),
-		shellCommand(a),
-		importCommand(a), exportCommand(a), copyCommand(a),
-		verifyCommand(a), repairCommand(a), checkpointCommand(a), backupCommand(a), restoreCommand(a), compactCommand(a),
-		diffCommand(a), hashCommand(a), upgradeCommand(a),
-		statsCommand(a), healthCommand(a), duCommand(a), topCommand(a), keyspaceCommand(a), inspectCommand(a),
-		benchCommand(a), stressCommand(a), crashtestCommand(a), writerCommand(a),
-		versionCommand(a),
-	)
-	root.AddCommand(topics()...)
-	a.theirCommands(root)
+	commands := [...]struct {
+		name string
+		make func(*app) *cobra.Command
+	}{
+		{"get", getCommand}, {"put", putCommand}, {"delete", deleteCommand}, {"scan", scanCommand}, {"count", countCommand}, {"batch", batchCommand},
+		{"shell", shellCommand},
+		{"import", importCommand}, {"export", exportCommand}, {"copy", copyCommand},
+		{"verify", verifyCommand}, {"repair", repairCommand}, {"checkpoint", checkpointCommand}, {"backup", backupCommand}, {"restore", restoreCommand}, {"compact", compactCommand},
+		{"diff", diffCommand}, {"hash", hashCommand}, {"upgrade", upgradeCommand},
+		{"stats", statsCommand}, {"health", healthCommand}, {"du", duCommand}, {"top", topCommand}, {"keyspace", keyspaceCommand}, {"inspect", inspectCommand},
+		{"bench", benchCommand}, {"stress", stressCommand}, {"crashtest", crashtestCommand}, {"stress-writer", writerCommand},
+		{"version", versionCommand},
+	}
+	for _, c := range commands {
+		if c.name == a.only {
+			root.AddCommand(c.make(a))
+		}
+	}
+	if !root.HasSubCommands() {
+		for _, c := range commands {
+			root.AddCommand(c.make(a))
+		}
+		root.AddCommand(topics()...)
+		a.theirCommands(root)
+	}
 	ownFlags(root, f)
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false // help has those first that are used most

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/query"
 	"github.com/lightning-db/lightning/internal/ui"
@@ -162,6 +164,24 @@ func TestShell_SeesOthers(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A statement finds its command as it is among all of them, and no other there.
+func TestRoot_OnlyOne(t *testing.T) {
+	root := func(only string) *cobra.Command { return (&app{Streams: &ui.Streams{}, only: only}).root() }
+	all := root("").Commands()
+	theirs := strings.Fields("completion encodings environment exit-codes formats help")
+	for _, want := range all {
+		have := root(want.Name()).Commands()
+		switch {
+		case want.IsAdditionalHelpTopicCommand() || slices.Contains(theirs, want.Name()):
+			if len(have) != len(all) {
+				t.Errorf("%s: %d commands, want all %d", want.Name(), len(have), len(all))
+			}
+		case len(have) != 1 || have[0].UsageString() != want.UsageString():
+			t.Errorf("%s: %d commands, %s", want.Name(), len(have), have[0].UsageString())
+		}
 	}
 }
 
