@@ -16,7 +16,7 @@ type columns struct {
 	split  func() error // reads the next row into record
 	record Record
 	head   []byte // bytes of the header
-	valid  bool   // the names of the columns are UTF-8
+	valid  bool   // the names of the columns, and what is between two, are UTF-8
 }
 
 // maxColumns bounds what a row takes beyond its bytes.

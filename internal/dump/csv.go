@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"unicode/utf8"
 )
 
 // A csvReader reads CSV as RFC 4180 has it, and keeps every byte inside a
@@ -25,7 +26,9 @@ type csvReader struct {
 func newCSVReader(r io.Reader, o ReaderOptions) (*csvReader, error) {
 	c := &csvReader{lines: newLines(r), delimiter: []byte(cmp.Or(o.Delimiter, ","))}
 	c.split = c.next
-	return c, c.start(o.Columns)
+	err := c.start(o.Columns)
+	c.valid = c.valid && utf8.Valid(c.delimiter)
+	return c, err
 }
 
 var (

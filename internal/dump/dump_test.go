@@ -472,7 +472,7 @@ func TestRecord_Object_KeepsOrderAndNumbers(t *testing.T) {
 func TestRecord_Object_OfColumns(t *testing.T) {
 	field := map[string]string{
 		"x": `"x"`, "": `""`, "long enough for eight at a time": `"long enough for eight at a time"`, "12345678": `"12345678"`,
-		`a\b`: `"a\\b"`, `"a,b"`: `"a,b"`, `"q""t"`: `"q\"t"`, `in"side`: `"in\"side"`, "é": `"é"`, "\x01": `"\u0001"`,
+		`a\b`: `"a\\b"`, `"a,b"`: `"a,b"`, `"q""t"`: `"q\"t"`, `in"side`: `"in\"side"`, "é": `"é"`, "São Tomé and 東京 🏙": `"São Tomé and 東京 🏙"`, "é\u0085é": `"é\u0085é"`, `é\`: `"é\\"`, "\x01": `"\u0001"`,
 		"\t": `"\t"`, "\x7f": `"\u007f"`, "\u0085": `"\u0085"`, `"two` + "\n" + `lines"`: `"two\nlines"`,
 	}
 	input, want := "é,\"n\"\"m\"\n", []string(nil)
@@ -496,8 +496,9 @@ func TestRecord_Object_OfColumns(t *testing.T) {
 			t.Errorf("row %d, %q: have %s, %v, want %s", i, record.Source, have, err, want[i])
 		}
 	}
-	for _, input := range []string{"\xe9,b\nx,y\n", "a,b\nx,\xe9\n"} {
-		if r, err = NewReader(strings.NewReader(input), CSV, ReaderOptions{}); err != nil {
+	for _, c := range [][2]string{{"\xe9,b\nx,y\n", ","}, {"a,b\nx,\xe9\n", ","}, {"a\xa9b\nx\xc3\xa9y\n", "\xa9"}, {"a:\xc3b\nx:\xc3\xa9y\n", ":\xc3"}} {
+		input := c[0]
+		if r, err = NewReader(strings.NewReader(input), CSV, ReaderOptions{Delimiter: c[1]}); err != nil {
 			t.Fatal(err)
 		}
 		record, err := r.Read()

@@ -167,12 +167,17 @@ func AppendJSONString(dst, text []byte) []byte {
 	return append(appendJSONText(append(dst, '"'), text), '"')
 }
 
+// secondControl reports whether one of U+0080 to U+009F begins at b[i].
+func secondControl(b []byte, i int) bool {
+	return b[i] == 0xc2 && i+1 < len(b) && b[i+1]&0xe0 == 0x80
+}
+
 // appendJSONText appends what stands between the quotes.
 func appendJSONText(dst, text []byte) []byte {
 	plain := 0
 	for i := asciiEnd(text, 0); i < len(text); i = asciiEnd(text, i+1) {
 		c := text[i]
-		second := c == 0xc2 && i+1 < len(text) && text[i+1]&0xe0 == 0x80 // U+0080 to U+009F
+		second := secondControl(text, i)
 		if c >= ' ' && c != '"' && c != '\\' && c != 0x7f && !second {
 			continue
 		}

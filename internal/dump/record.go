@@ -78,11 +78,14 @@ type Record struct {
 	text  []byte // one behind the other
 	ends  []int  // where in text each ends
 	gap   int    // bytes between two
-	plain bool   // text is the row as it stands, and the names are UTF-8
+	plain bool   // text is the row as it stands, and the names and what is between two are UTF-8
 	seen  int    // so many bytes of it stand in a JSON string as they are
 	room  int    // bytes of all labels, and some more
 
 	keys, values int // the columns that are named key and value, from 1
+
+	asked string // the name that number was last asked for,
+	place int    // and what it said, which of columns stays true
 
 	object  []byte // JSON: the whole record without insignificant space
 	exact   []byte // JSON: the whole record as it stands
@@ -127,10 +130,14 @@ func (r *Record) Find(name string) ([]byte, bool) {
 
 // number is the place of the field that Find finds, from 1, and 0 if there is none.
 func (r *Record) number(name string) int {
+	if name == r.asked && r.ends != nil {
+		return r.place
+	}
 	n := len(r.fields)
 	for n > 0 && string(r.fields[n-1].name) != name {
 		n--
 	}
+	r.asked, r.place = name, n
 	return n
 }
 
@@ -203,7 +210,7 @@ func (r *Record) Object(buf *[]byte) ([]byte, error) {
 		return r.object, nil
 	}
 	dst := (*buf)[:0]
-	if r.plain && asciiEnd(r.text, r.seen) == len(r.text) {
+	if r.plain && r.verbatim() {
 		dst = slices.Grow(dst, r.room+len(r.text))
 		begin := 0
 		for i, end := range r.ends {
@@ -226,6 +233,18 @@ func (r *Record) Object(buf *[]byte) ([]byte, error) {
 		i++
 	}
 	return nil, errorf("column %s is not UTF-8 text: convert the file first, for example with iconv", Printable(r.fields[i].name))
+}
+
+// verbatim reports whether text stands in a JSON string as it is.
+func (r *Record) verbatim() bool {
+	i := asciiEnd(r.text, r.seen)
+	if i == len(r.text) {
+		return true
+	}
+	for i < len(r.text) && r.text[i] >= utf8.RuneSelf && !secondControl(r.text, i) {
+		i = asciiEnd(r.text, i+1)
+	}
+	return i == len(r.text) && utf8.Valid(r.text)
 }
 
 // shortBytes is what appendShort copies at a time.
