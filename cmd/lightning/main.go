@@ -31,7 +31,8 @@ func run(args []string, s *ui.Streams) int {
 	if len(args) > 0 {
 		a.only = args[0]
 	}
-	return a.execute(func(root *cobra.Command) error {
+	return a.execute(func() error {
+		root := a.root()
 		if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 			a.completable(root)
 		}
@@ -48,8 +49,8 @@ func newApp(ctx context.Context, s *ui.Streams) *app {
 	return &app{Streams: s, ctx: ctx, to: to, out: bufio.NewWriterSize(to, 64<<10)}
 }
 
-// execute runs a command, one of those below root, and returns the exit status.
-func (a *app) execute(command func(root *cobra.Command) error) (status int) {
+// execute runs a command and returns the exit status.
+func (a *app) execute(command func() error) (status int) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.trace = trace()
@@ -57,7 +58,7 @@ func (a *app) execute(command func(root *cobra.Command) error) (status int) {
 		}
 	}()
 	a.noHelp = nil
-	err := command(a.root())
+	err := command()
 	return a.finish(cmp.Or(err, a.noHelp))
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
 )
 
 // An app is one run of the program: its streams, and the flags that every
@@ -47,7 +48,7 @@ type app struct {
 	touched      [4]uint64  // by touch
 
 	session *session // of the shell that runs this command, or nil
-	only    string   // the command that root makes, all where there is none of the name
+	only    string   // the command that root makes, by any of its names; all where none has it
 
 	keysFlag, valuesFlag string
 }
@@ -119,20 +120,20 @@ another process writes.`,
 		&cobra.Group{ID: groupTest, Title: "Test:"},
 	)
 	commands := [...]struct {
-		name string
-		make func(*app) *cobra.Command
+		names string // its own and its aliases
+		make  func(*app) *cobra.Command
 	}{
-		{"get", getCommand}, {"put", putCommand}, {"delete", deleteCommand}, {"scan", scanCommand}, {"count", countCommand}, {"batch", batchCommand},
+		{"get", getCommand}, {"put set", putCommand}, {"delete del rm", deleteCommand}, {"scan ls", scanCommand}, {"count", countCommand}, {"batch", batchCommand},
 		{"shell", shellCommand},
 		{"import", importCommand}, {"export", exportCommand}, {"copy", copyCommand},
-		{"verify", verifyCommand}, {"repair", repairCommand}, {"checkpoint", checkpointCommand}, {"backup", backupCommand}, {"restore", restoreCommand}, {"compact", compactCommand},
+		{"verify check", verifyCommand}, {"repair recover", repairCommand}, {"checkpoint", checkpointCommand}, {"backup", backupCommand}, {"restore", restoreCommand}, {"compact", compactCommand},
 		{"diff", diffCommand}, {"hash", hashCommand}, {"upgrade", upgradeCommand},
 		{"stats", statsCommand}, {"health", healthCommand}, {"du", duCommand}, {"top", topCommand}, {"keyspace", keyspaceCommand}, {"inspect", inspectCommand},
 		{"bench", benchCommand}, {"stress", stressCommand}, {"crashtest", crashtestCommand}, {"stress-writer", writerCommand},
 		{"version", versionCommand},
 	}
 	for _, c := range commands {
-		if c.name == a.only {
+		if shell.In(a.only, c.names) {
 			root.AddCommand(c.make(a))
 		}
 	}

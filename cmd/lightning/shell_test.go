@@ -173,15 +173,20 @@ func TestRoot_OnlyOne(t *testing.T) {
 	all := root("").Commands()
 	theirs := strings.Fields("completion encodings environment exit-codes formats help")
 	for _, want := range all {
-		have := root(want.Name()).Commands()
-		switch {
-		case want.IsAdditionalHelpTopicCommand() || slices.Contains(theirs, want.Name()):
-			if len(have) != len(all) {
-				t.Errorf("%s: %d commands, want all %d", want.Name(), len(have), len(all))
+		for _, name := range append(want.Aliases, want.Name()) {
+			have := root(name).Commands()
+			switch {
+			case want.IsAdditionalHelpTopicCommand() || slices.Contains(theirs, name):
+				if len(have) != len(all) {
+					t.Errorf("%s: %d commands, want all %d", name, len(have), len(all))
+				}
+			case len(have) != 1 || have[0].UsageString() != want.UsageString():
+				t.Errorf("%s: %d commands, %s", name, len(have), have[0].UsageString())
 			}
-		case len(have) != 1 || have[0].UsageString() != want.UsageString():
-			t.Errorf("%s: %d commands, %s", want.Name(), len(have), have[0].UsageString())
 		}
+	}
+	if have := root("no-command").Commands(); len(have) != len(all) {
+		t.Errorf("no-command: %d commands, want all %d", len(have), len(all))
 	}
 }
 

@@ -30,8 +30,10 @@ func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out
 		InTerminal: h.app.InTerminal, OutTerminal: out.Terminal, ErrTerminal: h.app.ErrTerminal,
 	})
 	a.session, a.to.w = h, out.Apart(a.to.w)
-	a.only = st.Words[0].Text // a script has many statements, and to make all commands takes longer than a put
-	status := a.execute(func(root *cobra.Command) error {
+	if st.Words[0].Literal < 0 {
+		a.only = st.Words[0].Text // a script has many statements, and to make all commands takes longer than a put
+	}
+	status := a.execute(func() error {
 		if err := a.SetColor(h.app.color); err != nil {
 			return err
 		}
@@ -46,6 +48,7 @@ func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out
 			}
 			return h.transact(ctx, word)
 		}
+		root := a.root()
 		args, err := h.arguments(root, st)
 		if err != nil {
 			return err

@@ -192,7 +192,7 @@ func (s *Session) measure(ctx context.Context, c job) (cell.Result, error) {
 	if c.w.Durability == driver.Full || c.w.Kind == workload.CleanOpen {
 		flushDisk() // nor is the copy
 	}
-	claimMemory()
+	_, _ = s.child(ctx, s.spec(c, cell.Claim, dir))
 	spec := s.spec(c, cell.Measure, dir)
 	switch c.w.Kind {
 	case workload.Command:
