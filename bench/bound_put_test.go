@@ -9,6 +9,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -19,7 +22,8 @@ import (
 // entry of 116 bytes goes with its checksum into a mapped file that was written
 // before, and is copied into new memory, of which the last 32 MiB are kept. At
 // random its key is besides compared with that of one of these entries, and its
-// place written down at random in an index: less than it takes to find it.
+// place written down at random in an index: less than it takes to find it. By eight
+// it is that by eight goroutines, one after the other, as the log has them.
 func BenchmarkBound_Put(b *testing.B) {
 	const (
 		log    = 64 << 20
@@ -29,7 +33,7 @@ func BenchmarkBound_Put(b *testing.B) {
 		entry  = header + workload.KeySize + 100
 	)
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
-	for _, name := range []string{"in-order", "at-random"} {
+	for _, name := range []string{"in-order", "at-random", "by-eight"} {
 		b.Run(name, func(b *testing.B) {
 			f, err := os.Create(filepath.Join(b.TempDir(), "file"))
 			if err != nil {
@@ -50,22 +54,15 @@ func BenchmarkBound_Put(b *testing.B) {
 				memory[i] = make([]byte, chunk)
 			}
 			index := make([]uint64, chunks*chunk/entry)
-			var key [workload.KeySize]byte
 			current, used, at, larger := 0, 0, 0, 0
-			b.SetBytes(entry - header)
-			for i := uint64(0); b.Loop(); i++ {
-				if name == "in-order" {
-					workload.OrderedKey(key[:], i)
-				} else {
-					workload.RandomKey(key[:], i)
-				}
+			put := func(key, value []byte, i uint64) {
 				if at+entry > log {
 					at = 0
 				}
 				record := mapped[at : at+entry]
 				at += entry
-				copy(record[header:], key[:])
-				copy(record[header+len(key):], values.At(i))
+				copy(record[header:], key)
+				copy(record[header+len(key):], value)
 				binary.LittleEndian.PutUint64(record[8:], i)
 				binary.LittleEndian.PutUint32(record, crc32.Checksum(record[8:], castagnoli))
 				if used+entry > chunk {
@@ -73,14 +70,42 @@ func BenchmarkBound_Put(b *testing.B) {
 					memory[current] = make([]byte, chunk)
 				}
 				copy(memory[current][used:used+entry], record)
-				if name == "at-random" {
+				if name != "in-order" {
 					off := rand.IntN(chunk/entry) * entry
-					if bytes.Compare(memory[rand.IntN(chunks)][off+header:off+header+len(key)], key[:]) > 0 {
+					if bytes.Compare(memory[rand.IntN(chunks)][off+header:off+header+len(key)], key) > 0 {
 						larger++
 					}
 					index[rand.IntN(len(index))] = uint64(current)<<32 | uint64(used)
 				}
 				used += entry
+			}
+			b.SetBytes(entry - header)
+			if name == "by-eight" {
+				var mu sync.Mutex
+				var next atomic.Uint64
+				b.SetParallelism(max(8/runtime.GOMAXPROCS(0), 1))
+				b.RunParallel(func(pb *testing.PB) {
+					var key [workload.KeySize]byte
+					for pb.Next() {
+						i := next.Add(1)
+						workload.RandomKey(key[:], i)
+						value := values.At(i)
+						mu.Lock()
+						put(key[:], value, i)
+						mu.Unlock()
+					}
+				})
+				sink = uint32(larger)
+				return
+			}
+			var key [workload.KeySize]byte
+			for i := uint64(0); b.Loop(); i++ {
+				if name == "in-order" {
+					workload.OrderedKey(key[:], i)
+				} else {
+					workload.RandomKey(key[:], i)
+				}
+				put(key[:], values.At(i), i)
 			}
 			sink = uint32(larger)
 		})
