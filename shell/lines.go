@@ -27,12 +27,14 @@ var errCleared = ui.ErrStopped
 // somebody types on a terminal that can only print (TERM=dumb), and shows a
 // prompt. What edits the line there is the terminal itself.
 type fileLines struct {
-	r   *bufio.Reader
-	out io.Writer // for prompts, or nil
+	r        *bufio.Reader
+	out      io.Writer // for prompts, or nil
+	name     string    // that a line is named by, with the number
+	numbered bool      // lines are named
 }
 
 func newFileLines(ctx context.Context, r io.Reader, out io.Writer, interrupts <-chan struct{}) *fileLines {
-	return &fileLines{bufio.NewReaderSize(ui.Stoppable(ctx, r, interrupts), 64<<10), out}
+	return &fileLines{r: bufio.NewReaderSize(ui.Stoppable(ctx, r, interrupts), 64<<10), out: out}
 }
 
 func (f *fileLines) ReadLine(prompt string) (string, error) {

@@ -62,23 +62,27 @@ func Parse(text string) (statements []Statement, complete bool) {
 }
 
 // A pending is the lines so far of what is not complete. Of a long value each is
-// looked at once: not all of them again for every line.
+// looked at once: not all of them again for every line. Nor are lines of plain
+// words that end with a backslash, behind another such.
 type pending struct {
 	strings.Builder
 	waits opening // what has to be closed before it can be complete
+	goes  bool    // what there is ends with a backslash
 }
 
 // add adds a line, and returns the statements if they are complete, as Parse does,
 // or no more lines are to come.
 func (p *pending) add(line string, last bool) (statements []Statement, complete bool) {
 	p.WriteString(line)
-	if last || p.waits == (opening{}) || p.waits.end(line) > 0 {
+	goes := strings.HasSuffix(line, "\\") && !strings.ContainsAny(line, "\"'{[(#\x00")
+	if last || p.waits == (opening{}) && !(p.goes && goes) || p.waits != (opening{}) && p.waits.end(line) > 0 {
 		of := parser{text: p.String()}
 		statements = of.statements()
 		if last || !of.open {
 			return statements, true
 		}
 		p.waits = of.waits
+		p.goes = goes && p.waits == (opening{})
 	}
 	p.WriteByte('\n')
 	p.waits.end("\n")

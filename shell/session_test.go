@@ -20,6 +20,7 @@ var errStopped = errors.New("stopped")
 
 // A fakeHost echoes statements, and keeps what it was told.
 type fakeHost struct {
+	of    *Session
 	errs  strings.Builder
 	state State
 	stop  func() // by the statements "stop" and "late"
@@ -55,7 +56,7 @@ func (h *fakeHost) Run(ctx context.Context, st Statement, in io.Reader, out *Out
 }
 
 func (h *fakeHost) Fail(err error) int {
-	fmt.Fprintf(&h.errs, "%v\n", err)
+	fmt.Fprintln(&h.errs, h.of.Complaint(err.Error()))
 	switch {
 	case errors.Is(err, errStopped):
 		return 130
@@ -153,6 +154,7 @@ func newSession(t *testing.T) (*Session, *fakeHost, *bytes.Buffer) {
 	t.Helper()
 	h, out := &fakeHost{state: State{Database: "my.db"}}, new(bytes.Buffer)
 	s := &Session{Streams: &ui.Streams{In: strings.NewReader(""), Out: out, Err: &h.errs}, Host: h, Bail: true, Interrupted: errStopped}
+	h.of = s
 	s.Start()
 	return s, h, out
 }
@@ -177,8 +179,8 @@ func TestSession_Text(t *testing.T) {
 	}{
 		{text: "a b; c 'd e'", out: "a|b\nc|d e\n"},
 		{text: "a; fail; b", status: 1, out: "a\n", errs: "fail\n"},
-		{text: "a\nfail\nb", goOn: true, status: 1, out: "a\nb\n", errs: "fail\n"},
-		{text: "a; get x'0'; never\nb", goOn: true, status: 2, out: "a\nb\n", errs: "x'...' holds pairs of hexadecimal digits\n"},
+		{text: "a\nfail\nb", goOn: true, status: 1, out: "a\nb\n", errs: "line 2: fail\n"},
+		{text: "a; get x'0'; never\nb", goOn: true, status: 2, out: "a\nb\n", errs: "line 1: x'...' holds pairs of hexadecimal digits\n"},
 		{text: "3 a b", out: "a|b\na|b\na|b\n"},
 		{text: "3 fail", status: 1, errs: "fail\n"},
 		{text: "0 a", status: 2, errs: "0 is no number of times\n"},
@@ -188,14 +190,16 @@ func TestSession_Text(t *testing.T) {
 		{text: "a; quit\nb", out: "a\n"},
 		{text: `a; \q; b`, out: "a\n"},
 		{text: "a; .quit; b", out: "a\n"},
+		{text: "a; .exit; b", out: "a\n"},
+		{text: "\ufeffa\n\ufeffb", out: "a\n\ufeffb\n"}, // only the first is a mark
 		{text: "'exit'; b", out: "exit\nb\n"},
 		{text: "exit 3; b", errs: "exit takes no argument\n", status: 2},
 		{text: `\q now; .quit now; quit 0; b`, goOn: true, errs: "\\q takes no argument\n.quit takes no argument\nquit takes no argument\n", out: "b\n", status: 2},
 		{text: "a \"open", status: 2, errs: errOpenQuote.Error() + "\n"},
-		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: errNoJSON.Error() + "\n"},
+		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: "line 2: " + errNoJSON.Error() + "\n"},
 		{text: "a {\n\"b\": 1\n}\nc [1,\n2]; d", out: "a|{\n\"b\": 1\n}\nc|[1,\n2]\nd\n"},
-		{text: "a\nb {\n", status: 2, out: "a\n", errs: errOpenJSON.Error() + "\n"},
-		{text: "a\nb [1,\n2", goOn: true, status: 2, out: "a\n", errs: errOpenJSON.Error() + "\n"},
+		{text: "a\nb {\n", status: 2, out: "a\n", errs: "line 2: " + errOpenJSON.Error() + "\n"},
+		{text: "a\nb [1,\n2", goOn: true, status: 2, out: "a\n", errs: "line 2: " + errOpenJSON.Error() + "\n"},
 		{text: "a\n\"b\nc\"\nd", out: "a\nb\nc\nd\n"},
 		{text: ".mode table; .show", out: ".mode      table\n.keys      auto\n.values    auto\n.keyspace  -\n.write     off\n.timer     auto\n.pager     auto\n.output    -\n"},
 		{text: ".mode wrong", status: 2, errs: ".mode: use auto, table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md\n"},
@@ -223,10 +227,10 @@ func TestSession_Text(t *testing.T) {
 		{text: ".watch -1 a", status: 2, errs: ".watch: use a number of seconds and a statement\n"},
 		{text: ".watch 1e-300 fail", status: 1, errs: "fail\n"},
 		{text: ".watch 1 fail", status: 1, errs: "fail\n"},
-		{text: ".read " + file + "; three", status: 1, out: "one\n", errs: "fail in file\n"},
-		{text: ".read '" + file + "'; three", goOn: true, status: 1, out: "one\ntwo\nthree\n", errs: "fail in file\n"},
+		{text: ".read " + file + "; three", status: 1, out: "one\n", errs: file + ": line 2: fail in file\n"},
+		{text: ".read '" + file + "'; three", goOn: true, status: 1, out: "one\ntwo\nthree\n", errs: file + ": line 2: fail in file\n"},
 		{text: ".read " + dir + "/none", status: 7, errs: "open " + dir + "/none: no such file or directory\n"},
-		{text: ".read " + self, status: 2, errs: ".read of a file that reads files, 16 deep: does one read itself?\n"},
+		{text: ".read " + self, status: 2, errs: self + ": line 1: .read of a file that reads files, 16 deep: does one read itself?\n"},
 		{text: "a; closed; b", goOn: true, status: exitPipe, out: "a\nb\n"},
 		{text: "closed\nb", goOn: true, status: exitPipe},
 	} {
@@ -300,8 +304,8 @@ func TestSession_ScriptGoesOnUnread(t *testing.T) {
 		{text: ".output |exit 0; " + long + "; " + long + "; .output; b", out: "b\n"},
 		{text: ".output |exit 0\n.watch 0.001 " + long + "\n.output\nb", out: "b\n"},
 		{text: ".once |exit 3; " + long + "; b", status: 1, errs: "exit 3: exit status 3\n"},
-		{text: ".once |exit 3\n" + long + "\nb", goOn: true, status: 1, out: "b\n", errs: "exit 3: exit status 3\n"},
-		{text: ".output |exit 3\n" + long + "\n.output\nb", goOn: true, status: 1, out: "b\n", errs: "exit 3: exit status 3\n"},
+		{text: ".once |exit 3\n" + long + "\nb", goOn: true, status: 1, out: "b\n", errs: "line 2: exit 3: exit status 3\n"},
+		{text: ".output |exit 3\n" + long + "\n.output\nb", goOn: true, status: 1, out: "b\n", errs: "line 3: exit 3: exit status 3\n"},
 	} {
 		s, h, out := newSession(t)
 		s.Bail = !test.goOn
@@ -389,7 +393,7 @@ func TestSession_Prompt(t *testing.T) {
 func TestSession_InputIsTaken(t *testing.T) {
 	s, h, out := newSession(t)
 	s.In, s.Taken = strings.NewReader("a\ninput\nb\n"), true
-	if status := s.Input(t.Context()); status != 2 || out.String() != "a\n" || !strings.HasPrefix(h.errs.String(), "standard input holds the statements") {
+	if status := s.Input(t.Context()); status != 2 || out.String() != "a\n" || !strings.HasPrefix(h.errs.String(), "standard input: line 2: standard input holds the statements") {
 		t.Errorf("status %d, %q, %q", status, out, h.errs.String())
 	}
 }
@@ -399,7 +403,7 @@ func TestSession_Ended(t *testing.T) {
 	s, h, out := newSession(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	h.stop = func() { cancel(errStopped) }
-	if status := s.Text(ctx, "a; stop; b\nc"); status != 130 || out.String() != "a\n" || h.errs.String() != "stopped\n" {
+	if status := s.Text(ctx, "a; stop; b\nc"); status != 130 || out.String() != "a\n" || h.errs.String() != "line 1: stopped\n" {
 		t.Errorf("status %d, %q, %q", status, out, h.errs.String())
 	}
 }
@@ -419,7 +423,8 @@ func TestSession_InterruptedBehindStatement(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		h.stop = func() { cancel(errStopped) }
 		status := s.Text(ctx, text)
-		if out.String() != "late\n" || h.errs.String() != want || (status == 130) != (want != "") {
+		said := strings.TrimPrefix(h.errs.String(), "line 3: ")
+		if out.String() != "late\n" || said != want || (status == 130) != (want != "") {
 			t.Errorf("%q: status %d, %q, %q, want %q", text, status, out, h.errs.String(), want)
 		}
 		s, h, out = newSession(t)

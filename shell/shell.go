@@ -92,6 +92,8 @@ type Session struct {
 	fileLeft bool           // nobody reads file any more
 	lines    LineSource     // of the one who types
 	depth    int            // of files that read files
+	where    string         // the statement that runs stands, where nobody types
+	told     bool           // Complaint was asked for
 	aside    *aside         // of the statement that runs
 	quit     bool
 
@@ -165,7 +167,18 @@ func (s *Session) Done() bool { return s.quit }
 
 // Text runs statements, and returns the status of the first that failed.
 func (s *Session) Text(ctx context.Context, text string) int {
-	return s.read(ctx, &fileLines{r: bufio.NewReader(strings.NewReader(text))}) // it waits for nobody
+	lines := &fileLines{r: bufio.NewReader(strings.NewReader(text))} // it waits for nobody
+	if lines.numbered = strings.Contains(text, "\n"); !lines.numbered {
+		s.where = ""
+	}
+	return s.read(ctx, lines)
+}
+
+// Complaint is the message of an error as it is shown: behind the place of the
+// statement that it is about, in a script.
+func (s *Session) Complaint(message string) string {
+	s.told = true
+	return s.where + message
 }
 
 // File runs the statements of a file.
@@ -185,7 +198,9 @@ func (s *Session) File(ctx context.Context, path string) int {
 			return s.Host.Fail(err)
 		}
 		defer f.Close()
-		return s.read(ctx, newFileLines(ctx, f, nil, nil))
+		lines := newFileLines(ctx, f, nil, nil)
+		lines.name, lines.numbered = path+": ", true
+		return s.read(ctx, lines)
 	})
 }
 
@@ -193,7 +208,9 @@ func (s *Session) File(ctx context.Context, path string) int {
 // status of a session that somebody had is 0, whatever failed in it.
 func (s *Session) Input(ctx context.Context) int {
 	if !s.Interactive {
-		return s.read(ctx, newFileLines(ctx, s.In, nil, nil))
+		lines := newFileLines(ctx, s.In, nil, nil)
+		lines.name, lines.numbered = "standard input: ", true
+		return s.read(ctx, lines)
 	}
 	lines, err := s.typed(ctx)
 	if err != nil {
@@ -219,7 +236,17 @@ func (s *Session) typed(ctx context.Context) (LineSource, error) {
 func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 	typed := s.lines != nil && lines == s.lines
 	var text pending
+	next, begin := 1, 1 // the numbers of the next line, and of the first of text
+	outer := s.where
+	defer func() { s.where = outer }()
+	place := func(line int) {
+		s.told = false
+		if file, ok := lines.(*fileLines); ok && file.numbered {
+			s.where = file.name + "line " + strconv.Itoa(line) + ": "
+		}
+	}
 	for !s.quit {
+		place(next)
 		s.before, s.waits, s.asked = text.String(), text.waits, typed
 		line, err := lines.ReadLine(s.prompt(s.before != ""))
 		s.asked = false
@@ -236,18 +263,28 @@ func (s *Session) read(ctx context.Context, lines LineSource) (status int) {
 			}
 			return first(status, s.Host.Fail(err))
 		}
+		if next == 1 && !typed {
+			line = strings.TrimPrefix(line, "\ufeff")
+		}
+		next += 1 + strings.Count(line, "\n")
 		statements, complete := text.add(line, err != nil)
 		if !complete {
 			continue
 		}
-		lines.Save(text.String())
+		whole := text.String()
+		lines.Save(whole)
 		text = pending{}
-		failed := s.all(ctx, statements)
+		failed := s.all(ctx, statements, func(st Statement) { place(begin + strings.Count(whole[:st.at], "\n")) })
+		begin = next
 		status = first(status, failed)
 		switch {
 		case ctx.Err() != nil && failed != 0:
 			return failed // it said that it was interrupted
 		case failed != 0 && (s.Bail || failed == exitPipe && !typed):
+			if !s.told && s.where != "" && failed != exitPipe {
+				s.Note("%sthe statement has status %d, which ends the script (--bail=false goes on)", s.where, failed)
+				s.told = true
+			}
 			return status
 		}
 	}
@@ -286,10 +323,12 @@ func (s *Session) prompt(more bool) string {
 	return name + "> "
 }
 
-// all runs statements that came together. Ctrl-C ends all of them.
-func (s *Session) all(ctx context.Context, statements []Statement) int {
+// all runs statements that came together, and says before of which. Ctrl-C ends all
+// of them.
+func (s *Session) all(ctx context.Context, statements []Statement, place func(Statement)) int {
 	return s.interruptible(ctx, func(ctx context.Context) (status int) {
 		for _, st := range statements {
+			place(st)
 			failed := s.times(ctx, st)
 			status = first(status, failed)
 			if s.quit || failed != 0 && (s.Bail || ctx.Err() != nil) {
@@ -327,7 +366,7 @@ func (s *Session) one(ctx context.Context, st Statement) int {
 	case ctx.Err() != nil: // what came before was done
 		return s.Host.Fail(fmt.Errorf("%w before %s", context.Cause(ctx), word.Text))
 	case word.Literal >= 0:
-	case In(word.Text, ` exit quit \q`):
+	case In(word.Text, ` exit quit \q .exit`):
 		if len(st.Words) > 1 {
 			return s.usage(word.Text + " takes no argument")
 		}

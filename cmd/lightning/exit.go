@@ -238,6 +238,9 @@ func unmade(err error, said string) error {
 // complain prints the one line that says what is wrong.
 func (a *app) complain(status int, message string) int {
 	message = strings.ReplaceAll(strings.TrimRight(message, "\n"), "\n", " ")
+	if a.session != nil {
+		message = a.session.shell.Complaint(message)
+	}
 	if a.json || a.session != nil && a.session.app.json {
 		said := ui.Object{
 			{Name: "message_type", Value: "exit_error"}, {Name: "code", Value: status}, {Name: "message", Value: string([]rune(message))},

@@ -48,7 +48,7 @@ shell's.`,
 	f := cmd.Flags()
 	write := f.Bool("write", false, "allow writes from the start; the database is created where there is none")
 	command := f.StringP("command", "c", "", "run these `STATEMENTS`, separated by ; and end")
-	f.StringP("file", "f", "", "run the statements of a `FILE`, and end")
+	f.StringP("file", "f", "", "run the statements of a `FILE`, - for standard input, and end")
 	f.String("init", "", "run the statements of a `FILE` first")
 	bail := f.Bool("bail", false, "end with the first statement that fails; the default unless somebody types")
 	syncMode := syncFlag(cmd, engine.SyncFull)
@@ -59,7 +59,7 @@ shell's.`,
 			return err
 		}
 		scripted := f.Changed("command") || f.Changed("file")
-		s := &shell.Session{Streams: a.Streams, Host: h, Interactive: !scripted && a.InTerminal && a.ErrTerminal, Taken: !scripted && !a.InTerminal}
+		s := &shell.Session{Streams: a.Streams, Host: h, Interactive: !scripted && a.InTerminal && a.ErrTerminal, Taken: !scripted && !a.InTerminal || f.Lookup("file").Value.String() == "-"}
 		s.Start()
 		h.shell = s
 		mode := a.output
@@ -91,6 +91,8 @@ shell's.`,
 				case step == "" || !f.Changed(step):
 				case step == "command":
 					next = s.Text(ctx, *command)
+				case step == "file" && f.Lookup(step).Value.String() == "-":
+					next = s.Input(ctx)
 				default:
 					next = s.File(ctx, f.Lookup(step).Value.String())
 				}

@@ -123,7 +123,7 @@ func TestShell_InterruptedFromOutside(t *testing.T) {
 	}
 	p.until("\n3\r\n")
 	interrupt()
-	p.until("lightning: interrupted")
+	p.until("watch: line 1: interrupted")
 	p.until("my.db!> ")
 	for range 3 {
 		p.typed("delete --prefix row:\r")

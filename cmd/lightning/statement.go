@@ -283,12 +283,12 @@ func holdsBytes(f *pflag.Flag) bool {
 // Fail says what is wrong with what is no command.
 func (h *session) Fail(err error) int {
 	if by, ok := errors.AsType[interrupted](err); ok {
-		return h.app.complain(128+int(by.signal), err.Error())
+		return h.app.complain(128+int(by.signal), h.shell.Complaint(err.Error()))
 	}
 	if errors.Is(err, syscall.EPIPE) {
 		return exitPipe
 	}
-	return h.app.complain(statusOf(err), h.app.message(err))
+	return h.app.complain(statusOf(err), h.shell.Complaint(h.app.message(err)))
 }
 
 func (h *session) Usage(message string) error { return usageError{message} }
