@@ -17,7 +17,7 @@ import (
 //
 //	go test -run '^$' -bench Bound -benchtime 2s
 
-var valueSizes = []int{10 << 10, 100 << 10, 1 << 20}
+var valueSizes = []int{1 << 10, 10 << 10, 100 << 10, 1 << 20}
 
 // A value written once, by a call, with a checksum: into a file that grows, and
 // over what was written before and is in memory.
