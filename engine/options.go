@@ -86,7 +86,8 @@ func ParseCompression(s string) (Compression, error) {
 	return 0, invalidf("unknown compression %q: use none, s2 or zstd", s)
 }
 
-// Options are the settings of Open. Their zero value is a good default.
+// Options are the settings of Open. Their zero value is a good default. A size,
+// a time or a limit below 0 is ErrInvalid.
 type Options struct {
 	// ReadOnly opens an existing database for reading. It creates nothing,
 	// works on a read-only directory, and may be used while another process
@@ -177,6 +178,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
+	if err := c.checkSigns(); err != nil {
+		return c, err
+	}
 	set(&c.CacheBytes, 64<<20)
 	set(&c.MemtableBytes, min(max(c.CacheBytes/8, 8<<20), 32<<20))
 	set(&c.MaxWALBytes, 256<<20)
@@ -200,9 +204,54 @@ func (o *Options) withDefaults() (Options, error) {
 	return c, err
 }
 
+// checkSigns refuses what is below 0: a mistake, which would otherwise be the
+// default.
+func (o *Options) checkSigns() error {
+	for _, f := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"CacheBytes", o.CacheBytes},
+		{"MemtableBytes", o.MemtableBytes},
+		{"MaxWALBytes", o.MaxWALBytes},
+		{"MaxHeldBytes", o.MaxHeldBytes},
+		{"SegmentBytes", o.SegmentBytes},
+	} {
+		if f.value < 0 {
+			return invalidf("%s is %d: use 0 for the default, or more", f.name, f.value)
+		}
+	}
+	for _, f := range [...]struct {
+		name  string
+		value time.Duration
+	}{
+		{"SyncInterval", o.SyncInterval},
+		{"LockWait", o.LockWait},
+		{"SlowOperation", o.SlowOperation},
+		{"ReportInterval", o.ReportInterval},
+		{"Health.CheckpointTime", o.Health.CheckpointTime},
+		{"Health.SnapshotAge", o.Health.SnapshotAge},
+	} {
+		if f.value < 0 {
+			return invalidf("%s is %v: use 0 for the default, or more", f.name, f.value)
+		}
+	}
+	for _, f := range [...]struct {
+		name  string
+		value float64
+	}{
+		{"LogShare", o.Health.LogShare}, {"CacheHits", o.Health.CacheHits}, {"Errors", o.Health.Errors}, {"DiskCheckpoints", o.Health.DiskCheckpoints},
+	} {
+		if !(f.value >= 0) { // or no number
+			return invalidf("Health.%s is %v: use 0 for the default, or more", f.name, f.value)
+		}
+	}
+	return nil
+}
+
 // set sets a field that has no value yet.
 func set[N ~int64 | ~float64](field *N, value N) {
-	if *field <= 0 {
+	if *field == 0 {
 		*field = value
 	}
 }
