@@ -52,11 +52,11 @@ type Changes struct {
 // Snapshot.Seq. ErrGone when the log no longer reaches back so far.
 func (db *DB) Changes(from uint64) (*Changes, error) {
 	if db.opts.ReadOnly {
-		return nil, errorf("changes: %w", ErrReadOnly)
+		return nil, errorf("changes: %w", errDBReadOnly)
 	}
 	from = max(from, 1) // that of the first operation
 	if db.closing() {
-		return nil, ErrClosed
+		return nil, errDBClosed
 	}
 	c := &Changes{db: db, from: kv.Seq(from)}
 	db.checkpointMu.Lock() // nothing is released meanwhile
