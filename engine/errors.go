@@ -31,7 +31,8 @@ var (
 	// ErrTooLarge: a key, a value or a commit above its limit. Nothing was
 	// written. (input)
 	ErrTooLarge = errors.New("too large")
-	// ErrClosed: the database, transaction, snapshot or iterator is closed.
+	// ErrClosed: the database, transaction, snapshot, iterator or reader of changes
+	// is closed; the message says which.
 	// (input)
 	ErrClosed = errors.New("closed")
 	// ErrNotExist: there is no database in the directory. (input)
@@ -77,6 +78,7 @@ var (
 	errTxClosed       = &about{"the transaction is over: it was committed or rolled back", ErrClosed}
 	errSnapshotClosed = &about{"the snapshot is closed", ErrClosed}
 	errIteratorClosed = &about{"the iterator is closed", ErrClosed}
+	errChangesClosed  = &about{"the reader of changes is closed", ErrClosed}
 	errDBReadOnly     = &about{"the database is open read-only", ErrReadOnly}
 	errTxReadOnly     = &about{"the transaction is read-only", ErrReadOnly}
 	errOtherKeyspace  = &about{"no such keyspace: it is one of another database", ErrNoKeyspace}

@@ -85,6 +85,16 @@ func TestErrClosed_SaysWhatIsClosed(t *testing.T) {
 	it.First()
 	check("Iterator.Err", it.Err(), iterClosed)
 
+	changes, open := must(db.Changes(0)), must(db.Changes(0))
+	if err := changes.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("Changes.Next", second(changes.Next()), "the reader of changes is closed") // it was a panic
+	if err := changes.Close(); err != nil {
+		t.Errorf("Changes.Close again = %v", err)
+	}
+	defer open.Close()
+
 	tx = must(db.Begin(engine.TxOptions{}))
 	it = s.NewIterator(engine.IterOptions{})
 	ks := must(db.CreateKeyspace("other", nil))

@@ -204,46 +204,32 @@ func (o *Options) withDefaults() (Options, error) {
 	return c, err
 }
 
-// checkSigns refuses what is below 0: a mistake, which would otherwise be the
-// default.
+// checkSigns refuses what is below 0, or no number: a mistake, which would else be the
+// default. It says times in seconds.
 func (o *Options) checkSigns() error {
-	for _, f := range [...]struct {
-		name  string
-		value int64
-	}{
-		{"CacheBytes", o.CacheBytes},
-		{"MemtableBytes", o.MemtableBytes},
-		{"MaxWALBytes", o.MaxWALBytes},
-		{"MaxHeldBytes", o.MaxHeldBytes},
-		{"SegmentBytes", o.SegmentBytes},
-	} {
-		if f.value < 0 {
-			return invalidf("%s is %d: use 0 for the default, or more", f.name, f.value)
-		}
-	}
-	for _, f := range [...]struct {
-		name  string
-		value time.Duration
-	}{
-		{"SyncInterval", o.SyncInterval},
-		{"LockWait", o.LockWait},
-		{"SlowOperation", o.SlowOperation},
-		{"ReportInterval", o.ReportInterval},
-		{"Health.CheckpointTime", o.Health.CheckpointTime},
-		{"Health.SnapshotAge", o.Health.SnapshotAge},
-	} {
-		if f.value < 0 {
-			return invalidf("%s is %v: use 0 for the default, or more", f.name, f.value)
-		}
-	}
+	h := &o.Health
 	for _, f := range [...]struct {
 		name  string
 		value float64
 	}{
-		{"LogShare", o.Health.LogShare}, {"CacheHits", o.Health.CacheHits}, {"Errors", o.Health.Errors}, {"DiskCheckpoints", o.Health.DiskCheckpoints},
+		{"CacheBytes", float64(o.CacheBytes)},
+		{"MemtableBytes", float64(o.MemtableBytes)},
+		{"MaxWALBytes", float64(o.MaxWALBytes)},
+		{"MaxHeldBytes", float64(o.MaxHeldBytes)},
+		{"SegmentBytes", float64(o.SegmentBytes)},
+		{"SyncInterval", o.SyncInterval.Seconds()},
+		{"LockWait", o.LockWait.Seconds()},
+		{"SlowOperation", o.SlowOperation.Seconds()},
+		{"ReportInterval", o.ReportInterval.Seconds()},
+		{"Health.CheckpointTime", h.CheckpointTime.Seconds()},
+		{"Health.SnapshotAge", h.SnapshotAge.Seconds()},
+		{"Health.LogShare", h.LogShare},
+		{"Health.CacheHits", h.CacheHits},
+		{"Health.Errors", h.Errors},
+		{"Health.DiskCheckpoints", h.DiskCheckpoints},
 	} {
-		if !(f.value >= 0) { // or no number
-			return invalidf("Health.%s is %v: use 0 for the default, or more", f.name, f.value)
+		if !(f.value >= 0) {
+			return invalidf("%s is %v: use 0 for the default, or more", f.name, f.value)
 		}
 	}
 	return nil
