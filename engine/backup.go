@@ -62,6 +62,9 @@ type BackupOptions struct {
 // a history that this one does not have; ErrGone when the log no longer reaches
 // back so far; ErrCorrupt.
 func (db *DB) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (BackupInfo, error) {
+	if w == nil {
+		return BackupInfo{}, db.counters.noteError(errNoWriter)
+	}
 	ctx = orBackground(ctx)
 	began := time.Now()
 	s, err := db.Snapshot()

@@ -19,10 +19,10 @@ type Batch struct {
 func (db *DB) NewBatch() *Batch { return &Batch{db: db, ops: new(ops)} }
 
 // In returns the same batch, writing to another keyspace: one of the database
-// that made the batch, or Apply returns ErrNoKeyspace. Of a batch that none has
+// that made the batch, or Apply returns ErrNoKeyspace, and ErrInvalid of nil. Of a batch that none has
 // made it makes one of that database.
 func (b *Batch) In(ks *Keyspace) *Batch {
-	if b.db == nil {
+	if b.db == nil && ks != nil {
 		b.db = ks.db
 	}
 	return &Batch{b.db, b.collected(), ks.in(b.db)}

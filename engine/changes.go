@@ -45,6 +45,7 @@ type Changes struct {
 	hold   *wal.Hold
 	from   kv.Seq
 	read   kv.Seq // newest operation read
+	closed bool
 }
 
 // Changes returns a reader of the commits whose sequence number is from or
@@ -52,11 +53,11 @@ type Changes struct {
 // Snapshot.Seq. ErrGone when the log no longer reaches back so far.
 func (db *DB) Changes(from uint64) (*Changes, error) {
 	if db.opts.ReadOnly {
-		return nil, errorf("changes: %w", ErrReadOnly)
+		return nil, errorf("changes: %w", errDBReadOnly)
 	}
 	from = max(from, 1) // that of the first operation
 	if db.closing() {
-		return nil, ErrClosed
+		return nil, errDBClosed
 	}
 	c := &Changes{db: db, from: kv.Seq(from)}
 	db.checkpointMu.Lock() // nothing is released meanwhile
@@ -98,6 +99,9 @@ func (db *DB) logBefore(seq kv.Seq) (mark, bool) {
 // Next returns the next commit. It is the caller's until the next call.
 // io.EOF means that there is none yet; later there may be.
 func (c *Changes) Next() (Change, error) {
+	if c.closed {
+		return Change{}, errChangesClosed
+	}
 	for {
 		if err := c.hold.Err(); err != nil {
 			return Change{}, errorf("changes: %w", c.db.counters.noteError(ErrGone))
@@ -122,8 +126,13 @@ func (c *Changes) Next() (Change, error) {
 	}
 }
 
-// Close lets the log be recycled.
+// Close lets the log be recycled. It may be called again; Next is ErrClosed from
+// then on.
 func (c *Changes) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
 	c.hold.Close()
 	return c.reader.Close()
 }

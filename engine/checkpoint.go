@@ -60,7 +60,7 @@ type whileOpen struct {
 // Err implements context.Context.
 func (c whileOpen) Err() error {
 	if c.db.closing() {
-		return ErrClosed
+		return errDBClosed
 	}
 	return c.Context.Err()
 }
@@ -70,7 +70,7 @@ func (c whileOpen) Err() error {
 func (db *DB) checkpointAll(ctx context.Context, closing bool) (CheckpointInfo, error) {
 	v := db.version.Load()
 	if v == nil {
-		return CheckpointInfo{}, ErrClosed
+		return CheckpointInfo{}, errDBClosed
 	}
 	if len(v.frozen) >= maxFrozen { // no more of them, should it fail
 		info, err := db.checkpoint(ctx, false)

@@ -12,8 +12,9 @@ import (
 type Class uint8
 
 const (
-	// ClassAnswer: nothing is wrong. There is no such key, the stream has ended,
-	// or the context of the call is done.
+	// ClassAnswer: nothing is wrong, but only nil says that the call did what it
+	// was asked for. Else there is no such key, the stream has ended, or the context
+	// was done first: Update, Apply and Commit have then written nothing.
 	ClassAnswer Class = iota
 	// ClassRetry: nothing was done, and the same call may succeed in a moment, as
 	// it is. Retry makes it again.

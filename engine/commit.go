@@ -128,7 +128,7 @@ func (db *DB) checkSpaces(o *ops) error {
 	}
 	return o.each(func(op *wal.Op) error {
 		if db.spaces.byID[op.Keyspace] == nil && op.Kind != kv.CreateKeyspace {
-			return ErrNoKeyspace
+			return noSpace(op.Keyspace, errDropped)
 		}
 		return nil
 	})
@@ -291,7 +291,7 @@ func (db *DB) waitForRoom() (err error) {
 	signal(db.wake)
 	for len(db.version.Load().frozenOrNil()) >= maxFrozen && db.ckptErr == nil {
 		if db.closing() {
-			return ErrClosed
+			return errDBClosed
 		}
 		if err := db.failed(); err != nil {
 			return err
@@ -426,6 +426,9 @@ func (db *DB) Apply(ctx context.Context, b *Batch) error {
 	}
 	if b == nil {
 		return db.counters.noteError(invalid("the batch is nil"))
+	}
+	if b.db == nil && b.collected().named {
+		return db.counters.noteError(errNoKeyspace) // In got nil: any other gives the batch a database
 	}
 	if b.db != db && b.collected().named {
 		return db.counters.noteError(errorf("a batch of another database: %w", ErrNoKeyspace))

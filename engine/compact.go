@@ -41,7 +41,7 @@ func (db *DB) Compact(ctx context.Context) (info CompactInfo, err error) {
 	db.checkpointMu.Lock()
 	defer db.checkpointMu.Unlock()
 	if db.version.Load() == nil {
-		return CompactInfo{}, ErrClosed
+		return CompactInfo{}, errDBClosed
 	}
 	info.Before = db.fileBytes()
 	defer func() { info.After, info.Duration = db.fileBytes(), time.Since(began) }()

@@ -31,6 +31,9 @@ const (
 // examine says what is at dir, changing nothing. Anything that is not ours is
 // ErrFormat: it must never be written to.
 func examine(fsys vfs.FS, dir string) (dirState, error) {
+	if fsys == nil {
+		return absent, errNoFS
+	}
 	info, err := fsys.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return absent, nil

@@ -381,7 +381,7 @@ func (db *DB) CloseContext(ctx context.Context) (err error) {
 	select {
 	case <-db.done:
 		db.mu.Unlock()
-		return ErrClosed
+		return errDBClosed
 	default:
 	}
 	close(db.done)
@@ -471,10 +471,10 @@ func (db *DB) Path() string { return db.dir }
 // checkWritable is the first question of every write.
 func (db *DB) checkWritable() error {
 	if db.opts.ReadOnly {
-		return ErrReadOnly
+		return errDBReadOnly
 	}
 	if db.closing() {
-		return ErrClosed
+		return errDBClosed
 	}
 	return db.failed()
 }

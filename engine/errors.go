@@ -12,7 +12,8 @@ import (
 // Errors that callers test for with errors.Is. The class of each, which says
 // what to do about it, stands behind it (ClassOf).
 var (
-	// ErrNotFound: the key has no value. (answer)
+	// ErrNotFound: the key has no value. It is returned as it is, without the key,
+	// which the caller knows: to ask for what is not there costs no memory. (answer)
 	ErrNotFound = errors.New("key not found")
 	// ErrConflict: another transaction committed what this one had read (or,
 	// under SnapshotIsolation, written) since it began. Nothing was written.
@@ -30,7 +31,8 @@ var (
 	// ErrTooLarge: a key, a value or a commit above its limit. Nothing was
 	// written. (input)
 	ErrTooLarge = errors.New("too large")
-	// ErrClosed: the database, transaction, snapshot or iterator is closed.
+	// ErrClosed: the database, transaction, snapshot, iterator or reader of changes
+	// is closed; the message says which.
 	// (input)
 	ErrClosed = errors.New("closed")
 	// ErrNotExist: there is no database in the directory. (input)
@@ -68,6 +70,42 @@ var (
 	// *CorruptError. What is not damaged stays readable. (restore)
 	ErrCorrupt = errors.New("corrupt")
 )
+
+// What is closed or read-only, where it is known, and why there is no such
+// keyspace. They are made once: some are returned where much is asked for.
+var (
+	errDBClosed       = &about{"the database is closed", ErrClosed}
+	errTxClosed       = &about{"the transaction is over: it was committed or rolled back", ErrClosed}
+	errSnapshotClosed = &about{"the snapshot is closed", ErrClosed}
+	errIteratorClosed = &about{"the iterator is closed", ErrClosed}
+	errChangesClosed  = &about{"the reader of changes is closed", ErrClosed}
+	errDBReadOnly     = &about{"the database is open read-only", ErrReadOnly}
+	errTxReadOnly     = &about{"the transaction is read-only", ErrReadOnly}
+	errOtherKeyspace  = &about{"no such keyspace: it is one of another database", ErrNoKeyspace}
+	errNoKeyspaceThen = &about{"no such keyspace: it was dropped, or was not there yet when the transaction or snapshot began", ErrNoKeyspace}
+	errDropped        = &about{"no such keyspace: it was dropped", ErrNoKeyspace}
+)
+
+// Arguments that must be there.
+const (
+	errNoFunction = invalid("the function is nil")
+	errNoKeyspace = invalid("the keyspace is nil")
+	errNoWriter   = invalid("the writer is nil")
+	errNoReader   = invalid("the reader is nil")
+	errNoFS       = invalid("the file system is nil")
+	errNoDatabase = invalid("the database is nil")
+)
+
+// about is an error that says what one of the errors above is about.
+type about struct {
+	text string
+	err  error
+}
+
+func (e *about) Error() string { return e.text }
+
+// Unwrap makes errors.Is hold.
+func (e *about) Unwrap() error { return e.err }
 
 // invalid is an ErrInvalid that says what is wrong.
 type invalid string

@@ -421,16 +421,30 @@ func ExampleLockedError() {
 
 // What to do about an error.
 func ExampleClassOf() {
-	_, err := engine.Open("none.db", &engine.Options{MustExist: true})
+	dir, remove := tempDir()
+	defer remove()
+	db, err := engine.Open(filepath.Join(dir, "my.db"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	late, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	err = db.Update(late, func(tx *engine.Tx) error { return tx.Put([]byte("k"), []byte("v")) })
+	if err == nil { // only then it was done: a context that was done first is an answer, too
+		fmt.Println("done")
+		return
+	}
 	switch class := engine.ClassOf(err); class {
-	case engine.ClassAnswer:
+	case engine.ClassAnswer: // nothing is wrong, and nothing was written
+		fmt.Println("not done:", err)
 	case engine.ClassRetry: // again, in a moment
 	case engine.ClassEnvironment, engine.ClassReopen: // call somebody
 	case engine.ClassRestore: // bring the backup
-	default:
-		fmt.Println(class, errors.Is(err, engine.ErrNotExist))
+	default: // the program, or what it was given, is wrong
+		log.Fatal(class, err)
 	}
-	// Output: input true
+	// Output: not done: context deadline exceeded
 }
 
 // A transaction of Begin that is made again when another got in its way.

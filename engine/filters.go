@@ -40,7 +40,7 @@ func (db *DB) buildFilter(ks kv.Keyspace) {
 // stillOpen returns ErrClosed once Close was called.
 func (db *DB) stillOpen() error {
 	if db.closing() {
-		return ErrClosed
+		return errDBClosed
 	}
 	return nil
 }

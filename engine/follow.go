@@ -158,7 +158,7 @@ func (db *DB) Refresh() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.closing() {
-		return ErrClosed
+		return errDBClosed
 	}
 	meta, err := pager.ReadMeta(db.fs, db.path(treeName))
 	if err == nil && meta.Gen == db.version.Load().gen {

@@ -99,7 +99,7 @@ func (h *healthMarks) since(now healthMark) healthMark {
 func (db *DB) Health() (Health, error) {
 	v := db.version.Load()
 	if v == nil || db.closing() {
-		return Health{}, ErrClosed
+		return Health{}, errDBClosed
 	}
 	var h Health
 	s := db.Stats()

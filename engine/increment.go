@@ -73,6 +73,9 @@ func keepLog(fsys vfs.FS, dir string, keep bool) error {
 // KeepsLog says whether the database in dir keeps its log (KeepLog), and how large
 // what is kept is, in bytes. Errors are those of the file system.
 func KeepsLog(fsys vfs.FS, dir string) (keeps bool, bytes int64, err error) {
+	if fsys == nil {
+		return false, 0, errNoFS
+	}
 	kept := filepath.Join(dir, keptName)
 	names, err := fsys.List(kept)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,6 +118,9 @@ func digest(rec *wal.Record) uint64 {
 // Follows reports, by its error, whether a backup is the next one behind
 // earlier: ErrChain.
 func (b *BackupInfo) Follows(earlier *BackupInfo) error {
+	if earlier == nil {
+		return invalid("the earlier backup is nil")
+	}
 	switch {
 	case !b.Incremental:
 		return errorf("%w: it is a full backup, and follows none", ErrChain)
@@ -189,6 +195,9 @@ func ReadBackupInfo(r io.Reader) (BackupInfo, error) {
 
 // openStream begins to read a backup of either kind.
 func openStream(r io.Reader) (*streamReader, BackupInfo, error) {
+	if r == nil {
+		return nil, BackupInfo{}, errNoReader
+	}
 	s, h, err := newStreamReader(r)
 	if err != nil {
 		return nil, BackupInfo{}, err

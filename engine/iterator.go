@@ -34,7 +34,7 @@ func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
 	it := &Iterator{view: w, bounds: o, entry: &nowhere}
 	sp, err := w.space(ks)
 	if err != nil {
-		it.err = err
+		it.err = w.refused(ks, err)
 		return it
 	}
 	var own *overlay
@@ -54,7 +54,7 @@ func (it *Iterator) First() bool {
 		return it.SeekGE(it.bounds.Start)
 	}
 	if !it.ready() {
-		return false
+		return it.refused()
 	}
 	it.reads.begin(it.bounds.Start)
 	return it.landed(it.src.First(), false)
@@ -66,7 +66,7 @@ func (it *Iterator) Last() bool {
 		return it.SeekLT(it.bounds.End)
 	}
 	if !it.ready() {
-		return false
+		return it.refused()
 	}
 	it.reads.beginAtEnd()
 	return it.landed(it.src.Last(), true)
@@ -78,7 +78,7 @@ func (it *Iterator) SeekGE(key []byte) bool {
 		key = it.bounds.Start
 	}
 	if !it.ready() {
-		return false
+		return it.refused()
 	}
 	it.reads.begin(key)
 	return it.landed(it.src.SeekGE(key), false)
@@ -90,7 +90,7 @@ func (it *Iterator) SeekLT(key []byte) bool {
 		key = it.bounds.End
 	}
 	if !it.ready() {
-		return false
+		return it.refused()
 	}
 	it.reads.begin(key)
 	return it.landed(it.src.SeekLT(key), true)
@@ -108,8 +108,11 @@ func (it *Iterator) next() bool {
 	if c := it.run; c != nil && !it.view.over() && c.StepLeaf() {
 		return true
 	}
-	if it.entry == &nowhere || !it.ready() {
+	if it.entry == &nowhere {
 		return false
+	}
+	if !it.ready() {
+		return it.refused()
 	}
 	return it.landed(it.src.Next(), false)
 }
@@ -126,8 +129,11 @@ func (it *Iterator) prev() bool {
 	if c := it.back; c != nil && !it.view.over() && c.StepLeafBack() {
 		return true
 	}
-	if it.entry == &nowhere || !it.ready() {
+	if it.entry == &nowhere {
 		return false
+	}
+	if !it.ready() {
+		return it.refused()
 	}
 	return it.landed(it.src.Prev(), true)
 }
@@ -139,10 +145,24 @@ func (it *Iterator) ready() bool {
 		return false
 	}
 	if it.closed || it.view.over() {
-		it.err = ErrClosed
+		it.err = ErrClosed // refused says what is
 		return false
 	}
 	return true
+}
+
+// refused returns false, after Err says what is closed.
+//
+//go:noinline // called in many places, none of them hot
+func (it *Iterator) refused() bool {
+	switch {
+	case it.err != ErrClosed:
+	case it.closed:
+		it.err = errIteratorClosed
+	default:
+		it.err = it.view.refused(kv.DefaultKeyspace, it.err)
+	}
+	return false
 }
 
 // leave makes the iterator stand nowhere.

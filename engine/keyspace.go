@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"sort"
 	"unicode"
 	"unicode/utf8"
@@ -18,16 +19,47 @@ type Keyspace struct {
 	name string
 }
 
-// noKeyspace is an id that no keyspace has: they are given from 1 on.
-const noKeyspace = kv.CatalogKeyspace - 1
+// Ids that no keyspace has: they are given from 1 on.
+const (
+	otherKeyspace = kv.CatalogKeyspace - 1 // of a keyspace of another database
+	nilKeyspace   = kv.CatalogKeyspace - 2 // of none
+)
 
-// in is the id of ks in db, or noKeyspace if it is another database's: its id
+// in is the id of ks in db, or otherKeyspace if it is another database's: its id
 // may well be that of an unrelated keyspace here.
 func (ks *Keyspace) in(db *DB) kv.Keyspace {
+	if ks == nil {
+		return nilKeyspace
+	}
 	if ks.db != db {
-		return noKeyspace
+		return otherKeyspace
 	}
 	return ks.id
+}
+
+// noSpace is the error of an id that is not there, which is otherwise unless the
+// id itself says why.
+func noSpace(id kv.Keyspace, otherwise error) error {
+	switch id {
+	case nilKeyspace:
+		return errNoKeyspace
+	case otherKeyspace:
+		return errOtherKeyspace
+	}
+	return otherwise
+}
+
+// refused says more of an error of latest, or of a commit.
+//
+//go:noinline // called in many places, none of them hot
+func (ks *Keyspace) refused(err error) error {
+	switch {
+	case err == ErrClosed:
+		return errDBClosed
+	case errors.Is(err, ErrNoKeyspace):
+		return errorf("%w: %q", ErrNoKeyspace, ks.name)
+	}
+	return err
 }
 
 // KeyspaceInfo describes a keyspace.
@@ -45,7 +77,7 @@ type KeyspaceInfo struct {
 func (db *DB) Keyspace(name string) (*Keyspace, error) {
 	v := db.version.Load()
 	if v == nil {
-		return nil, ErrClosed
+		return nil, errDBClosed
 	}
 	sp := v.spaces.byName[name]
 	if sp == nil {
@@ -58,7 +90,7 @@ func (db *DB) Keyspace(name string) (*Keyspace, error) {
 func (db *DB) Keyspaces() ([]KeyspaceInfo, error) {
 	v := db.version.Load()
 	if v == nil {
-		return nil, ErrClosed
+		return nil, errDBClosed
 	}
 	var list []KeyspaceInfo
 	for _, sp := range v.spaces.byID {
@@ -97,7 +129,7 @@ func (db *DB) CreateKeyspace(name string, o *KeyspaceOptions) (*Keyspace, error)
 		if db.spaces.byName[name] != nil {
 			return errorf("%w: %q", ErrKeyspaceExists, name)
 		}
-		if db.spaces.next >= uint32(kv.CatalogKeyspace) {
+		if db.spaces.next >= uint32(nilKeyspace) {
 			return errorf("no more keyspaces can be made: %w", ErrTooLarge)
 		}
 		op.Keyspace = kv.Keyspace(db.spaces.next) // known only now
@@ -207,7 +239,7 @@ func (ks *Keyspace) AppendValue(dst, key []byte) ([]byte, error) {
 	for {
 		v, sp, err := ks.latest()
 		if err != nil {
-			return dst, err
+			return dst, ks.refused(err)
 		}
 		value, found, err := v.get(tick, sp, key, hash, kv.Seq(ks.db.visible.Load()), dst)
 		if err != nil {
@@ -231,7 +263,7 @@ func (ks *Keyspace) Has(key []byte) (bool, error) {
 	for {
 		v, sp, err := ks.latest()
 		if err != nil {
-			return false, err
+			return false, ks.refused(err)
 		}
 		ok, err := v.has(sp, key, hash, kv.Seq(ks.db.visible.Load()))
 		if err != nil && ks.db.outdated(v, err) {
@@ -263,7 +295,7 @@ func (db *DB) readFailed(err error) error {
 		return nil
 	}
 	if db.version.Load() == nil {
-		return ErrClosed
+		return errDBClosed
 	}
 	return db.readError(err)
 }
@@ -276,7 +308,11 @@ func (ks *Keyspace) MultiGet(keys ...[]byte) ([][]byte, error) {
 		return nil, err
 	}
 	defer w.release()
-	return w.multiGet(ks.id, keys)
+	values, err := w.multiGet(ks.id, keys)
+	if err != nil {
+		return nil, ks.refused(err)
+	}
+	return values, nil
 }
 
 // Put sets the value of key. It copies both.
@@ -286,6 +322,9 @@ func (ks *Keyspace) MultiGet(keys ...[]byte) ([][]byte, error) {
 func (ks *Keyspace) Put(key, value []byte) error {
 	began, timed := ks.db.begin(), ks.db.beginTimed()
 	err := ks.db.commitOne(ks.id, kv.Set, key, value)
+	if err != nil {
+		err = ks.refused(err)
+	}
 	ks.db.took(began, "put", ks.name, 1, len(key)+len(value), err)
 	return ks.db.endTimed(timed, err)
 }
@@ -294,6 +333,9 @@ func (ks *Keyspace) Put(key, value []byte) error {
 func (ks *Keyspace) Delete(key []byte) error {
 	began, timed := ks.db.begin(), ks.db.beginTimed()
 	err := ks.db.commitOne(ks.id, kv.Delete, key, nil)
+	if err != nil {
+		err = ks.refused(err)
+	}
 	ks.db.took(began, "delete", ks.name, 1, len(key), err)
 	if isFull(err) {
 		return ks.db.commitOps(&ops{payload: wal.AppendDelete(nil, ks.id, key), count: 1, named: true}, nil)
@@ -309,5 +351,5 @@ func (ks *Keyspace) DeleteRange(start, end []byte) error {
 	if err := b.DeleteRange(start, end); err != nil {
 		return ks.db.counters.noteError(err)
 	}
-	return ks.db.commitOps(b.ops, nil)
+	return ks.refused(ks.db.commitOps(b.ops, nil))
 }

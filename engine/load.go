@@ -23,6 +23,9 @@ import (
 // Restore, the database gets its name when it is whole and durable, and only one
 // may be under way: ErrLocked.
 func Load(ctx context.Context, dir string, o *RestoreOptions, next func() (key, value []byte, err error)) (err error) {
+	if next == nil {
+		return errNoFunction
+	}
 	ctx = orBackground(ctx)
 	l := &loader{empty: make(chan block, 2), full: make(chan block), built: make(chan struct{})}
 	go func() {

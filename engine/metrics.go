@@ -218,8 +218,14 @@ func WriteMetrics(w io.Writer, dbs ...*DB) error {
 }
 
 func writeMetrics(w io.Writer, dbs []*DB, wanted func(*metric) bool) error {
+	if w == nil {
+		return errNoWriter
+	}
 	readings := make([]*reading, len(dbs))
 	for i, db := range dbs {
+		if db == nil {
+			return errNoDatabase
+		}
 		var err error
 		if readings[i], err = db.read(); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -480,4 +481,39 @@ func TestOpen_ReplaysIntoMemtablesOfTheirSize(t *testing.T) {
 		}
 	}
 	closeDB(t, db)
+}
+
+// A negative CacheBytes was the default, and nobody was told.
+func TestOpen_RefusesNegativeOptions(t *testing.T) {
+	for name, o := range map[string]engine.Options{
+		"CacheBytes":             {CacheBytes: -1},
+		"MemtableBytes":          {MemtableBytes: -1},
+		"MaxWALBytes":            {MaxWALBytes: -1},
+		"MaxHeldBytes":           {MaxHeldBytes: -1},
+		"SegmentBytes":           {SegmentBytes: -1},
+		"page size":              {PageSize: -4096},
+		"SyncInterval":           {SyncInterval: -time.Second},
+		"LockWait":               {LockWait: -1},
+		"SlowOperation":          {SlowOperation: -1},
+		"ReportInterval":         {ReportInterval: -1},
+		"Health.CheckpointTime":  {Health: engine.HealthLimits{CheckpointTime: -1}},
+		"Health.SnapshotAge":     {Health: engine.HealthLimits{SnapshotAge: -1}},
+		"Health.LogShare":        {Health: engine.HealthLimits{LogShare: -0.5}},
+		"Health.CacheHits":       {Health: engine.HealthLimits{CacheHits: math.NaN()}},
+		"Health.Errors":          {Health: engine.HealthLimits{Errors: -1}},
+		"Health.DiskCheckpoints": {Health: engine.HealthLimits{DiskCheckpoints: -1}},
+	} {
+		disk := vfs.NewMem()
+		o.FS = disk
+		db, err := engine.Open("db", &o)
+		if err == nil {
+			_ = db.Close()
+		}
+		if !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), name+" ") {
+			t.Errorf("Open with a wrong %s = %v, want an ErrInvalid that names it", name, err)
+		}
+		if _, err := disk.Stat("db"); err == nil {
+			t.Errorf("Open with a wrong %s made the directory", name)
+		}
+	}
 }

@@ -86,7 +86,8 @@ func ParseCompression(s string) (Compression, error) {
 	return 0, invalidf("unknown compression %q: use none, s2 or zstd", s)
 }
 
-// Options are the settings of Open. Their zero value is a good default.
+// Options are the settings of Open. Their zero value is a good default. A size,
+// a time or a limit below 0 is ErrInvalid.
 type Options struct {
 	// ReadOnly opens an existing database for reading. It creates nothing,
 	// works on a read-only directory, and may be used while another process
@@ -177,6 +178,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
+	if err := c.checkSigns(); err != nil {
+		return c, err
+	}
 	set(&c.CacheBytes, 64<<20)
 	set(&c.MemtableBytes, min(max(c.CacheBytes/8, 8<<20), 32<<20))
 	set(&c.MaxWALBytes, 256<<20)
@@ -200,9 +204,40 @@ func (o *Options) withDefaults() (Options, error) {
 	return c, err
 }
 
+// checkSigns refuses what is below 0, or no number: a mistake, which would else be the
+// default. It says times in seconds.
+func (o *Options) checkSigns() error {
+	h := &o.Health
+	for _, f := range [...]struct {
+		name  string
+		value float64
+	}{
+		{"CacheBytes", float64(o.CacheBytes)},
+		{"MemtableBytes", float64(o.MemtableBytes)},
+		{"MaxWALBytes", float64(o.MaxWALBytes)},
+		{"MaxHeldBytes", float64(o.MaxHeldBytes)},
+		{"SegmentBytes", float64(o.SegmentBytes)},
+		{"SyncInterval", o.SyncInterval.Seconds()},
+		{"LockWait", o.LockWait.Seconds()},
+		{"SlowOperation", o.SlowOperation.Seconds()},
+		{"ReportInterval", o.ReportInterval.Seconds()},
+		{"Health.CheckpointTime", h.CheckpointTime.Seconds()},
+		{"Health.SnapshotAge", h.SnapshotAge.Seconds()},
+		{"Health.LogShare", h.LogShare},
+		{"Health.CacheHits", h.CacheHits},
+		{"Health.Errors", h.Errors},
+		{"Health.DiskCheckpoints", h.DiskCheckpoints},
+	} {
+		if !(f.value >= 0) {
+			return invalidf("%s is %v: use 0 for the default, or more", f.name, f.value)
+		}
+	}
+	return nil
+}
+
 // set sets a field that has no value yet.
 func set[N ~int64 | ~float64](field *N, value N) {
-	if *field <= 0 {
+	if *field == 0 {
 		*field = value
 	}
 }

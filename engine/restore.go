@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/lightning-db/lightning/engine/internal/btree"
@@ -54,6 +55,9 @@ const partialSuffix = ".partial"
 func Restore(ctx context.Context, r io.Reader, dir string, o *RestoreOptions) (BackupInfo, error) {
 	if o == nil {
 		o = &RestoreOptions{}
+	}
+	if r == nil || slices.Contains(o.Apply, nil) {
+		return BackupInfo{}, wrap("restore "+dir, errNoReader)
 	}
 	began := time.Now()
 	info, err := restore(orBackground(ctx), r, filepath.Clean(dir), o)

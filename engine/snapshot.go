@@ -67,8 +67,8 @@ func (db *DB) Snapshot() (*Snapshot, error) {
 }
 
 // In returns the same snapshot, reading from another keyspace. A keyspace that
-// was created later is ErrNoKeyspace on the first read. Closing either closes
-// both.
+// was created later, or is another database's, is ErrNoKeyspace on the first
+// read, and nil ErrInvalid. Closing either closes both.
 func (s *Snapshot) In(ks *Keyspace) *Snapshot { return &Snapshot{view: s.view, ks: ks.in(s.view.db)} }
 
 // Seq is the sequence number of the newest operation in it.

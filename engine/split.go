@@ -12,8 +12,11 @@ import (
 // new and not in the tree yet is cut, too.
 func (w *view) split(ks kv.Keyspace, start, end []byte, n int) ([][]byte, error) {
 	sp, err := w.space(ks)
-	if err != nil || end != nil && bytes.Compare(start, end) >= 0 {
-		return nil, err
+	if err != nil {
+		return nil, w.refused(ks, err)
+	}
+	if end != nil && bytes.Compare(start, end) >= 0 {
+		return nil, nil
 	}
 	var cuts [][]byte
 	table := func(t *memtable.Table, seq kv.Seq) {

@@ -117,14 +117,13 @@ func (db *DB) Begin(o TxOptions) (*Tx, error) {
 		t.own.own = spareWrites.Get().(*writes)
 		t.own.own.isolation = o.Isolation
 	}
+	t.own.tx = true
 	t.Tx.view = &t.own
 	return &t.Tx, nil
 }
 
 // errManaged is what Commit returns to a function of View or Update.
 const errManaged = invalid("View and Update end the transaction themselves: return nil to commit, an error to roll back")
-
-const errNoFunction = invalid("the function is nil")
 
 // View calls fn with a read-only transaction, which fn must not end. It never
 // waits and never conflicts. It returns fn's error, or that of a scan that
@@ -201,19 +200,21 @@ func orBackground(ctx context.Context) context.Context {
 	return ctx
 }
 
-// In returns the same transaction on another keyspace.
+// In returns the same transaction on another keyspace. On one of another
+// database, or one that was created later, every call is ErrNoKeyspace, on nil
+// ErrInvalid.
 func (tx *Tx) In(ks *Keyspace) *Tx { return &Tx{view: tx.view, ks: ks.in(tx.view.db)} }
 
 // writable returns the transaction's writes, if it may write.
 func (tx *Tx) writable() (*writes, error) {
 	if tx.view.closed.Load() {
-		return nil, ErrClosed
+		return nil, errTxClosed
 	}
 	if tx.view.own == nil {
-		return nil, ErrReadOnly
+		return nil, errTxReadOnly
 	}
 	if _, err := tx.view.space(tx.ks); err != nil {
-		return nil, err
+		return nil, tx.view.refused(tx.ks, err)
 	}
 	return tx.view.own, nil
 }
@@ -328,13 +329,13 @@ func (w *writes) get(ks kv.Keyspace, key []byte, hash uint64) (e entry, done boo
 //
 // Errors: ErrConflict, ErrTooLarge, ErrNoKeyspace, ErrNoSpace (nothing was
 // written); ErrFailed and ErrCommitUnknown; ErrClosed after an earlier Commit
-// or Rollback. A context that is done before the commit begins is its error; a
+// or Rollback, and once the database is closed. A context that is done before the commit begins is its error; a
 // nil one never is. In a function of View or Update it is an error that leaves
 // the transaction as it was.
 func (tx *Tx) Commit(ctx context.Context) error {
 	w := tx.view
 	if w.closed.Load() {
-		return ErrClosed
+		return errTxClosed
 	}
 	if w.managed {
 		return errManaged
@@ -344,6 +345,9 @@ func (tx *Tx) Commit(ctx context.Context) error {
 		return err
 	}
 	if w.own == nil || w.own.ops.count == 0 {
+		if w.over() {
+			return errDBClosed // it may be why there are no writes
+		}
 		return nil
 	}
 	return w.db.commitOps(&w.own.ops, w.conflicts)

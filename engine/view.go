@@ -23,6 +23,7 @@ type view struct {
 	err    error // of a scan that ended early
 
 	managed bool // View or Update ends it
+	tx      bool // it is a transaction's
 }
 
 // acquire opens a view of the newest moment.
@@ -79,7 +80,7 @@ var errRetry = errors.New("the version has changed")
 func (w *view) tryOpen(db *DB) error {
 	v := db.version.Load()
 	if v == nil || db.closing() {
-		return ErrClosed
+		return errDBClosed
 	}
 	w.pin = &v.pins.counts[tally.Stripe()%uintptr(len(v.pins.counts))].views
 	w.pin.Add(1)
@@ -157,7 +158,8 @@ func (db *DB) oldestView() time.Duration {
 // over reports whether the view, or the database, is closed.
 func (w *view) over() bool { return w.closed.Load() || w.db.version.Load() == nil }
 
-// space returns a keyspace as of the view.
+// space returns a keyspace as of the view. It is inlined where it is hot: what
+// its errors say, refused adds.
 func (w *view) space(ks kv.Keyspace) (*space, error) {
 	if w.over() {
 		return nil, ErrClosed
@@ -165,10 +167,27 @@ func (w *view) space(ks kv.Keyspace) (*space, error) {
 	return w.v.space(ks)
 }
 
+// refused says more of an error of space.
+//
+//go:noinline // called in many places, none of them hot
+func (w *view) refused(ks kv.Keyspace, err error) error {
+	switch {
+	case err == ErrNoKeyspace:
+		return noSpace(ks, errNoKeyspaceThen)
+	case err != ErrClosed:
+		return err
+	case !w.closed.Load():
+		return errDBClosed
+	case w.tx:
+		return errTxClosed
+	}
+	return errSnapshotClosed
+}
+
 func (w *view) get(ks kv.Keyspace, key, dst []byte) ([]byte, error) {
 	sp, err := w.space(ks)
 	if err != nil {
-		return dst, err
+		return dst, w.refused(ks, err)
 	}
 	hash := kv.Hash(key)
 	tick := w.db.counters.gets.Add(1)
@@ -196,7 +215,7 @@ func (w *view) get(ks kv.Keyspace, key, dst []byte) ([]byte, error) {
 func (w *view) has(ks kv.Keyspace, key []byte) (bool, error) {
 	sp, err := w.space(ks)
 	if err != nil {
-		return false, err
+		return false, w.refused(ks, err)
 	}
 	hash := kv.Hash(key)
 	w.db.counters.lookups.Add(1)
@@ -233,7 +252,7 @@ func (w *view) failed(err error) error {
 		return nil
 	}
 	if w.over() {
-		return ErrClosed
+		return w.refused(kv.DefaultKeyspace, ErrClosed)
 	}
 	return w.db.readError(err)
 }

@@ -109,9 +109,9 @@ func TestHandler(t *testing.T) {
 	want("/metrics", 200, `lightning_failed{db="bad"} 1`)
 
 	_ = bad.Close()
-	want("/livez", 200, "bad: closed: closed")
-	want("/readyz", 503, "bad: closed: closed")
-	want("/metrics", 503, "closed")
+	want("/livez", 200, "bad: closed: the database is closed")
+	want("/readyz", 503, "bad: closed: the database is closed")
+	want("/metrics", 503, "the database is closed")
 }
 
 func ExampleHandler() {
