@@ -468,6 +468,7 @@ func (i *importing) sum(r importer.Result) importer.Result {
 	r.Skipped += i.total.Skipped
 	r.Bytes += i.total.Bytes
 	r.Partly += i.total.Partly
+	r.NoKey += i.total.NoKey
 	return r
 }
 
@@ -511,6 +512,9 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		return err
 	case err != nil:
 		return hinted(fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(i.app, err))
+	}
+	if r.NoKey > 1 {
+		i.app.Note("warning: %s had an empty key, which is one key: the last of them is there", records(r.NoKey))
 	}
 	message := records(r.Committed) + " committed"
 	if i.options.DryRun {
