@@ -126,6 +126,7 @@ func TestErrInvalid(t *testing.T) {
 	managed := func(do func(*engine.Tx) error) error { return db.View(do) }
 	for name, err := range map[string]error{
 		"sync mode":           second(engine.Open("x", &engine.Options{FS: vfs.NewMem(), Sync: 9})),
+		"no directory":        second(engine.Open("", &engine.Options{FS: vfs.NewMem()})),
 		"page size":           second(engine.Open("x", &engine.Options{FS: vfs.NewMem(), PageSize: 1000})),
 		"compression":         second(engine.Open("x", &engine.Options{FS: vfs.NewMem(), Compression: 9})),
 		"name of a mode":      second(engine.ParseSyncMode("x")),

@@ -103,12 +103,15 @@ type OpenReport struct {
 // in its log. It creates the database, and the directory itself, where there
 // is none, unless the options say otherwise.
 //
-// Errors: ErrLocked, ErrNotExist, ErrFormat, ErrVersion, ErrCorrupt, ErrNoSpace,
-// and those of the file system.
+// Errors: ErrInvalid, ErrLocked, ErrNotExist, ErrFormat, ErrVersion, ErrCorrupt,
+// ErrNoSpace, and those of the file system.
 func Open(dir string, o *Options) (*DB, error) { return openUnder(nil, dir, o) }
 
 // openUnder is Open by who has the lock of the database already, if it is not nil.
 func openUnder(lock vfs.Lock, dir string, o *Options) (*DB, error) {
+	if dir == "" {
+		return nil, invalid("open: the name of the directory is empty")
+	}
 	began := time.Now()
 	opts, err := o.withDefaults()
 	if err != nil {

@@ -57,6 +57,7 @@ type Result struct {
 	Skipped   int64 // good, but their keys were there
 	Resumed   int64 // not in Read: an earlier import dealt with them
 	Partly    int64 // good, but they have fields beside key and value, which were not kept
+	NoKey     int64 // good, with an empty key, and of no keyspace that the file says
 	Bytes     int64 // of keys and values committed
 }
 
@@ -218,6 +219,9 @@ func (j *job) add(r *dump.Record) error {
 			return err
 		}
 		j.bytes += int64(len(j.key) + len(j.value))
+	}
+	if len(j.key) == 0 && r.Space == "" {
+		j.result.NoKey++
 	}
 	j.pending++
 	return nil

@@ -17,11 +17,22 @@ import (
 	"github.com/lightning-db/lightning/engine"
 )
 
+// These hold a line: x.
+const (
+	packedGzip = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xe0\x02\x00\x1f\x08\xea\x46\x02\x00\x00\x00"
+	packedZstd = "\x28\xb5\x2f\xfd\x04\x58\x11\x00\x00\x78\x0a\xae\xfd\xe9\x22"
+)
+
 // badFiles are what the commands of testdata/bad-input.txt find.
 var badFiles = map[string]string{
 	"plain":      "no database\n",
 	"dir/file":   "",
 	"short.csv":  "id,name\n1\n",
+	"good.csv":   "id\n1\n",
+	"packed.gz":  packedGzip,
+	"packed.zst": packedZstd,
+	"behind.gz":  packedGzip + "junk",
+	"behind.zst": packedZstd + "junk",
 	"open.csv":   `"a`,
 	"cut.jsonl":  `{"key":"a"`,
 	"half.jsonl": `{"key":"\ud800","value":"x"}`,

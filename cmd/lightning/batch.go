@@ -37,7 +37,10 @@ Lines of JSON are those of a patch (lightning diff -o jsonl): {"op":"delete",
 "key":"a"}, {"op":"put","key":"a","value":"1"}, with a "keyspace" if you like,
 which is made where there is none. An empty line, and one that begins with #,
 is none. Anywhere, "a\x00b", x'610062' and u64(42)
-stand for bytes; other words are read as -K and -V say.
+stand for bytes; other words are read as -K and -V say. These are no statements
+of the shell: single quotes do not quote, and a word that begins with one is
+refused unless -K or -V says how it is read; a ; at the end of a line is part of
+the value; and a statement ends with its line.
 
 Everything is read before anything is done: a line that is not understood is
 named, and nothing is written. A get of a key that is not there makes the exit

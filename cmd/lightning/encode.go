@@ -95,6 +95,9 @@ func (a *app) value(ctx context.Context, arg string) ([]byte, error) {
 		}
 		return value, err
 	}
+	if path == "" {
+		return nil, usagef("value: the file behind @ has no name; -V quoted takes @ as text")
+	}
 	r, f, err := a.input(ctx, path)
 	if err != nil {
 		return nil, err
@@ -113,6 +116,9 @@ func (a *app) input(ctx context.Context, path string) (r io.Reader, f *os.File, 
 	if path == "-" {
 		return ui.Interruptible(ctx, a.In), nil, nil
 	}
+	if path == "" {
+		return nil, nil, errNoFile
+	}
 	if f, err = ui.Open(ctx, path); err != nil {
 		return nil, nil, err
 	}
@@ -121,6 +127,8 @@ func (a *app) input(ctx context.Context, path string) (r io.Reader, f *os.File, 
 	}
 	return f, f, nil
 }
+
+var errNoFile error = usageError{"the name of a file is empty"}
 
 // inputName is what errors call it.
 //

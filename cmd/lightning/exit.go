@@ -302,10 +302,16 @@ func (a *app) hintFor(err error) string {
 		return "wait for it with --timeout 10s"
 	case errors.Is(err, engine.ErrNotExist) && a.ofData:
 		return creators + " create one"
-	case errors.Is(err, engine.ErrNoKeyspace) && a.session != nil:
-		return listSpaces
 	case errors.Is(err, engine.ErrNoKeyspace):
-		return "list them with: lightning keyspace list " + a.named
+		program, db := "lightning ", " "+a.named
+		if a.session != nil {
+			program, db = "", ""
+		}
+		hint := "list them with: " + program + "keyspace list" + db
+		if a.makes {
+			hint += "; create it with: " + program + "keyspace create" + db + " NAME"
+		}
+		return hint
 	case errors.Is(err, engine.ErrCorrupt):
 		if d, ok := errors.AsType[*engine.CorruptError](err); ok && filepath.Base(d.Path) == "btree.db" && gone(d.Path) {
 			return saveWhatIsLeft(filepath.Dir(d.Path))

@@ -76,7 +76,7 @@ one before it ends the import, with --on-error skip and --rejects, too.`,
 	f.StringVar(&i.options.Value, "value", "", "`FIELD` to store instead of the whole record")
 	f.StringVar(&i.from, "from", "", "`FORMAT`, where the file name does not tell: csv, tsv, json, jsonl, db_dump, pairs, resp, bbolt")
 	f.StringVar(&i.columns, "columns", "", "`NAMES`, with commas between, of the columns of a CSV or TSV file without a header")
-	f.StringVar(&i.delimiter, "delimiter", "", "`TEXT` between the columns of a CSV file, such as ';', '||' or '\\t' (default a comma)")
+	f.StringVar(&i.delimiter, "delimiter", "", "`TEXT` between the columns of a CSV file, such as ';' or '||', or an escape: '\\t', '\\x1f', '\\u00a6' (default a comma)")
 	f.StringVar(&i.options.Conflict, "on-conflict", "replace", "what to do about a key that is there: replace, skip (the record), error (a bad record)")
 	f.StringVar(&i.onError, "on-error", "stop", "what to do about a bad record: stop, skip")
 	f.StringVar(&i.rejects, "rejects", "", "write bad records to this `FILE`, which must be new, and go on")
@@ -164,8 +164,12 @@ func (i *importing) prepare(db string, files []string) (err error) {
 	if i.columns != "" {
 		i.reader.Columns = strings.Split(i.columns, ",")
 	}
-	if i.delimiter == `\t` {
-		i.delimiter = "\t"
+	if i.delimiter != `\` && !strings.Contains(i.delimiter, `"`) {
+		text, err := dump.Quoted.Decode([]byte(i.delimiter))
+		if err != nil {
+			return usagef(`--delimiter %s: the escapes are \t, \xFF, \u00e9, \\`, dump.Printable([]byte(i.delimiter)))
+		}
+		i.delimiter = string(text)
 	}
 	if i.cmd.Flags().Changed("delimiter") && (i.delimiter == "" || strings.ContainsAny(i.delimiter, "\"\r\n")) {
 		return usagef("--delimiter %s: use one or more characters, no quote and no end of line", dump.Printable([]byte(i.delimiter)))
@@ -209,6 +213,9 @@ func (i *importing) prepare(db string, files []string) (err error) {
 			piped = true
 			continue
 		}
+		if path == "" {
+			return errNoFile
+		}
 		info, err := os.Stat(path)
 		if err != nil {
 			return err
@@ -228,6 +235,7 @@ func (i *importing) prepare(db string, files []string) (err error) {
 
 // Open opens the database for the importer.
 func (i *importing) Open() (*engine.DB, *engine.Keyspace, error) {
+	i.app.makes = true
 	if i.opened != nil {
 		return i.opened, i.space, nil
 	}
@@ -468,6 +476,7 @@ func (i *importing) sum(r importer.Result) importer.Result {
 	r.Skipped += i.total.Skipped
 	r.Bytes += i.total.Bytes
 	r.Partly += i.total.Partly
+	r.NoKey += i.total.NoKey
 	return r
 }
 
@@ -511,6 +520,9 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 		return err
 	case err != nil:
 		return hinted(fmt.Errorf("%w; %s committed", err, records(r.Committed)), importHint(i.app, err))
+	}
+	if r.NoKey > 1 {
+		i.app.Note("warning: %s had an empty key, which is one key: the last of them is there", records(r.NoKey))
 	}
 	message := records(r.Committed) + " committed"
 	if i.options.DryRun {

@@ -126,6 +126,7 @@ func (a *app) snapshot(arg string, fn func(engine.Reader) error) error {
 // write opens a database for writing, creating it where create says so and the
 // user has not forbidden it, and calls fn.
 func (a *app) write(cmd *cobra.Command, arg string, create bool, sync engine.SyncMode, fn func(*engine.DB, *engine.Keyspace) error) error {
+	a.makes = create
 	if s := a.session.of(arg); s != nil {
 		return s.write(a, cmd, fn)
 	}
@@ -140,6 +141,7 @@ func (a *app) write(cmd *cobra.Command, arg string, create bool, sync engine.Syn
 //
 //go:noinline // or its closure is compiled for each command
 func (a *app) update(cmd *cobra.Command, arg string, create bool, sync engine.SyncMode, fn func(*engine.Tx) error) error {
+	a.makes = create
 	if s := a.session.of(arg); s != nil && s.tx != nil {
 		return s.update(a, cmd, fn)
 	}

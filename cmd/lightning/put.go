@@ -82,7 +82,7 @@ func (a *app) valueArgument(ctx context.Context, args []string) ([]byte, error) 
 		nobody = nobody || err == nil && info.Mode()&os.ModeCharDevice != 0
 	}
 	if nobody {
-		return nil, usagef("no value: give it as the third argument, as @FILE, or through a pipe")
+		return nil, usagef("no value: give it behind the key, as @FILE, or through a pipe")
 	}
 	return a.standardInput(ctx)
 }

@@ -33,7 +33,8 @@ type app struct {
 
 	keyspace     string
 	oneSpace     bool // --keyspace was given
-	ofData       bool // the command is one for keys and values
+	ofData       bool // the command is about keys and values
+	makes        bool // and may create a database
 	output       string
 	keys, values dump.Encoding
 	json         bool
@@ -247,7 +248,8 @@ func (a *app) prepare(cmd *cobra.Command) (err error) {
 	if a.timeout < 0 {
 		return usagef("--timeout %v: use 0 or more", a.timeout)
 	}
-	a.oneSpace, a.ofData = cmd.Flags().Changed("keyspace"), cmd.GroupID == groupData
+	a.oneSpace = cmd.Flags().Changed("keyspace")
+	a.ofData = cmd.GroupID == groupData || shell.In(cmd.Name(), " export diff hash")
 	return nil
 }
 
@@ -312,6 +314,8 @@ txn=batch
 vacuum=compact
 write=put
 bench -b=name workloads without a flag: lightning bench fillseq readrandom
+count --by=use scan --count-by
+count --count-by=use scan --count-by
 crashtest --fault=use --mode
 crashtest --round=use --state
 crashtest --rounds=use --cycles

@@ -539,9 +539,10 @@ func TestCompress_RoundTrips(t *testing.T) {
 // another.
 func TestDecompress_ReadsWhatOthersWrite(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
-		"pzstd": {"\x50\x2a\x4d\x18\x04\x00\x00\x00\x0f\x00\x00\x00\x28\xb5\x2f\xfd\x04\x58\x11\x00\x00\x78\x0a\xae\xfd\xe9\x22", "x\n"},
-		"gzip":  {strings.Repeat("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xe0\x02\x00\x1f\x08\xea\x46\x02\x00\x00\x00", 2), "x\nx\n"},
-		"empty": {"", ""},
+		"pzstd":   {"\x50\x2a\x4d\x18\x04\x00\x00\x00\x0f\x00\x00\x00\x28\xb5\x2f\xfd\x04\x58\x11\x00\x00\x78\x0a\xae\xfd\xe9\x22", "x\n"},
+		"gzip":    {strings.Repeat("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\xe0\x02\x00\x1f\x08\xea\x46\x02\x00\x00\x00", 2), "x\nx\n"},
+		"empty":   {"", ""},
+		"empties": {strings.Repeat("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00", 200), ""},
 	} {
 		r, err := Decompress(strings.NewReader(c.file), "")
 		if err != nil {
@@ -605,10 +606,15 @@ func TestDecompress_SaysWhatIsWrong(t *testing.T) {
 	}
 	for file, want := range map[string]error{
 		"\x1f\x8bxx no gzip":                       errStream,
+		pack(Gzip) + "x":                           errBehind,
+		pack(Gzip) + "other bytes":                 errBehind,
+		pack(Gzip) + pack(Gzip) + "x\x1f":          errBehind,
+		pack(Gzip) + "\x1f\x8b":                    errStreamEnd,
+		pack(Zstd) + "other":                       errBehind,
 		"\x28\xb5\x2f\xfd\x01\x00\x07\x01\x00\x00": errDictionary,
 	} {
 		if err := read(strings.NewReader(file)); !errors.Is(err, want) {
-			t.Errorf("%q: %v, want %v", file, err, want)
+			t.Errorf("%.20q…: %v, want %v", file, err, want)
 		}
 	}
 }

@@ -71,7 +71,8 @@ func Decompress(r io.Reader, name string) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, d.explain(err)
 		}
-		d.ReadCloser = z
+		z.Multistream(false)
+		d.ReadCloser = &gunzip{z, b}
 		return d, nil
 	case Zstd:
 		// What a frame asks for is bounded before it is given: by its window, of
@@ -98,10 +99,38 @@ var ErrWindow = errors.New("the compressed stream takes a window of more than 8 
 const sizeMask, shortSegment = 0xa0, 0x20
 
 var (
+	errBehind     = errors.New("the compressed stream has other bytes behind it")
 	errStreamEnd  = errors.New("the compressed stream ends too early")
 	errStream     = errors.New("the compressed stream is damaged")
 	errDictionary = errors.New("the compressed stream takes a dictionary: give what zstd -dc -D writes, through a pipe")
 )
+
+// A gunzip reads files of gzip, one behind another. It tells one that was cut off
+// from other bytes behind it, as the library does not.
+type gunzip struct {
+	*gzip.Reader
+	from *bufio.Reader
+}
+
+func (g *gunzip) Read(p []byte) (int, error) {
+	for {
+		n, err := g.Reader.Read(p)
+		if err != io.EOF {
+			return n, err
+		}
+		head, err := g.from.Peek(2)
+		switch {
+		case len(head) == 0 || err != nil && err != io.EOF:
+			return n, err
+		case CompressionIn(head) != Gzip:
+			return n, errBehind
+		}
+		err = g.Reset(g.from)
+		if g.Multistream(false); err != nil || n > 0 {
+			return n, err
+		}
+	}
+}
 
 // A decompressor marks its errors as those of the input, and knows how much of
 // that was read.
@@ -132,6 +161,8 @@ func (d *decompressor) explain(err error) error {
 		err = errDictionary
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		err = errStreamEnd
+	case errors.Is(err, errBehind), errors.Is(err, zstd.ErrMagicMismatch): // the first one was there
+		err = errBehind
 	default:
 		err = errStream
 	}

@@ -5,6 +5,7 @@ import "bytes"
 var (
 	errNoWord      = errorf(`a key or value is missing ("" is the empty one)`)
 	errBehindQuote = errorf("text behind a closing quote")
+	errSingle      = errorf(`single quotes do not quote here: "a b" does, x'6120' and u64(42) are bytes, and "'a" begins with one`)
 )
 
 // Word cuts the first word off a statement, or with whole takes all that is left
@@ -15,7 +16,8 @@ var (
 //	x'610062'  hexadecimal
 //	u64(42)    8 bytes, big-endian
 //
-// or anything else, in the encoding that was asked for. It is never nil.
+// or anything else, in the encoding that was asked for. It is never nil. With Auto
+// it does not begin with a single quote: the shell would take that for a quote.
 func Word(text []byte, e Encoding, whole bool) (word, rest []byte, err error) {
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 {
@@ -44,6 +46,8 @@ func Word(text []byte, e Encoding, whole bool) (word, rest []byte, err error) {
 		e, begin, closing = Hex, 2, 1
 	case bytes.HasPrefix(text, []byte("u64(")) && bytes.IndexByte(text, ')') == end-1:
 		e, begin, closing = U64, 4, 1
+	case text[0] == '\'' && e == Auto:
+		return nil, nil, errSingle
 	}
 	word, err = e.Decode(text[begin : end-closing])
 	return append([]byte{}, word...), text[end:], err
