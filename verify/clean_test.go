@@ -157,9 +157,14 @@ func (f *hookFile) ReadAt(b []byte, off int64) (int, error) {
 // what it found was no damage.
 func TestRun_Overtaken(t *testing.T) {
 	for name, c := range map[string]struct {
-		from   int64 // behind the metas, or among the extents
+		from   int64 // between the metas, behind them, or among the extents
 		pinned bool
-	}{"in the log": {3 * 2048, true}, "in the log, without a place": {3 * 2048, false}, "in the trees": {8192, false}} {
+		times  int // that the writer goes on
+	}{
+		"between the metas": {4096, true, 5},
+		"in the log":        {3 * 2048, true, 1}, "in the log, without a place": {3 * 2048, false, 1},
+		"in the trees": {8192, false, 1},
+	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()
 			s := shape{options: engine.Options{PageSize: 1024, SegmentBytes: 8 << 10, MaxHeldBytes: 1}}
@@ -181,7 +186,7 @@ func TestRun_Overtaken(t *testing.T) {
 				under = readOnlyFS{fs}
 			}
 			r := verifyFS(t, &hookFS{under, "btree.db", c.from, func() {
-				if hooks++; hooks == 1 {
+				if hooks++; hooks <= c.times {
 					for range 4 {
 						write()
 					}

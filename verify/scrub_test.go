@@ -307,7 +307,7 @@ func scrubBesideAWriter(t *testing.T, rnd *rand.Rand) {
 		}
 	}
 	created, damaged := 0, len(bad.at)
-	p, goes := scrubInGoes(t, rnd, bad, 60, verify.Options{BytesPerSecond: slow}, func() {
+	p, goes := scrubInGoes(t, rnd, bad, 70, verify.Options{BytesPerSecond: slow}, func() {
 		var err error
 		switch rnd.IntN(8) {
 		case 0:

@@ -85,11 +85,19 @@ func (s *Slot) Valid() bool { return s.Damage == nil && !s.Empty }
 // Slots are the places of metas by offset: slot 0, its copy, slot 1, its copy.
 type Slots [4]Slot
 
-// readSlots reads all places. The error is engine.ErrVersion.
-func readSlots(f vfs.File, path string) (*Slots, error) {
-	slots := new(Slots)
-	for i := range slots {
-		if err := slots[i].read(f, path, i); err != nil {
+// readSlots reads all places as they stand at one moment: until the first is the
+// same before the others and behind them, for a writer goes from slot to slot. The
+// error is engine.ErrVersion.
+func readSlots(f vfs.File, path string) (slots *Slots, err error) {
+	for range maxSlotReads {
+		slots = new(Slots)
+		for i := range slots {
+			if err := slots[i].read(f, path, i); err != nil {
+				return slots, err
+			}
+		}
+		var again Slot
+		if err := again.read(f, path, 0); err != nil || again.Meta == slots[0].Meta {
 			return slots, err
 		}
 	}
