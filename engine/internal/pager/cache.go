@@ -26,8 +26,8 @@ import (
 //     by its offset. An extent that took the place of another has a frame of
 //     its own, since the whole reference is compared.
 //
-// There are three lists. A node that a scan read waits in the scan list, and
-// leaves before all others. Any other node starts on probation, a tenth of the cache,
+// There are three lists. A node that a scan read, or that came with another
+// (group.go), waits in the scan list, and leaves before all others. Any other node starts on probation, a tenth of the cache,
 // and moves to main when it is read again: what is read once cannot push out
 // what is read often. A node that comes back soon after it left goes to main
 // at once, so that a new working set larger than the probation takes over.

@@ -15,6 +15,12 @@ import (
 // forest is a database of one branch over n leaves of about 4 KiB.
 func forest(t testing.TB, fs vfs.FS, n int) node.Ref {
 	t.Helper()
+	return forestOf(t, fs, n, func([]node.Ref) {})
+}
+
+// forestOf is forest with a branch that has its references as change makes them.
+func forestOf(t testing.TB, fs vfs.FS, n int, change func(refs []node.Ref)) node.Ref {
+	t.Helper()
 	p, err := Create(fs, testName, testMeta(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +38,7 @@ func forest(t testing.TB, fs vfs.FS, n int) node.Ref {
 		}
 		refs[i] = f.Ref()
 	}
+	change(refs)
 	h, buf := branchOf(refs)
 	f, err := w.Write(h, uint64(n), false, buf, nil, false)
 	if err != nil {

@@ -15,10 +15,12 @@ import (
 
 // Node returns the node of f, from memory or from the disk. It is verified and
 // structurally sound (node.Check); it stays valid for as long as it is held.
-func (p *Pager) Node(f *Frame) (node.Node, error) {
+func (p *Pager) Node(f *Frame) (node.Node, error) { return p.node(f, branch{}) }
+
+func (p *Pager) node(f *Frame, in branch) (node.Node, error) {
 	b := f.data.Load()
 	if b == nil {
-		return p.load(f, false)
+		return p.load(f, in, false)
 	}
 	if f.touched.Load() == 0 {
 		f.touched.Store(1)
@@ -36,7 +38,7 @@ func (p *Pager) Root(f *Frame) (n node.Node, hits int, err error) {
 		}
 		return nodeAt(b), 1, nil
 	}
-	n, err = p.load(f, false)
+	n, err = p.load(f, branch{}, false)
 	return n, 0, err
 }
 
@@ -63,7 +65,7 @@ func (p *Pager) ChildNode(f *Frame, n node.Node, i int, loan *Loan) (c *Frame, c
 		return nil, child, 0, err
 	}
 	c = p.Child(f, n, i)
-	child, err = p.Node(c)
+	child, err = p.node(c, branch{f, n, i})
 	return c, child, 0, err
 }
 
@@ -115,7 +117,7 @@ func (p *Pager) NodeForScan(f *Frame) (node.Node, error) {
 		p.cache.hits.Add(1)
 		return n, nil
 	}
-	return p.load(f, true)
+	return p.load(f, branch{}, true)
 }
 
 // ChildNodeForScan is NodeForScan of child i of the branch n, which f holds. It
@@ -127,8 +129,8 @@ func (p *Pager) ChildNodeForScan(f *Frame, n node.Node, i int) (*Frame, node.Nod
 		return nil, nodeAt(b), nil
 	}
 	c := p.Child(f, n, i)
-	n, err := p.NodeForScan(c)
-	return c, n, err
+	child, err := p.load(c, branch{f, n, i}, true)
+	return c, child, err
 }
 
 // LeafOnce is NodeForScan of a leaf that is not worth a place in the cache: it is
@@ -152,8 +154,9 @@ func (p *Pager) ChildOnce(f *Frame, n node.Node, i int, loan *Loan) (node.Node, 
 	return p.lend(n.Ref(i), f.keyspace, loan)
 }
 
-// load reads the node of f from the disk, once for all that ask at the time.
-func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
+// load reads the node of f, which is the child that in says, from the disk, once
+// for all that ask at the time.
+func (p *Pager) load(f *Frame, in branch, scan bool) (node.Node, error) {
 	f.loading.Lock()
 	defer f.loading.Unlock()
 	if n := f.resident(); n != nil {
@@ -165,6 +168,11 @@ func (p *Pager) load(f *Frame, scan bool) (node.Node, error) {
 		missed = &p.cache.passed
 	}
 	missed.Add(1)
+	if first, last := p.group(in); last-first > 1 {
+		if n := p.loadGroup(in, first, last, f, scan); n != nil {
+			return n, nil
+		}
+	}
 	n, err := p.ReadNode(f.Ref(), f.keyspace, int(f.level))
 	if err != nil {
 		return nil, err
@@ -188,11 +196,21 @@ func (p *Pager) ReadNode(ref node.Ref, ks kv.Keyspace, level int) (node.Node, er
 // readStored reads the stored bytes of a node into buf, or into a larger one,
 // and verifies them.
 func (p *Pager) readStored(ref node.Ref, ks kv.Keyspace, level int, buf []byte) ([]byte, node.Header, error) {
-	stored, h, err := p.readExtent(ref, Expect{node.Leaf, ks, level}, node.MaxSize, buf)
+	stored, err := p.readBytesOf(ref, node.MaxSize, buf)
+	if err != nil {
+		return nil, node.Header{}, err
+	}
+	h, err := p.judgeNode(ref, ks, level, stored)
+	return stored, h, err
+}
+
+// judgeNode is Judge for the stored bytes of a node.
+func (p *Pager) judgeNode(ref node.Ref, ks kv.Keyspace, level int, stored []byte) (node.Header, error) {
+	h, err := p.Judge(ref, Expect{node.Leaf, ks, level}, stored[:node.HeaderSize], node.Sum(stored))
 	if err == nil && h.PlainLen > node.MaxSize-node.HeaderSize {
 		err = p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
 	}
-	return stored, h, err
+	return h, err
 }
 
 // soundNode is a copy of a stored node with its body in plain, checked.
@@ -346,15 +364,21 @@ func (p *Pager) ReadPlain(ref node.Ref, ks kv.Keyspace) ([]byte, error) {
 // readExtent reads the stored bytes of an extent, of at most maxLen, into buf,
 // or into a larger one, and verifies them.
 func (p *Pager) readExtent(ref node.Ref, want Expect, maxLen uint32, buf []byte) ([]byte, node.Header, error) {
-	if err := p.checkPlace(ref, maxLen); err != nil {
-		return nil, node.Header{}, err
-	}
-	buf = slices.Grow(buf[:0], int(ref.Len))[:ref.Len]
-	if err := p.readAt(ref, buf, ref.Off); err != nil {
+	buf, err := p.readBytesOf(ref, maxLen, buf)
+	if err != nil {
 		return nil, node.Header{}, err
 	}
 	h, err := p.Judge(ref, want, buf[:node.HeaderSize], node.Sum(buf))
 	return buf, h, err
+}
+
+// readBytesOf is readExtent without verifying.
+func (p *Pager) readBytesOf(ref node.Ref, maxLen uint32, buf []byte) ([]byte, error) {
+	if err := p.checkPlace(ref, maxLen); err != nil {
+		return nil, err
+	}
+	buf = slices.Grow(buf[:0], int(ref.Len))[:ref.Len]
+	return buf, p.readAt(ref, buf, ref.Off)
 }
 
 // checkPlace makes sure that the extent can be where ref says, before anything
