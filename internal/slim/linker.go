@@ -43,6 +43,11 @@ var linkerEdits = []edit{
 	// of 4: they need not begin at multiples of 32 and 8. Saved: 59,488.
 	swap("internal/ld/data.go", "align = int32(thearch.Maxalign)\n", "align = int32(thearch.Maxalign); if strings.HasPrefix(ldr.SymName(s), \"type:\") { align = 8 }\n"),
 	swap("internal/ld/pcln.go", "size = Rnd(size, int64(ctxt.Arch.PtrSize))\n\t\tstartLocations", "size = Rnd(size, 4)\n\t\tstartLocations"),
+
+	// Functions that the compiler made alike are there once: loader.go. (With -w:
+	// debuggers want each.) Saved: 49,152.
+	swap("internal/ld/data.go", "\tsect.Align = int32(Funcalign)\n\n\tldr := ctxt.loader\n", "\tsect.Align = int32(Funcalign)\n\n\tldr := ctxt.loader; if *FlagW { ctxt.Textp = ldr.Fold(ctxt.Textp) }\n"),
+	swap("internal/ld/data.go", "\tsect.Length = va - sect.Vaddr + uint64(ctxt.Arch.MinLC)\n", "\tsect.Length = va - sect.Vaddr + uint64(ctxt.Arch.MinLC); ldr.PlaceFolded()\n"),
 }
 
 var (

@@ -2,7 +2,11 @@
 
 package loader
 
-import "internal/abi"
+import (
+	"fmt"
+	"internal/abi"
+	"strings"
+)
 
 // FuncName returns the name of a function for the program's table: in full where
 // it calls runtime.panicwrap, which takes the name to pieces.
@@ -66,3 +70,58 @@ func (l *Loader) Funcdata(i Sym, tmp []Sym) []Sym {
 }
 
 func (l *Loader) NumFuncdata(i Sym) int { return len(l.Funcdata(i, nil)) }
+
+// folded are the functions that Fold took out, each with the one that it equals.
+var folded = map[Sym]Sym{}
+
+// Fold takes out of functions those that the compiler made like one before: what a
+// defer or a go statement calls, and what compares two values of a type. Nobody
+// wrote them, so a stack trace loses nothing where one has the name of another: who
+// called or started it is in it, too.
+func (l *Loader) Fold(functions []Sym) []Sym {
+	kept, first := []Sym{}, map[string]Sym{}
+	for _, i := range functions {
+		if compilerMade(l.SymName(i)) {
+			content := l.content(i)
+			if equal, ok := first[content]; ok {
+				folded[i] = equal
+				continue
+			}
+			first[content] = i
+		}
+		kept = append(kept, i)
+	}
+	return kept
+}
+
+// PlaceFolded gives those that Fold took out the addresses of those they equal.
+func (l *Loader) PlaceFolded() {
+	for i, equal := range folded {
+		l.SetSymSect(i, l.SymSect(equal))
+		l.SetSymValue(i, l.SymValue(equal))
+	}
+}
+
+// compilerMade leaves out those of the runtime, which knows its own by name.
+func compilerMade(name string) bool {
+	return !runtimeReads(name) &&
+		(strings.HasPrefix(name, "type:.eq.") || strings.Contains(name, ".deferwrap") || strings.Contains(name, ".gowrap"))
+}
+
+// content returns all that the program holds of a function but its name: what it
+// does, and what the tables say of it.
+func (l *Loader) content(i Sym) string {
+	fi, relocs := l.FuncInfo(i), l.Relocs(i)
+	fi.Preload()
+	pcsp, _, _, pcinline, pcdata := l.PcdataAuxs(i, nil)
+	if fi.NumInlTree() == 0 {
+		pcinline = 0
+	}
+	content := fmt.Sprintf("%q %d %d %d %d %d %d %d %d %d", l.Data(i), l.SymType(i), l.SymAlign(i),
+		fi.Args(), fi.FuncID(), fi.FuncFlag(), pcsp, pcinline, pcdata, l.Funcdata(i, nil))
+	for k := range relocs.Count() {
+		r := relocs.At(k)
+		content += fmt.Sprint(" ", r.Type(), r.Off(), r.Siz(), r.Add(), r.Sym())
+	}
+	return content
+}

@@ -187,6 +187,33 @@ func widen(c *runewidth.Condition, s string) {
 }
 `
 
+// twice has two types that the compiler makes the same function for, which compares.
+const twice = `package main
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+type (
+	one struct{ name string; what any }
+	two struct{ name string; what any }
+)
+
+func main() {
+	same(one{what: []int{}}, one{what: []int{}})
+	same(two{what: []int{}}, two{what: []int{}})
+}
+
+func same(a, b any) bool {
+	defer func() {
+		recover()
+		os.Stdout.Write(debug.Stack())
+	}()
+	return a == b
+}
+`
+
 // TestRun_GivesModulesThatDoTheSame: the copies of the versions in go.mod have
 // all edits made, another run gives the same, and programs do the same with them.
 func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
@@ -201,8 +228,9 @@ func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
 	}
 	put(t, filepath.Join(root, "refused", "main.go"), refused)
 	put(t, filepath.Join(root, "panics", "main.go"), panics)
+	put(t, filepath.Join(root, "twice", "main.go"), twice)
 
-	programs := []string{"internal/slim/same", "refused", "panics"}
+	programs := []string{"internal/slim/same", "refused", "panics", "twice"}
 	if err := run(root, programs...); err != nil {
 		t.Fatal(err)
 	}
@@ -259,6 +287,13 @@ func TestRun_GivesModulesThatDoTheSame(t *testing.T) {
 	}
 	if regexp.MustCompile(`main\.(main|widen)|runewidth|\.go:`).MatchString(trace) {
 		t.Errorf("have names or lines in\n%s", trace)
+	}
+	// What the compiler made twice is there once, under its first name.
+	twice := string(output(t, root, append(goRun, "-ldflags=-w", "./twice")...))
+	for name, want := range map[string]int{"type:.eq.main.one": 2, "type:.eq.main.two": 0, "main.same": 2} {
+		if have := strings.Count(twice, shortName(name)+"("); have != want {
+			t.Errorf("%s is there %d times, want %d, in\n%s", name, have, want, twice)
+		}
 	}
 	if want := "value method main.value.print called using nil *value pointer\n"; !strings.HasSuffix(trace, want) {
 		t.Errorf("have\n%swant the end %s", trace, want)
