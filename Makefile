@@ -8,10 +8,10 @@ BINARY  := $(if $(LINES),bin/lines/lightning,bin/lightning)
 MAXSIZE := 5000000
 
 # What make gives the compiler and the linker, to save 80,000 bytes: functions
-# begin at multiples of 16 bytes, not 32, and the small ones of these packages,
+# begin at multiples of 8 bytes, not 32, and the small ones of these packages,
 # which no read or write of the database waits for, are not copied into their
 # callers (fmt.Errorf alone was 23,000). A plain go build does without.
-COLD    := fmt strings time $(addprefix l/,cmd/lightning shell stress stress/crash stress/expect stress/history verify/salvage engine/inspect internal/ui engine/vfs/faultfs) x/cobra x/pflag x/readline
+COLD    := fmt strings $(addprefix l/,cmd/lightning shell stress stress/crash stress/expect stress/history engine/inspect internal/ui engine/vfs/faultfs)
 # What is built are copies, of dependencies without what we never call, by a linker
 # that leaves names and lines out (LINES=1: by that of Go): CONTRIBUTING.md.
 COPIES  := bin/slim/src/go.mod
