@@ -396,8 +396,9 @@ func (i *importing) file(ctx context.Context, path string) error {
 	}
 	if i.resume {
 		i.options.Resume = &importer.Resume{
-			Name:    importName(path),
-			Options: strings.Join([]string{i.key, i.options.Value, i.columns, string(format), i.options.Conflict, i.delimiter}, "\x00"),
+			Name: importName(path),
+			// The header, too, says what becomes of a record.
+			Options: strings.Join([]string{i.key, i.options.Value, i.columns, string(format), i.options.Conflict, i.delimiter, string(reader.Head())}, "\x00"),
 		}
 		if i.reject != nil {
 			i.options.Resume.Rejects = func() int64 { return i.reject.size }
