@@ -132,6 +132,7 @@ func (b *batch) check() error {
 
 // commit runs all statements.
 func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
+	made := b.patched[:0]
 	for _, name := range b.patched {
 		if _, err := db.Keyspace(name); err == nil || b.app.noCreate {
 			continue
@@ -139,6 +140,7 @@ func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 		if _, err := db.CreateKeyspace(name, nil); err != nil {
 			return err
 		}
+		made = append(made, name)
 	}
 	tx, err := db.Begin(engine.TxOptions{})
 	if err != nil {
@@ -147,7 +149,11 @@ func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 	defer tx.Rollback()
 	b.db, b.base = db, tx.In(ks)
 	b.tx = b.base
-	if err := b.all(&b.text); err != nil {
+	if err := b.all(&b.text); err != nil { // which says that nothing was written
+		tx.Rollback()
+		for _, name := range made {
+			_ = db.DropKeyspace(name) // one without entries is as none
+		}
 		return err
 	}
 	if err := tx.Commit(b.app.ctx); err != nil {

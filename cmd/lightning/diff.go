@@ -115,7 +115,7 @@ func (d *diff) compare(a, b []space) error {
 			}
 			if head && d.text {
 				head = false
-				fmt.Fprintf(d.app.out, "keyspace %s\n", dump.Printable([]byte(name)))
+				fmt.Fprintf(d.app.out, "keyspace %s\n", shown(name))
 			}
 			return d.print(c, name, key, a, b)
 		})

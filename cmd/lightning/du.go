@@ -104,7 +104,11 @@ func (d *du) run(arg string) error {
 			return err
 		}
 		st := db.Stats()
-		if err := d.print(format, float64(st.UsedBytes)/float64(max(st.DataBytes, 1))); err != nil {
+		var sum int64 // may wait in the log, and be many times what is in the file
+		for i := range d.all.list {
+			sum += d.all.list[i].size
+		}
+		if err := d.print(format, float64(st.UsedBytes)/max(float64(st.DataBytes), float64(sum), 1)); err != nil {
 			return err
 		}
 		return stopped(err, "counted until before %s, where --from goes on", d.app.argument(stop))

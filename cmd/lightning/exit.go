@@ -189,10 +189,10 @@ func isIO(err error) bool {
 
 // finish flushes the output, says what went wrong, and returns the status.
 func (a *app) finish(err error) int {
-	if flushErr := a.out.Flush(); err == nil {
-		err = flushErr
-	}
 	said, silent := errors.AsType[saidError](err)
+	if flushErr := a.out.Flush(); flushErr != nil && (err == nil || silent) {
+		err, silent = flushErr, false // a patch whose end is lost is none
+	}
 	by, stopped := errors.AsType[interrupted](context.Cause(a.ctx))
 	switch {
 	case err == nil:

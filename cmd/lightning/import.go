@@ -395,9 +395,13 @@ func (i *importing) file(ctx context.Context, path string) error {
 		i.reject.of(reader, format == dump.DBDump)
 	}
 	if i.resume {
+		columns := i.columns // they, too, decide what a row becomes
+		if sample != nil && columns == "" {
+			columns = string(reader.Head())
+		}
 		i.options.Resume = &importer.Resume{
 			Name:    importName(path),
-			Options: strings.Join([]string{i.key, i.options.Value, i.columns, string(format), i.options.Conflict, i.delimiter}, "\x00"),
+			Options: strings.Join([]string{i.key, i.options.Value, columns, string(format), i.options.Conflict, i.delimiter}, "\x00"),
 		}
 		if i.reject != nil {
 			i.options.Resume.Rejects = func() int64 { return i.reject.size }

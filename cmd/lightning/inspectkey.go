@@ -51,9 +51,6 @@ func (i *inspector) key(key []byte) error {
 	if err != nil {
 		return err
 	}
-	if !found {
-		return fmt.Errorf("%w: %q", engine.ErrNoKeyspace, i.app.keyspace)
-	}
 	_, damages, err := i.db.Log(func(r inspect.Record) error {
 		if r.Cut {
 			return nil
@@ -61,16 +58,24 @@ func (i *inspector) key(key []byte) error {
 		seq := r.Seq
 		for op := range r.All() {
 			touches := bytes.Equal(op.Key, key)
-			if op.Kind == "delete range" {
+			switch op.Kind {
+			case "delete range":
 				touches = bytes.Compare(op.Key, key) <= 0 && (op.Value == nil || bytes.Compare(key, op.Value) < 0)
+			case "create keyspace":
+				if touches = op.Name == i.app.keyspace; touches {
+					found, id = true, op.Keyspace
+				}
+			case "drop keyspace":
+				touches = true
 			}
-			if op.Keyspace == id && touches && op.Kind != "create keyspace" {
+			if found && op.Keyspace == id && touches {
 				if err := i.operation(seq, &op); err != nil {
 					return err
 				}
 				if state = deleted; op.Kind == "set" {
 					state = present
 				}
+				found = op.Kind != "drop keyspace"
 			}
 			seq++
 		}
@@ -81,8 +86,12 @@ func (i *inspector) key(key []byte) error {
 			return err
 		}
 	}
-	if err == nil && !i.harm && (state == unseen || state == deleted) {
-		return noError{fmt.Sprintf("key %s is not there", dump.Printable(key))}
+	switch {
+	case err != nil || i.harm:
+	case !found:
+		err = fmt.Errorf("%w: %q", engine.ErrNoKeyspace, i.app.keyspace)
+	case state == unseen || state == deleted:
+		err = noError{fmt.Sprintf("key %s is not there", dump.Printable(key))}
 	}
 	return err
 }

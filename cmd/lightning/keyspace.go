@@ -86,7 +86,7 @@ func nameOf(k engine.KeyspaceInfo) string {
 	if k.Name == "" {
 		return defaultSpace
 	}
-	return dump.Printable([]byte(k.Name))
+	return shown(k.Name) // all of it, which scripts read
 }
 
 func keyspacesJSON(spaces []engine.KeyspaceInfo) []ui.Object {

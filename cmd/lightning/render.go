@@ -45,7 +45,7 @@ const formatsTopic = `-o chooses the form of what is printed:
     raw     the bytes as they are
     null    each key (with --values: each value) ended by a NUL, for xargs -0;
             one with a NUL in it ends the command, unless it is quoted (-K)
-    db_dump what mdb_load and db_load read
+    db_dump what mdb_load reads
     sql     INSERTs for SQLite: TEXT where it is UTF-8, else BLOBs
     md      a Markdown table
     gobench lines of go test -bench, for benchstat (only in bench)

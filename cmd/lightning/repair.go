@@ -71,6 +71,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 			Progress: func(p salvage.Progress) { state.Store(&p) },
 		})
 		bar.Stop()
+		err = unmade(err, "no database was made")
 		if err == nil || errors.Is(err, salvage.ErrNothing) {
 			err = errors.Join(err, a.report(src, &report, format), writeReport(&report, file))
 		} else if file != nil {
@@ -82,7 +83,7 @@ nothing can be read. DEST gets its name when it is whole.`,
 		case err == nil && !report.Lossless():
 			return saidError{exitRejected}
 		}
-		return unmade(err, "no database was made")
+		return err
 	}
 	return cmd
 }

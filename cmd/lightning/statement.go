@@ -26,7 +26,7 @@ const interruptSignal = syscall.SIGINT
 // Run runs a statement as the command that it is.
 func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out *shell.Output) int {
 	a := newApp(ctx, &ui.Streams{
-		In: in, Out: out.To, Err: out.Err, Quiet: h.app.Quiet,
+		In: in, Out: out.To, Err: out.Err,
 		InTerminal: h.app.InTerminal, OutTerminal: out.Terminal, ErrTerminal: h.app.ErrTerminal,
 	})
 	a.session, a.to.w = h, out.Apart(a.to.w)
@@ -49,6 +49,7 @@ func (h *session) Run(ctx context.Context, st shell.Statement, in io.Reader, out
 			return h.transact(ctx, word)
 		}
 		root := a.root()
+		a.Quiet = h.app.Quiet // its flag begins as false
 		args, err := h.arguments(root, st)
 		if err != nil {
 			return err

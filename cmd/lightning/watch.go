@@ -30,8 +30,9 @@ func (a *app) watchStats(ctx context.Context, db *engine.DB, interval time.Durat
 			return err
 		}
 		now, moment := db.Stats(), time.Now()
-		rate := float64(now.Seq-before.Seq) / moment.Sub(at).Seconds()
-		checkpoints := now.Generation - before.Generation
+		// None where it was put back to an older state.
+		rate := float64(max(now.Seq, before.Seq)-before.Seq) / moment.Sub(at).Seconds()
+		checkpoints := max(now.Generation, before.Generation) - before.Generation
 		if format != formatText {
 			err = a.printJSON(ui.Object{
 				{Name: "time", Value: moment.UTC().Format(time.RFC3339)},

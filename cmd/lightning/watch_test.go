@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -89,4 +90,53 @@ func TestStats_WatchBesideAWriter(t *testing.T) {
 	if names, _ := filepath.Glob(filepath.Join(dir, "LOCK.reader-*")); len(names) > 0 {
 		t.Errorf("left behind: %v", names)
 	}
+}
+
+// A database that is put back to an older state meanwhile has done nothing: not
+// as many operations as fit into 64 bits.
+func TestStats_WatchOfAnOlderState(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, puts := range map[string]int{"my.db": 5, "older.db": 1} {
+		for i := range puts {
+			if err := exec.Command("lightning", "put", name, fmt.Sprint(i), "v").Run(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cmd := exec.Command("lightning", "stats", "my.db", "--watch", "10ms", "--json")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	lines := bufio.NewScanner(out)
+	for replaced := false; lines.Scan(); {
+		var line struct {
+			Seq, Checkpoints uint64
+			Rate             float64 `json:"operations_per_second"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || line.Rate != 0 || line.Checkpoints != 0 {
+			t.Fatalf("%v: %s", err, lines.Text())
+		}
+		if line.Seq == 1 {
+			return
+		}
+		if replaced {
+			continue
+		}
+		// It does not look while none of the two is there.
+		replaced = true
+		err := cmd.Process.Signal(syscall.SIGSTOP)
+		err = errors.Join(err, os.Rename("my.db", "newer.db"), os.Rename("older.db", "my.db"), cmd.Process.Signal(syscall.SIGCONT))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatalf("no line of the older state: %v", lines.Err())
 }
