@@ -51,10 +51,9 @@ fortieth of the time of statements.`,
 	}
 	f := cmd.Flags()
 	write := f.Bool("write", false, "allow writes from the start; the database is created where there is none")
-	command := new(string)
-	f.VarP(&onceFlag{to: command}, "command", "c", "run these `STATEMENTS`, separated by ; and end")
-	f.VarP(&onceFlag{to: new(string)}, "file", "f", "run the statements of a `FILE`, - for standard input, and end")
-	f.Var(&onceFlag{to: new(string)}, "init", "run the statements of a `FILE` first")
+	command := f.StringP("command", "c", "", "run these `STATEMENTS`, separated by ; and end")
+	f.StringP("file", "f", "", "run the statements of a `FILE`, - for standard input, and end")
+	f.String("init", "", "run the statements of a `FILE` first")
 	bail := f.Bool("bail", false, "end with the first statement that fails; the default unless somebody types")
 	syncMode := syncFlag(cmd, engine.SyncFull)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -87,8 +87,8 @@ func (a *app) whereFlags(cmd *cobra.Command) *where {
 	return w
 }
 
-// A onceFlag is text that may be given once: of two the last would count alone,
-// and delete entries that the first had left out.
+// A onceFlag is text that may be given once: of two that choose entries the last
+// would count, and delete what the first had left out.
 type onceFlag struct {
 	to    *string
 	given bool
