@@ -121,43 +121,31 @@ func BenchmarkBound_ScanShort(b *testing.B) {
 
 // Values of 100 bytes copied out of blocks of 4 KiB, 33 in each: a full scan
 // that does nothing but that. Blocks lie in memory in their order, or, as leaves
-// do after random puts, in none; and there the next one is asked for early too,
-// by reading a byte of each of its cache lines, a few with each entry.
+// come into memory by random gets, in none.
 func BenchmarkBound_Scan(b *testing.B) {
-	const size, each, line = 4096, 33, 64
+	const size, each = 4096, 33
 	blocks := randomBytes(128 << 20)
 	inOrder := make([]int, len(blocks)/size)
 	for i := range inOrder {
 		inOrder[i] = i
 	}
-	atRandom := rand.Perm(len(inOrder))
-	for _, at := range []struct {
-		name  string
-		order []int
-		early bool
-	}{{"in-order", inOrder, false}, {"at-random", atRandom, false}, {"at-random-early", atRandom, true}} {
-		for name, step := range map[string]int{"forward": 1, "backward": -1} {
-			b.Run(at.name+"/"+name, func(b *testing.B) {
+	for at, order := range map[string][]int{"in-order": inOrder, "at-random": rand.Perm(len(inOrder))} {
+		for to, step := range map[string]int{"forward": 1, "backward": -1} {
+			b.Run(at+"/"+to, func(b *testing.B) {
 				var into [100]byte
-				asked, first := byte(0), 0
+				first := 0
 				if step < 0 {
 					first = each - 1
 				}
 				block, entry := 0, first
-				following := func() int { return (block + step + len(at.order)) % len(at.order) }
-				next := blocks[at.order[following()]*size:][:size]
 				b.SetBytes(int64(len(into)))
 				for b.Loop() {
-					copy(into[:], blocks[at.order[block]*size+entry*120+20:])
-					if at.early {
-						asked += next[entry*2*line%size] + next[(entry*2+1)*line%size]
-					}
+					copy(into[:], blocks[order[block]*size+entry*120+20:])
 					if entry += step; entry < 0 || entry == each {
-						entry, block = first, following()
-						next = blocks[at.order[following()]*size:][:size]
+						entry, block = first, (block+step+len(order))%len(order)
 					}
 				}
-				sink = uint32(into[0] + asked)
+				sink = uint32(into[0])
 			})
 		}
 	}
