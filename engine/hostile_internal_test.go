@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 )
 
 // shareSubtrees makes a database of one leaf, and of so many levels of branches
-// above it, both of whose children are the one below, with checksums that fit.
+// above it, all of whose children are the one below, with checksums that fit.
 // overflow is what the references say of the leaf.
-func shareSubtrees(t *testing.T, fs vfs.FS, levels int, overflow bool) {
+func shareSubtrees(t *testing.T, fs vfs.FS, levels, children int, overflow bool) {
 	t.Helper()
 	err := assemble(fs, "db", func(p *pager.Pager) error {
 		return buildTrees(p, func(w *pager.Writer, meta *pager.Meta, add func(*space, *btree.Tree, uint64)) error {
@@ -30,9 +31,10 @@ func shareSubtrees(t *testing.T, fs vfs.FS, levels int, overflow bool) {
 				var branch node.BranchBuilder
 				var ref [node.RefSize]byte
 				f.Ref().Put(ref[:])
-				branch.Begin(2, nil, 200)
-				branch.Add(nil, ref[:])
-				branch.Add([]byte{byte(level)}, ref[:])
+				branch.Begin(children, nil, node.BranchSize(children, 0, children*node.BranchCellSize(3)))
+				for i := range children {
+					branch.Add([]byte{byte(level), byte(i >> 8), byte(i)}, ref[:])
+				}
 				h = node.Header{Level: uint8(level)}
 				f, err = w.Write(h, 1<<min(level, 47), overflow, branch.Finish(&h), nil, false)
 			}
@@ -53,7 +55,7 @@ func shareSubtrees(t *testing.T, fs vfs.FS, levels int, overflow bool) {
 func TestF27_SharedSubtrees(t *testing.T) {
 	for _, overflow := range []bool{false, true} {
 		fs := vfs.NewMem()
-		shareSubtrees(t, fs, 60, overflow)
+		shareSubtrees(t, fs, 60, 2, overflow)
 		for what, do := range map[string]func(db *DB) error{
 			"scan": func(db *DB) error {
 				return db.View(func(tx *Tx) error {
@@ -100,5 +102,27 @@ func TestF27_SharedSubtrees(t *testing.T) {
 			}
 			_ = db.Close()
 		}
+	}
+}
+
+// Who only asks where the branches would be cut takes no memory for more of them
+// than the file has room for: 100 KB can tell of a million.
+func TestF27_SharedSubtrees_Split(t *testing.T) {
+	fs := vfs.NewMem()
+	shareSubtrees(t, fs, 2, 1000, false)
+	db, err := Open("db", &Options{FS: fs, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err = db.View(func(tx *Tx) error {
+		_, err := tx.Split(nil, nil, 1000)
+		return err
+	})
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, ErrCorrupt) || n > 16<<20 {
+		t.Errorf("split: %v, and %d bytes were allocated", err, n)
 	}
 }

@@ -68,7 +68,7 @@ func (r *relocator) subtree(f *pager.Frame) (*pager.Frame, error) {
 		}
 	}
 	if r.nodes == 0 {
-		return nil, r.t.corrupt(f.Ref(), "more nodes than the file has: branches share what is below them")
+		return nil, r.t.corrupt(f.Ref(), sharedBelow)
 	}
 	r.nodes--
 	resident := f.Resident()

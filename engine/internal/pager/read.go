@@ -336,9 +336,10 @@ func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]b
 	return p.appendBody(ref, h, buf, dst)
 }
 
-// appendBody appends the plain bytes of an overflow body.
+// appendBody appends the plain bytes of an overflow body. None that is longer than
+// the writer compresses is unpacked: a few bytes could fill the memory.
 func (p *Pager) appendBody(ref node.Ref, h node.Header, body, dst []byte) ([]byte, error) {
-	if h.PlainLen > kv.MaxValueSize {
+	if h.PlainLen > kv.MaxValueSize || h.Codec != uint8(compress.None) && h.PlainLen > maxCompressed {
 		return dst, p.corrupt(ref, "X3", Structure, "a value of %d bytes", h.PlainLen)
 	}
 	out, err := compress.Decode(compress.Codec(h.Codec), dst, body, int(h.PlainLen))
