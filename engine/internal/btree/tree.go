@@ -266,6 +266,8 @@ func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte, scan bool) ([]by
 }
 
 // corrupt says what is wrong with an extent whose checksum holds.
+//
+//go:noinline // called in several places, none of them hot
 func (t *Tree) corrupt(ref node.Ref, reason string) error {
 	return &pager.CorruptError{Path: t.p.Path(), Offset: ref.Off, Kind: pager.Structure, Reason: reason}
 }
