@@ -200,13 +200,13 @@ func (p *Pager) readStored(ref node.Ref, ks kv.Keyspace, level int, buf []byte) 
 	if err != nil {
 		return nil, node.Header{}, err
 	}
-	h, err := p.judgeNode(ref, ks, level, stored)
+	h, err := p.judgeNode(ref, ks, level, stored, node.Sum(stored))
 	return stored, h, err
 }
 
 // judgeNode is Judge for the stored bytes of a node.
-func (p *Pager) judgeNode(ref node.Ref, ks kv.Keyspace, level int, stored []byte) (node.Header, error) {
-	h, err := p.Judge(ref, Expect{node.Leaf, ks, level}, stored[:node.HeaderSize], node.Sum(stored))
+func (p *Pager) judgeNode(ref node.Ref, ks kv.Keyspace, level int, stored []byte, sum uint64) (node.Header, error) {
+	h, err := p.Judge(ref, Expect{node.Leaf, ks, level}, stored[:node.HeaderSize], sum)
 	if err == nil && h.PlainLen > node.MaxSize-node.HeaderSize {
 		err = p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
 	}
