@@ -103,6 +103,9 @@ func (c *Changes) Next() (Change, error) {
 		return Change{}, errChangesClosed
 	}
 	for {
+		if c.db.version.Load() == nil {
+			return Change{}, errDBClosed
+		}
 		if err := c.hold.Err(); err != nil {
 			return Change{}, errorf("changes: %w", c.db.counters.noteError(ErrGone))
 		}

@@ -110,6 +110,54 @@ func TestF08_RotInTheTree(t *testing.T) {
 	_ = db.Close()
 }
 
+// F8: a leaf brings its neighbours into memory, but what is wrong with one of them
+// costs only who asks for it: to tell it, all is read that its header tells of.
+func TestF08_RotBesideALeaf(t *testing.T) {
+	const claimed = 10 << 20
+	disk := vfs.NewMem()
+	db := openOn(t, disk)
+	for _, e := range entriesOf("k", 400, 60) {
+		mustPut(t, db, e.key, e.value)
+	}
+	for i := range 12 {
+		mustPut(t, db, fmt.Sprint("z", i), string(make([]byte, 1<<20)))
+	}
+	closeDB(t, db)
+	tree := treeBytes(t, disk)
+	leaves := 0
+	for _, e := range extents(tree) {
+		if e.kind != leafKind || e.keyspace != 0 {
+			continue
+		}
+		if leaves++; leaves == 9 {
+			binary.LittleEndian.PutUint32(tree[e.off+28:], claimed)
+		}
+	}
+	setTreeBytes(t, disk, tree)
+	db, err := engine.Open(dbDir, &engine.Options{FS: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{0, 20} { // the first leaf comes alone
+		wantValue(t, db, []byte(keyOf("k", i)), []byte(valueOf("k", i, 60)))
+	}
+	if s := db.Stats(); s.CacheNodes < 8 || s.ReadBytes >= claimed {
+		t.Errorf("%d bytes were read for %d nodes", s.ReadBytes, s.CacheNodes)
+	}
+	damaged := 0
+	for i := range 400 {
+		if _, err := db.Get([]byte(keyOf("k", i))); errors.Is(err, engine.ErrCorrupt) {
+			damaged++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if damaged == 0 || damaged > 40 {
+		t.Errorf("%d keys are damaged", damaged)
+	}
+	_ = db.Close()
+}
+
 const treeFile = dbDir + "/btree.db"
 
 func treeBytes(t *testing.T, disk *vfs.Mem) []byte {

@@ -367,11 +367,11 @@ func signal(c chan struct{}) {
 }
 
 // Close merges what is in memory into the tree, so that the next Open has
-// nothing to recover, and closes the files. Snapshots, iterators and
-// transactions that are still open fail from then on. It returns the first
-// failure that the database met in its life, or that closing met; whatever it
-// returns, the database is closed, and nothing that was acknowledged as
-// durable is lost.
+// nothing to recover, and closes the files. Snapshots, iterators, transactions
+// and readers of changes that are still open fail from then on. It returns the
+// first failure that the database met in its life, or that closing met;
+// whatever it returns, the database is closed, and nothing that was
+// acknowledged as durable is lost.
 func (db *DB) Close() error { return db.CloseContext(context.Background()) }
 
 // CloseContext is Close for a program that has only so much time: when ctx is

@@ -5,17 +5,23 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"github.com/lightning-db/lightning/engine/internal/pager"
 	"github.com/lightning-db/lightning/engine/internal/wal"
 )
 
 // follower is the state of a read-only database: what it replayed, and where
-// it can go on.
+// it can go on. A Refresh takes its time: it holds mu only while it shows what it
+// has read, so that views begin and end beside it.
 type follower struct {
-	replay *replay
-	tail   *wal.Tail
-	place  *place
+	refreshing sync.Mutex // comes before mu
+	tail       *wal.Tail  // guarded by refreshing
+	place      *place     // guarded by refreshing
+
+	// Guarded by mu.
+	replay *replay                 // what it points to is for who refreshes
+	end    wal.LSN                 // of what is shown of the log
 	old    map[uint64]*pager.Pager // of generations that views still read
 }
 
@@ -44,8 +50,6 @@ func (db *DB) openReadOnly() error {
 		return ErrNotExist
 	}
 	db.follow = &follower{old: map[uint64]*pager.Pager{}}
-	db.mu.Lock()
-	defer db.mu.Unlock()
 	if err := db.reload(); err != nil {
 		_ = db.follow.close()
 		return err
@@ -54,7 +58,7 @@ func (db *DB) openReadOnly() error {
 }
 
 // reload reads the newest checkpoint and the log after it, and publishes them.
-// The caller holds mu.
+// The caller refreshes, or is alone.
 func (db *DB) reload() error {
 	var err error
 	for range maxOpenTries {
@@ -101,15 +105,16 @@ func (db *DB) tryReload() error {
 		p.Close()
 		return err
 	}
-	f.closeOld(db.pinned())
 	_ = f.place.move(db.needed(meta)) // the next Refresh tries again
 	return nil
 }
 
 // needed is what a reader that shows the generation of meta needs, with its
-// views. The caller holds mu.
+// views.
 func (db *DB) needed(meta pager.Meta) readerPlace {
 	at := readerPlace{gen: meta.Gen, lsn: wal.LSN(meta.LogStart)}
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	for _, gen := range db.pinned() {
 		at.gen = min(at.gen, gen)
 	}
@@ -134,29 +139,33 @@ func (db *DB) replayReadOnly(p *pager.Pager, meta pager.Meta) error {
 	if f.tail != nil {
 		f.tail.Close()
 	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	if v := db.version.Load(); v != nil {
 		f.old[v.gen] = v.pager
 	} else {
 		db.noteReplay(meta, report)
 	}
-	f.replay, f.tail = r, tail
+	f.replay, f.tail, f.end = r, tail, r.lsn
 	// In this order. A get without a view loads the version first: with the new
 	// one and the old number it would read in the middle of the replay, of which
 	// only the newest version of each key is kept.
 	db.visible.Store(uint64(r.seq))
 	db.publish(r.version())
+	f.closeOld(db.pinned())
 	return nil
 }
 
 // Refresh makes a database that was opened read-only show what another process
-// has committed since. Open snapshots and transactions are not disturbed. On
-// an error it shows what it showed before.
+// has committed since. Open snapshots and transactions are not disturbed, and
+// others begin meanwhile as of what is shown. On an error it shows what it showed
+// before.
 func (db *DB) Refresh() error {
 	if !db.opts.ReadOnly {
 		return invalid("refresh: the database is open for writing")
 	}
-	db.mu.Lock()
-	defer db.mu.Unlock()
+	db.follow.refreshing.Lock()
+	defer db.follow.refreshing.Unlock()
 	if db.closing() {
 		return errDBClosed
 	}
@@ -175,11 +184,12 @@ func (db *DB) Refresh() error {
 	return nil
 }
 
-// catchUp replays what has been logged since. The caller holds mu.
+// catchUp replays what has been logged since. The caller refreshes.
 func (db *DB) catchUp() error {
-	r := db.follow.replay
+	f := db.follow
+	r := f.replay // which only who refreshes replaces
 	for {
-		rec, err := db.follow.tail.Next()
+		rec, err := f.tail.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -190,14 +200,19 @@ func (db *DB) catchUp() error {
 			return err
 		}
 	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	if r.spaces != db.version.Load().spaces {
 		db.publish(r.version())
 	}
+	f.end = r.lsn
 	db.visible.Store(uint64(r.seq))
 	return nil
 }
 
 func (db *DB) closeReadOnly() error {
+	db.follow.refreshing.Lock()
+	defer db.follow.refreshing.Unlock()
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	v := db.version.Swap(nil)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lightning-db/lightning/engine"
 	"github.com/lightning-db/lightning/engine/vfs"
@@ -315,5 +316,86 @@ func TestReader_WhereALockedFileStays(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A View never waits, nor does a snapshot that is made or closed, though another
+// process has written much and a Refresh takes its time to read that: they show
+// what was there before.
+func TestRefresh_KeepsNobodyWaiting(t *testing.T) {
+	mem := vfs.NewMem()
+	w, err := engine.Open("db", &engine.Options{FS: mem, Sync: engine.SyncOff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	put := func(value string) {
+		t.Helper()
+		if err := w.Put([]byte("k"), []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := faultfs.Inject(mem)
+	put("0")
+	r, err := engine.Open("db", &engine.Options{FS: in, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	show := func(want string) error {
+		return r.View(func(tx *engine.Tx) error {
+			if have, err := tx.Get([]byte("k")); err != nil || string(have) != want {
+				return fmt.Errorf("%q, %w; want %q", have, err, want)
+			}
+			return nil
+		})
+	}
+	for i, what := range []string{"the log goes on", "a checkpoint was made"} {
+		before, after := fmt.Sprint(i), fmt.Sprint(i+1)
+		put(after)
+		if i == 1 {
+			if _, err := w.Checkpoint(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		old, err := r.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrived, goOn := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		in.SetHook(func(op faultfs.Op) error {
+			if op.Kind == faultfs.OpRead && strings.HasSuffix(op.Name, ".log") {
+				once.Do(func() { close(arrived) })
+				<-goOn
+			}
+			return nil
+		})
+		refreshed, shown := make(chan error), make(chan error)
+		go func() { refreshed <- r.Refresh() }()
+		<-arrived
+		go func() {
+			err := show(before)
+			r.Stats()
+			old.Close()
+			shown <- err
+		}()
+		select {
+		case err := <-shown:
+			if err != nil {
+				t.Errorf("%s, beside Refresh: %v", what, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: a View waits for Refresh", what)
+			go func() { <-shown }()
+		}
+		close(goOn)
+		if err := <-refreshed; err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		in.SetHook(nil)
+		if err := show(after); err != nil {
+			t.Errorf("%s, behind Refresh: %v", what, err)
+		}
 	}
 }

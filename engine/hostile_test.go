@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -224,6 +225,28 @@ func TestChanges_FromZero(t *testing.T) {
 		t.Fatalf("Changes(0) of a log that reaches back to the first commit: %v", err)
 	}
 	c.Close()
+}
+
+// Who follows a database that somebody closes is told so, and not, for ever, that
+// there is nothing yet.
+func TestChanges_AfterTheDatabaseIsClosed(t *testing.T) {
+	db, _ := engine.Open("db", &engine.Options{FS: vfs.NewMem()})
+	db.Put([]byte("a"), nil)
+	c, err := db.Changes(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Next(); err != io.EOF {
+		t.Fatalf("Next at the end = %v", err)
+	}
+	db.Close()
+	if _, err := c.Next(); !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("Next after Close = %v", err)
+	}
 }
 
 func TestTx_ConflictsWithADroppedKeyspace(t *testing.T) {

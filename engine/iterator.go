@@ -26,7 +26,8 @@ type Iterator struct {
 	back   *btree.Cursor // the same, backwards
 	closed bool
 	err    error
-	reads  *span // what a serializable transaction reads with it, else nil
+	reads  *span  // what a serializable transaction reads with it, else nil
+	sought []byte // buffer of mine
 }
 
 func (w *view) iterator(ks kv.Keyspace, o IterOptions) *Iterator {
@@ -72,8 +73,10 @@ func (it *Iterator) Last() bool {
 	return it.landed(it.src.Last(), true)
 }
 
-// SeekGE moves to the first entry at or after key.
+// SeekGE moves to the first entry at or after key, which may be what Key
+// returned, or a part of that.
 func (it *Iterator) SeekGE(key []byte) bool {
+	key = it.mine(key)
 	if bytes.Compare(key, it.bounds.Start) < 0 {
 		key = it.bounds.Start
 	}
@@ -84,8 +87,10 @@ func (it *Iterator) SeekGE(key []byte) bool {
 	return it.landed(it.src.SeekGE(key), false)
 }
 
-// SeekLT moves to the last entry before key.
+// SeekLT moves to the last entry before key, which may be what Key returned, or
+// a part of that.
 func (it *Iterator) SeekLT(key []byte) bool {
+	key = it.mine(key)
 	if it.bounds.End != nil && bytes.Compare(key, it.bounds.End) > 0 {
 		key = it.bounds.End
 	}
@@ -136,6 +141,16 @@ func (it *Iterator) prev() bool {
 		return it.refused()
 	}
 	return it.landed(it.src.Prev(), true)
+}
+
+// mine is a copy of a key where it may be a part of the one that is lent: that
+// is written over on the way to where it leads.
+func (it *Iterator) mine(key []byte) []byte {
+	if it.entry == &nowhere {
+		return key
+	}
+	it.sought = append(it.sought[:0], key...)
+	return it.sought
 }
 
 // ready reports whether the iterator may move.

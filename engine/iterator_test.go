@@ -361,3 +361,44 @@ func TestIterator_TellsWhatItSkipped(t *testing.T) {
 		}
 	})
 }
+
+// A move takes a key that the iterator itself has lent, or a part of one: to where
+// a group of keys begins or ends, for one. (The buffer of the key is that of the
+// tree's cursor, which wrote over it before it had looked for it.)
+func TestIterator_SeeksWhatItLent(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncOff})
+	var keys []string
+	for i := range 6000 {
+		keys = append(keys, fmt.Sprintf("%c%c%04d", 'a'+i/2000, 'a'+i/500%4, i))
+		if err := db.Put([]byte(keys[i]), make([]byte, 20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	it := snap.NewIterator(engine.IterOptions{})
+	defer it.Close()
+	for i := 0; i < len(keys); i += 7 {
+		for n := range len(keys[i]) + 1 {
+			for _, back := range []bool{false, true} {
+				if !it.SeekGE([]byte(keys[i])) || string(it.Key()) != keys[i] {
+					t.Fatalf("%q is not there: %q", keys[i], it.Key())
+				}
+				want, seek, what := slices.IndexFunc(keys, func(k string) bool { return k >= keys[i][:n] }), it.SeekGE, "SeekGE"
+				if back {
+					want, seek, what = want-1, it.SeekLT, "SeekLT"
+				}
+				ok := seek(it.Key()[:n])
+				if ok != (want >= 0) || ok && string(it.Key()) != keys[want] {
+					t.Fatalf("on %q, %s(%q) leads to %v, %q", keys[i], what, keys[i][:n], ok, it.Key())
+				}
+			}
+		}
+	}
+}

@@ -32,8 +32,9 @@ type Reader interface {
 	NewIterator(IterOptions) *Iterator
 	// Split returns keys between start and end, in order, that cut the range into
 	// pieces with few entries each: n of them or more where there are enough
-	// entries for that. It is for goroutines that share a scan, or for who looks at
-	// a part. It reads what the branches of the tree say, and no leaf.
+	// entries in memtables, or leaves, for that. It is for goroutines that share a
+	// scan, or for who looks at a part. It reads what the branches of the tree say,
+	// and no leaf.
 	Split(start, end []byte, n int) ([][]byte, error)
 	// Err is the first error that ended a scan early, or nil.
 	Err() error

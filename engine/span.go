@@ -28,17 +28,18 @@ func (s *span) begin(key []byte) {
 //go:noinline // begin, which is inlined, has nothing to do where there is no span
 func (s *span) open(key []byte) {
 	s.at = len(s.writes.ranges)
-	r := kv.Range{Start: bytes.Clone(key), End: append([]byte{}, key...)}
+	r := kv.Range{Start: append([]byte{}, key...), End: append([]byte{}, key...)}
 	s.writes.ranges = append(s.writes.ranges, rangeRead{s.ks, r})
 }
 
-// beginAtEnd starts a new span at the end of a keyspace.
+// beginAtEnd starts a new span at the end of a keyspace. Until a move has led
+// anywhere it has no start: nil, which no other span has before it has met one.
 func (s *span) beginAtEnd() {
 	if s == nil {
 		return
 	}
 	s.begin(nil)
-	s.writes.ranges[s.at].End = nil
+	s.writes.ranges[s.at].Range = kv.Range{}
 }
 
 // step notes a move onto key.

@@ -19,13 +19,21 @@ func (w *view) split(ks kv.Keyspace, start, end []byte, n int) ([][]byte, error)
 		return nil, nil
 	}
 	var cuts [][]byte
+	// How many entries of a memtable are in the range only a walk tells: every
+	// second cut is left out again whenever there are more than enough.
 	table := func(t *memtable.Table, seq kv.Seq) {
-		every := t.Len()/max(n, 1) + 1
+		first, every, i := len(cuts), 1, 0
 		c := t.NewCursor(ks, seq)
-		i := 0
 		for ok := c.SeekGE(start); ok && (end == nil || bytes.Compare(c.Key(), end) < 0); ok = c.Next() {
-			if i++; i%every == 0 {
-				cuts = append(cuts, c.Key()) // stays valid
+			if i++; i%every != 0 {
+				continue
+			}
+			cuts = append(cuts, c.Key()) // stays valid
+			if found := cuts[first:]; len(found) > 2*max(n, 1)+1 {
+				for j := range len(found) / 2 {
+					found[j] = found[2*j+1]
+				}
+				cuts, every = cuts[:first+len(found)/2], 2*every
 			}
 		}
 	}

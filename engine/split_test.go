@@ -84,6 +84,36 @@ func TestReader_Split(t *testing.T) {
 	})
 }
 
+// As many cuts as are asked for come of a memtable whatever else is in that.
+func TestReader_Split_OfAFewAmongMany(t *testing.T) {
+	db := openMem(t, engine.Options{Sync: engine.SyncOff})
+	other, err := db.CreateKeyspace("other", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10_000 {
+		if i%10 == 0 {
+			err = db.Put(fmt.Appendf(nil, "%05d", i), nil)
+		} else {
+			err = other.Put(fmt.Appendf(nil, "%05d", i), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range []struct {
+		start, end []byte
+		entries    int
+	}{{nil, nil, 1000}, {[]byte("02000"), []byte("04000"), 200}, {[]byte("0201"), []byte("0205"), 4}} {
+		for n := 1; n <= r.entries-1; n++ {
+			cuts, err := splitOf(db, r.start, r.end, n)
+			if err != nil || len(cuts) < n || len(cuts) > 2*n+1 {
+				t.Fatalf("from %q to %q, %d entries: %d cuts where %d were wanted, %v", r.start, r.end, r.entries, len(cuts), n, err)
+			}
+		}
+	}
+}
+
 func splitOf(db *engine.DB, start, end []byte, n int) ([][]byte, error) {
 	s, err := db.Snapshot()
 	if err != nil {

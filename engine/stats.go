@@ -123,8 +123,8 @@ func (db *DB) Stats() Stats {
 		s.LogBytes = uint64(db.log.End()) - start
 	} else {
 		db.mu.Lock()
-		if r := db.follow.replay; r.lsn > 0 {
-			s.LogBytes = uint64(r.lsn) - r.pager.Meta().LogStart
+		if f := db.follow; f.end > 0 {
+			s.LogBytes = uint64(f.end) - f.replay.pager.Meta().LogStart
 		}
 		db.mu.Unlock()
 	}

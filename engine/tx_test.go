@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -777,5 +778,88 @@ func TestDB_NilArguments(t *testing.T) {
 	}
 	if _, err := engine.Restore(none, &backup, "restored", &engine.RestoreOptions{FS: vfs.NewMem()}); err != nil {
 		t.Errorf("Restore without a context: %v", err)
+	}
+}
+
+// What an iterator showed a serializable transaction, and what it showed not to
+// be there, must still be so when the transaction commits: whatever its moves,
+// if the same ones would show anything else after another's commit, it conflicts.
+// (One that turned back on its way from the first entry of a keyspace once forgot
+// that nothing had been before that.)
+func TestTx_ConflictsWithWhatItsMovesWouldShow(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(uint64(*faultSeed), 31))
+	key := func() []byte { return []byte{byte('a' + rnd.IntN(12))} }
+	bound := func() []byte {
+		switch rnd.IntN(4) {
+		case 0:
+			return key()
+		case 1:
+			return []byte{}
+		}
+		return nil
+	}
+	type move struct {
+		kind int
+		key  []byte
+	}
+	// show makes the moves and returns all that they showed.
+	show := func(tx *engine.Tx, o engine.IterOptions, moves []move) string {
+		it := tx.NewIterator(o)
+		defer it.Close()
+		var seen strings.Builder
+		for _, m := range moves {
+			ok := [...]func() bool{
+				it.First, it.Last, it.Next, it.Prev,
+				func() bool { return it.SeekGE(m.key) }, func() bool { return it.SeekLT(m.key) },
+			}[m.kind]()
+			fmt.Fprintf(&seen, "%v %s=%s, ", ok, it.Key(), it.Value())
+		}
+		return seen.String()
+	}
+	for round := range 3000 {
+		db := openMem(t, engine.Options{Sync: engine.SyncOff})
+		for range rnd.IntN(6) {
+			if err := db.Put(key(), []byte("old")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o := engine.IterOptions{Start: bound(), End: bound()}
+		if o.End != nil && len(o.End) == 0 && rnd.IntN(4) > 0 {
+			o.End = nil
+		}
+		var moves []move
+		for range 1 + rnd.IntN(6) {
+			m := move{rnd.IntN(6), bound()}
+			if len(moves) > 0 && rnd.IntN(2) == 0 {
+				m.kind = 2 + rnd.IntN(2)
+			}
+			moves = append(moves, m)
+		}
+		tx, err := db.Begin(engine.TxOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := show(tx, o, moves)
+		if err := tx.Put([]byte("zz"), nil); err != nil {
+			t.Fatal(err)
+		}
+		other := key()
+		if rnd.IntN(3) == 0 {
+			err = db.Delete(other)
+		} else {
+			err = db.Put(other, []byte("new"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var after string
+		if err := db.View(func(tx *engine.Tx) error { after = show(tx, o, moves); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(t.Context()); before != after && !errors.Is(err, engine.ErrConflict) {
+			t.Fatalf("seed %d, round %d: commit: %v; the moves %v in [%q, %q) showed %s and show %s after a write of %q",
+				*faultSeed, round, err, moves, o.Start, o.End, before, after, other)
+		}
+		closeDB(t, db)
 	}
 }

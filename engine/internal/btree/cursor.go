@@ -129,7 +129,7 @@ func (c *Cursor) Next() bool {
 	if c.i+1 < c.count {
 		return c.stand(c.i + 1)
 	}
-	return c.nextLeaf()
+	return c.stepLeaf(first)
 }
 
 // Prev moves to the entry before the current one.
@@ -137,7 +137,7 @@ func (c *Cursor) Prev() bool {
 	if c.i > 0 {
 		return c.stand(c.i - 1)
 	}
-	return c.prevLeaf()
+	return c.stepLeaf(last)
 }
 
 // Entry returns where the cursor stands. It is at the same address for as
@@ -181,7 +181,7 @@ func (c *Cursor) StepPrev() bool { return c.i > c.stop && c.show(c.i-1) }
 // StepLeaf goes on, as StepNext does, where a stretch ends that had no bounds:
 // with a stretch along the next leaf. Where there were bounds it does not move.
 func (c *Cursor) StepLeaf() bool {
-	if !c.open || c.i+1 < c.stop || !c.nextLeaf() {
+	if !c.open || c.i+1 < c.stop || !c.stepLeaf(first) {
 		return false
 	}
 	c.stop, c.open = c.count, true
@@ -190,7 +190,7 @@ func (c *Cursor) StepLeaf() bool {
 
 // StepLeafBack is StepLeaf backwards.
 func (c *Cursor) StepLeafBack() bool {
-	if !c.open || c.i > c.stop || !c.prevLeaf() {
+	if !c.open || c.i > c.stop || !c.stepLeaf(last) {
 		return false
 	}
 	c.stop, c.open = 0, true
@@ -411,6 +411,23 @@ func (c *Cursor) descendFrom(f *pager.Frame, n node.Node, at end) bool {
 		}
 	}
 	c.enter(n)
+	return true
+}
+
+// stepLeaf moves to the nearer end of the leaf beside this one, and sees to it
+// that the walk gets on: in a file made to do harm, branches may share what is
+// below them, so that a walk past all of them would not end.
+func (c *Cursor) stepLeaf(at end) bool {
+	var room [128]byte
+	from := append(room[:0], c.entry.Key...)
+	if at == first && !c.nextLeaf() || at == last && !c.prevLeaf() {
+		return false
+	}
+	if d := kv.Compare(from, c.entry.Key); d == 0 || (d > 0) == (at == first) {
+		s := &c.path[len(c.path)-1]
+		c.fail(c.t.corrupt(s.node.Ref(s.i), "its keys are not behind those of the leaf before it"))
+		return false
+	}
 	return true
 }
 

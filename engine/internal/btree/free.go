@@ -25,6 +25,9 @@ func freeSubtree(w *pager.Writer, t *Tree, f *pager.Frame) error {
 		return err
 	}
 	w.FreeFrame(f)
+	if err := w.Err(); err != nil {
+		return err
+	}
 	for i := range n.Count() {
 		if n.Kind() == node.Leaf {
 			if cell := n.Cell(i); cell.Overflow {

@@ -31,7 +31,7 @@ func Relocate(stop func() error, w *pager.Writer, t *Tree, m Move) (*Tree, uint6
 	if t.root == nil {
 		return t, 0, nil
 	}
-	r := relocator{w: w, t: t, move: m, stop: stop}
+	r := relocator{w: w, t: t, move: m, stop: stop, nodes: t.p.Meta().FileSize / node.Unit}
 	w.SetBounds(m.Floor, m.Ceiling)
 	defer w.SetBounds(0, 0)
 	root, err := r.subtree(t.root)
@@ -52,6 +52,7 @@ type relocator struct {
 	move  Move
 	stop  func() error
 	moved uint64
+	nodes uint64 // that there can be, less those that were visited
 	value []byte // buffer
 }
 
@@ -66,6 +67,10 @@ func (r *relocator) subtree(f *pager.Frame) (*pager.Frame, error) {
 			return nil, err
 		}
 	}
+	if r.nodes == 0 {
+		return nil, r.t.corrupt(f.Ref(), sharedBelow)
+	}
+	r.nodes--
 	resident := f.Resident()
 	n, err := r.t.p.NodeForScan(f)
 	if err != nil {

@@ -182,6 +182,9 @@ func (t *Tree) Split(cuts [][]byte, r kv.Range, n int) ([][]byte, error) {
 				}
 				below = append(below, subtree{t.p.Child(s.Frame, b, c), s.low})
 			}
+			if uint64(len(below)) > t.p.Meta().FileSize/node.Unit {
+				return nil, t.corrupt(s.Ref(), sharedBelow)
+			}
 		}
 		level = below
 	}
@@ -217,6 +220,10 @@ func (t *Tree) Shape() (depth int, nodes uint64, err error) {
 		f = t.p.Child(f, n, n.Count()/2)
 	}
 }
+
+// sharedBelow says what is wrong with a tree that seems to have more nodes than
+// there is room for in the file.
+const sharedBelow = "more nodes than the file has: branches share what is below them"
 
 // find looks for key below f, which may be nil. It returns what node.Find does;
 // the value is valid until the loan is returned.
@@ -259,6 +266,8 @@ func (t *Tree) readOverflow(ref node.Ref, size int, dst []byte, scan bool) ([]by
 }
 
 // corrupt says what is wrong with an extent whose checksum holds.
+//
+//go:noinline // called in several places, none of them hot
 func (t *Tree) corrupt(ref node.Ref, reason string) error {
 	return &pager.CorruptError{Path: t.p.Path(), Offset: ref.Off, Kind: pager.Structure, Reason: reason}
 }

@@ -105,9 +105,14 @@ func (p *Pager) loadGroup(b branch, first, last int, asked *Frame, scan bool) (f
 }
 
 // sound is a copy of the stored node of f in plain, or nil where it is not what
-// ref means.
+// ref means. What stands there instead nobody has asked for: to find out may take
+// a read of as many bytes as its header tells of.
 func (p *Pager) sound(ref node.Ref, f *Frame, stored []byte) node.Node {
-	h, err := p.judgeNode(ref, f.keyspace, int(f.level), stored)
+	sum := node.Sum(stored)
+	if sum != ref.Sum {
+		return nil
+	}
+	h, err := p.judgeNode(ref, f.keyspace, int(f.level), stored, sum)
 	if err != nil {
 		return nil
 	}

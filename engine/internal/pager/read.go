@@ -200,13 +200,13 @@ func (p *Pager) readStored(ref node.Ref, ks kv.Keyspace, level int, buf []byte) 
 	if err != nil {
 		return nil, node.Header{}, err
 	}
-	h, err := p.judgeNode(ref, ks, level, stored)
+	h, err := p.judgeNode(ref, ks, level, stored, node.Sum(stored))
 	return stored, h, err
 }
 
 // judgeNode is Judge for the stored bytes of a node.
-func (p *Pager) judgeNode(ref node.Ref, ks kv.Keyspace, level int, stored []byte) (node.Header, error) {
-	h, err := p.Judge(ref, Expect{node.Leaf, ks, level}, stored[:node.HeaderSize], node.Sum(stored))
+func (p *Pager) judgeNode(ref node.Ref, ks kv.Keyspace, level int, stored []byte, sum uint64) (node.Header, error) {
+	h, err := p.Judge(ref, Expect{node.Leaf, ks, level}, stored[:node.HeaderSize], sum)
 	if err == nil && h.PlainLen > node.MaxSize-node.HeaderSize {
 		err = p.corrupt(ref, "X3", Structure, "a node of %d bytes", h.PlainLen)
 	}
@@ -336,9 +336,10 @@ func (p *Pager) readLargeOverflow(ref node.Ref, ks kv.Keyspace, dst []byte) ([]b
 	return p.appendBody(ref, h, buf, dst)
 }
 
-// appendBody appends the plain bytes of an overflow body.
+// appendBody appends the plain bytes of an overflow body. None that is longer than
+// the writer compresses is unpacked: a few bytes could fill the memory.
 func (p *Pager) appendBody(ref node.Ref, h node.Header, body, dst []byte) ([]byte, error) {
-	if h.PlainLen > kv.MaxValueSize {
+	if h.PlainLen > kv.MaxValueSize || h.Codec != uint8(compress.None) && h.PlainLen > maxCompressed {
 		return dst, p.corrupt(ref, "X3", Structure, "a value of %d bytes", h.PlainLen)
 	}
 	out, err := compress.Decode(compress.Codec(h.Codec), dst, body, int(h.PlainLen))

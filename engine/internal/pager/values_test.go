@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 
 	"github.com/lightning-db/lightning/engine/internal/compress"
+	"github.com/lightning-db/lightning/engine/internal/kv"
 	"github.com/lightning-db/lightning/engine/internal/node"
 	"github.com/lightning-db/lightning/engine/vfs"
 )
@@ -232,5 +234,57 @@ func TestCache_KeepsItsLimitWithValues(t *testing.T) {
 	readers.Wait()
 	if err := p.cache.check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// F27: what is stored compressed unpacks to no more than the writer compresses,
+// whatever a header says whose checksum fits.
+func TestReadOverflow_Bomb(t *testing.T) {
+	const plain = maxCompressed + 1
+	fs := vfs.NewMem()
+	p, refs := valuesOf(t, fs, 8, 1, 1<<30)
+	w, err := p.Begin(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := w.WriteOverflow(5, compress.Encode(compress.Zstd, nil, make([]byte, plain)), compress.None)
+	if err == nil {
+		err = w.Commit(p.Meta(), false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fs.Open(testName, vfs.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, ref.Len)
+	if _, err := f.ReadAt(b, int64(ref.Off)); err != nil {
+		t.Fatal(err)
+	}
+	h, err := node.GetHeader(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Codec, h.PlainLen = uint8(compress.Zstd), plain
+	h.Put(b)
+	h.Sum = node.Sum(b)
+	h.Put(b)
+	if _, err := f.WriteAt(b, int64(ref.Off)); err != nil {
+		t.Fatal(err)
+	}
+	ref.Sum = h.Sum
+	readValue(t, p, refs[0], valueNumber(0, 8))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, read := range []func(node.Ref, kv.Keyspace, []byte) ([]byte, error){p.ReadOverflow, p.ReadOverflowForScan} {
+		if value, err := read(ref, 5, nil); err == nil || len(value) > 0 {
+			t.Errorf("%d bytes unpack to %d", ref.Len, len(value))
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes were allocated", n)
 	}
 }

@@ -22,6 +22,7 @@ type Writer struct {
 	gen     uint64
 	space   *space   // as the new generation will have it
 	freed   []extent // of the old generation, unreachable from the new
+	given   uint64   // units in them
 	floor   uint64   // in units
 	ceiling uint64   // in units
 	written uint64   // bytes of extents
@@ -247,12 +248,20 @@ func (w *Writer) Free(ref node.Ref) {
 	}
 	w.p.cache.releaseValue(ref)
 	e := extentOf(ref)
+	if w.given += e.n; w.given > w.space.end {
+		w.fail(w.p.corrupt(ref, "M3", Structure, "freed more than the file has: branches share what is below them"))
+		return
+	}
 	if k := len(w.freed) - 1; k >= 0 && w.freed[k].end() == e.off {
 		w.freed[k].n += e.n
 		return
 	}
 	w.freed = append(w.freed, e)
 }
+
+// Err is the first failure: who frees a whole tree asks for it, since one that
+// was made to do harm may lead to the same extents without end.
+func (w *Writer) Err() error { return w.err }
 
 // FreeFrame is Free for a node; its memory goes first.
 func (w *Writer) FreeFrame(f *Frame) {
