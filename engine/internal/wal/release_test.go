@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
@@ -672,4 +674,45 @@ func TestKeep_CutButNotMoved(t *testing.T) {
 	if _, err := After(context.Background(), &m.o, 1, 0, matcher(m.entries, &n)); err != nil || n != len(m.entries) {
 		t.Fatalf("%d of %d records: %v", n, len(m.entries), err)
 	}
+}
+
+// A segment for a full disk is prepared beside commits: one of them may go on in the
+// segment that was there, which must not be taken for one that nobody has begun.
+func TestPrepareSmall_BesideARotation(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	o := small(in)
+	o.Mapped = false
+	m := create(t, o)
+	if err := m.log.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	m.mustAppend(t, 3000)
+	appended, prepared := make(chan struct{}), make(chan error, 1)
+	building := make(chan struct{}, 1)
+	var once sync.Once
+	in.SetHook(func(op faultfs.Op) error {
+		switch {
+		case op.Kind == faultfs.OpWrite: // the first one marks the end of the segment
+			once.Do(func() {
+				go func() { prepared <- m.log.PrepareSmall(20_000) }()
+				select {
+				case <-building:
+				case <-time.After(100 * time.Millisecond): // it waits for the rotation
+				}
+			})
+		case op.Kind == faultfs.OpAllocate:
+			building <- struct{}{}
+			<-appended
+		}
+		return nil
+	})
+	m.mustAppend(t, 3000)
+	close(appended)
+	if err := <-prepared; err != nil {
+		t.Fatal(err)
+	}
+	in.SetHook(nil)
+	m.mustAppend(t, 3000, 20_000)
+	m.mustSync(t)
+	m.reopen(t)
 }
