@@ -716,3 +716,66 @@ func TestPrepareSmall_BesideARotation(t *testing.T) {
 	m.mustSync(t)
 	m.reopen(t)
 }
+
+// meanwhile makes a reader of in call what its writer does, before its first call of
+// that kind behind the next List.
+func meanwhile(in *faultfs.Injector, kind faultfs.Kind, writer func()) {
+	listed := false
+	in.SetHook(func(op faultfs.Op) error {
+		switch {
+		case op.Kind == faultfs.OpList:
+			listed = true
+		case listed && op.Kind == kind:
+			in.SetHook(nil)
+			writer()
+		}
+		return nil
+	})
+}
+
+// A segment that is moved to the kept log and cut, between a reader's look at the
+// names and its look at the file, is gone and not damaged.
+func TestTail_SegmentIsMovedAndCut(t *testing.T) {
+	for _, kind := range []faultfs.Kind{faultfs.OpRead, faultfs.OpSize} {
+		mem := vfs.NewMem()
+		o := small(mem)
+		o.SegmentSize, o.Kept = 64<<10, "kept"
+		if err := mem.Mkdir(o.Kept); err != nil {
+			t.Fatal(err)
+		}
+		m := create(t, o)
+		for range 40 {
+			m.mustAppend(t, 3000)
+		}
+		m.mustSync(t)
+		m.checkpoint()
+		in := faultfs.Inject(mem)
+		o.FS = in
+		move := func() {
+			if err := m.log.Shrink(); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.log.Release(m.meta.LSN); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kind == faultfs.OpSize { // of the segment's file, by which it is opened
+			meanwhile(in, kind, move)
+		}
+		tail, _, err := OpenReadOnly(o, m.meta, func(Record) error { return nil })
+		if kind == faultfs.OpRead && err == nil {
+			meanwhile(in, kind, move)
+			_, err = tail.Next()
+		}
+		if !errors.Is(err, ErrGone) && !errors.Is(err, ErrMissing) {
+			t.Errorf("moved before a %v: %v, want ErrGone or ErrMissing", kind, err)
+		}
+		if tail != nil {
+			if err := tail.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.mustAppend(t, 100)
+		m.reopen(t)
+	}
+}
