@@ -275,6 +275,20 @@ var scenarios = append([]scenario{
 		s.reopen()
 		s.put("c", "1")
 	}},
+	{name: "the log is kept", opts: engine.Options{SegmentBytes: 32 << 10}, setup: filled(10, 20), play: func(s *session) {
+		s.open()
+		s.step("keep the log", func() error { return engine.KeepLog(s.fs, dbDir, true) })
+		s.fill("a", 10, 1500)
+		s.checkpoint()
+		s.compact()
+		s.put("b", "1")
+		s.reopen()
+		s.fill("c", 10, 1500)
+		s.checkpoint()
+		s.close()
+		s.open()
+		s.put("d", "1")
+	}},
 	{name: "clean reopen", setup: filled(10, 20), play: func(s *session) {
 		for i := range 3 {
 			s.open()

@@ -184,6 +184,82 @@ func TestRefresh_KeepsItsPlaceWhenItFails(t *testing.T) {
 	}
 }
 
+// The writer does something between any two calls of a reader that opens the
+// database, or refreshes it: the reader finds no damage in what was moved, cut, or
+// used again meanwhile, and everything that was committed before it began.
+func TestReader_WriterActsAtEveryCall(t *testing.T) {
+	check := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill := func(db *engine.DB, prefix string, n int) {
+		for i := range n {
+			check(nil, db.Put([]byte(keyOf(prefix, i)), []byte(valueOf(prefix, i, 1500))))
+		}
+	}
+	writes := map[string]func(*engine.DB){
+		"close":   func(db *engine.DB) { check(nil, db.Close()) },
+		"compact": func(db *engine.DB) { check(db.Compact(t.Context())) },
+		"recycle": func(db *engine.DB) {
+			for range 3 {
+				fill(db, "r", 30)
+				check(db.Checkpoint(t.Context()))
+			}
+		},
+	}
+	for name, write := range writes {
+		for kept := range 2 {
+			for refresh := range 2 {
+				for n, done := 0, true; done; n++ {
+					disk := vfs.NewMem()
+					o := small(engine.Options{FS: disk, SegmentBytes: 32 << 10})
+					db, err := engine.Open(dbDir, &o)
+					check(nil, err)
+					check(nil, engine.KeepLog(disk, dbDir, kept == 1))
+					fill(db, "a", 10)
+					check(db.Checkpoint(t.Context()))
+					in := faultfs.Inject(disk)
+					ro := small(engine.Options{FS: in, ReadOnly: true})
+					var r *engine.DB
+					if refresh == 1 {
+						r, err = engine.Open(dbDir, &ro)
+						check(nil, err)
+						fill(db, "b", 1)
+						check(db.Checkpoint(t.Context()))
+					}
+					calls := 0
+					done = false
+					in.SetHook(func(faultfs.Op) error {
+						if calls++; calls > n && !done {
+							done = true
+							write(db)
+						}
+						return nil
+					})
+					if refresh == 1 {
+						err = r.Refresh()
+					} else {
+						r, err = engine.Open(dbDir, &ro)
+					}
+					if err != nil {
+						t.Fatalf("%s at call %d, kept %d, refresh %d: %v", name, n, kept, refresh, err)
+					}
+					for i := range 10 {
+						v, err := r.Get([]byte(keyOf("a", i)))
+						if err != nil || string(v) != valueOf("a", i, 1500) {
+							t.Fatalf("%s at call %d, kept %d, refresh %d: %.20q, %v", name, n, kept, refresh, v, err)
+						}
+					}
+					check(nil, r.Close())
+					_ = db.Close()
+				}
+			}
+		}
+	}
+}
+
 func TestSyncOff_RecyclesTheLog(t *testing.T) {
 	fs := vfs.NewMem()
 	db, err := engine.Open("db", &engine.Options{FS: fs, Sync: engine.SyncOff, SegmentBytes: 64 << 10, MemtableBytes: 64 << 10, MaxWALBytes: 256 << 10})

@@ -22,8 +22,9 @@ import (
 
 // keep moves a segment that is out of the chain to the kept log, and reports
 // whether it is there. A crash that undoes the rename leaves a segment that the
-// next Open moves there again. What stands behind the segment's end is cut off:
-// it would count for Options.MaxHeld.
+// next Open moves there again. What stands behind the segment's end is cut off, as
+// it would count for Options.MaxHeld; but not before the move is durable: the meta
+// may name the segment, which under its old name must be as long as its header says.
 func (l *Log) keep(s *segment) bool {
 	if !l.o.keeps() {
 		return false
@@ -33,7 +34,7 @@ func (l *Log) keep(s *segment) bool {
 	if l.o.FS.Rename(s.path, path) != nil {
 		return false
 	}
-	if s.end < s.start+LSN(s.capacity) {
+	if s.end < s.start+LSN(s.capacity) && l.o.syncDir() == nil {
 		if f, err := l.o.FS.Open(path, vfs.ReadWrite); err == nil {
 			_ = f.Truncate(s.offset(s.end)) // else it takes more
 			_ = f.Close()

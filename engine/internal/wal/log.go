@@ -32,8 +32,8 @@ type Log struct {
 	seq    kv.Seq // of the next operation; 0: any
 	buf    []byte
 
-	// preparing is held while the next segment is made, or old ones go; locked
-	// before mu.
+	// preparing is held while the next segment is made or becomes the active one, or
+	// old ones go; locked before mu.
 	preparing sync.Mutex
 	lingering []*segment // guarded by preparing: nobody needs them, and they could not be removed
 
@@ -350,10 +350,14 @@ func (l *Log) blank(b []byte, off int64) error {
 	return err
 }
 
-// rotate makes a segment with room for size bytes the active one.
+// rotate makes a segment with room for size bytes the active one. Nobody prepares
+// another meanwhile: PrepareSmall would put it in the place of the one that is about
+// to be written.
 func (l *Log) rotate(size int64) error {
 	began := time.Now()
-	if err := l.prepare(size, maxCapacity); err != nil {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	if err := l.prepareLocked(size, maxCapacity); err != nil {
 		return err
 	}
 	waited := time.Since(began)
@@ -386,12 +390,17 @@ func (l *Log) PrepareSmall(bytes int) error {
 	return l.prepare(size, l.o.smallCapacity(size))
 }
 
-// prepare makes sure that the next segment has room for size bytes, and makes
-// none that holds more than most. One that is too small is replaced by one with
-// a larger number and the same start, which makes it dead by W1.
 func (l *Log) prepare(size, most int64) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
+	return l.prepareLocked(size, most)
+}
+
+// prepareLocked makes sure that the next segment has room for size bytes, and makes
+// none that holds more than most. One that is too small is replaced by one with
+// a larger number and the same start, which makes it dead by W1. The caller holds
+// preparing.
+func (l *Log) prepareLocked(size, most int64) error {
 	if err := l.failure(); err != nil {
 		return err
 	}

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/lightning-db/lightning/engine/vfs"
 	"github.com/lightning-db/lightning/engine/vfs/faultfs"
@@ -671,5 +673,109 @@ func TestKeep_CutButNotMoved(t *testing.T) {
 	n := 0
 	if _, err := After(context.Background(), &m.o, 1, 0, matcher(m.entries, &n)); err != nil || n != len(m.entries) {
 		t.Fatalf("%d of %d records: %v", n, len(m.entries), err)
+	}
+}
+
+// A segment for a full disk is prepared beside commits: one of them may go on in the
+// segment that was there, which must not be taken for one that nobody has begun.
+func TestPrepareSmall_BesideARotation(t *testing.T) {
+	in := faultfs.Inject(vfs.NewMem())
+	o := small(in)
+	o.Mapped = false
+	m := create(t, o)
+	if err := m.log.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	m.mustAppend(t, 3000)
+	appended, prepared := make(chan struct{}), make(chan error, 1)
+	building := make(chan struct{}, 1)
+	var once sync.Once
+	in.SetHook(func(op faultfs.Op) error {
+		switch {
+		case op.Kind == faultfs.OpWrite: // the first one marks the end of the segment
+			once.Do(func() {
+				go func() { prepared <- m.log.PrepareSmall(20_000) }()
+				select {
+				case <-building:
+				case <-time.After(100 * time.Millisecond): // it waits for the rotation
+				}
+			})
+		case op.Kind == faultfs.OpAllocate:
+			building <- struct{}{}
+			<-appended
+		}
+		return nil
+	})
+	m.mustAppend(t, 3000)
+	close(appended)
+	if err := <-prepared; err != nil {
+		t.Fatal(err)
+	}
+	in.SetHook(nil)
+	m.mustAppend(t, 3000, 20_000)
+	m.mustSync(t)
+	m.reopen(t)
+}
+
+// meanwhile makes a reader of in call what its writer does, before its first call of
+// that kind behind the next List.
+func meanwhile(in *faultfs.Injector, kind faultfs.Kind, writer func()) {
+	listed := false
+	in.SetHook(func(op faultfs.Op) error {
+		switch {
+		case op.Kind == faultfs.OpList:
+			listed = true
+		case listed && op.Kind == kind:
+			in.SetHook(nil)
+			writer()
+		}
+		return nil
+	})
+}
+
+// A segment that is moved to the kept log and cut, between a reader's look at the
+// names and its look at the file, is gone and not damaged.
+func TestTail_SegmentIsMovedAndCut(t *testing.T) {
+	for _, kind := range []faultfs.Kind{faultfs.OpRead, faultfs.OpSize} {
+		mem := vfs.NewMem()
+		o := small(mem)
+		o.SegmentSize, o.Kept = 64<<10, "kept"
+		if err := mem.Mkdir(o.Kept); err != nil {
+			t.Fatal(err)
+		}
+		m := create(t, o)
+		for range 40 {
+			m.mustAppend(t, 3000)
+		}
+		m.mustSync(t)
+		m.checkpoint()
+		in := faultfs.Inject(mem)
+		o.FS = in
+		move := func() {
+			if err := m.log.Shrink(); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.log.Release(m.meta.LSN); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kind == faultfs.OpSize { // of the segment's file, by which it is opened
+			meanwhile(in, kind, move)
+		}
+		tail, _, err := OpenReadOnly(o, m.meta, func(Record) error { return nil })
+		if kind == faultfs.OpRead && err == nil {
+			meanwhile(in, kind, move)
+			_, err = tail.Next()
+		}
+		if !errors.Is(err, ErrGone) && !errors.Is(err, ErrMissing) {
+			t.Errorf("moved before a %v: %v, want ErrGone or ErrMissing", kind, err)
+		}
+		if tail != nil {
+			if err := tail.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.mustAppend(t, 100)
+		m.reopen(t)
 	}
 }

@@ -82,9 +82,26 @@ func (o *Options) openSegment(number uint64) (*segment, error) {
 	}
 	if err = checkLength(s.file, s.path, &s.header); err != nil {
 		_ = s.close()
+		if gone := o.gone(s); gone != nil {
+			err = gone
+		}
 		return nil, err
 	}
 	return s, nil
+}
+
+// gone returns an ErrMissing where the name of s leads no more to it: it may have been
+// used again since, or moved to the kept log and cut, and what was read of it says
+// nothing.
+func (o *Options) gone(s *segment) error {
+	again, err := o.openFile(s.path, s.number)
+	if errors.Is(err, ErrMissing) {
+		return err
+	}
+	if err == nil {
+		_ = again.close()
+	}
+	return nil
 }
 
 // openFile opens the file of the segment with the number for reading and checks

@@ -51,18 +51,23 @@ func (t *Tail) replay(closed LSN, apply func(Record) error, report *Report) (tor
 	for {
 		rec, err := t.Next()
 		if err == io.EOF {
-			behind, err := t.w.scan()
-			if err != nil {
+			var behind rest
+			behind, err = t.w.scan()
+			damage, damaged := errors.AsType[*CorruptError](err)
+			if !damaged && err != nil {
 				return 0, err
 			}
-			damage := t.w.damage(behind, closed)
+			if !damaged {
+				damage = t.w.damage(behind, closed)
+			}
 			if damage == nil {
 				return behind.bytes, nil
 			}
-			if rec, err = t.again(damage); err != nil {
-				return 0, err
+			if rec, err = t.again(damage); err == io.EOF {
+				continue // it was said of another chain
 			}
-		} else if err != nil {
+		}
+		if err != nil {
 			return 0, err
 		}
 		if err := apply(rec); err != nil {
@@ -87,11 +92,12 @@ func (t *Tail) Next() (Record, error) {
 	if err == nil {
 		return rec, nil
 	}
-	damage, damaged := errors.AsType[*CorruptError](err)
+	var damage *CorruptError
 	if err == errInvalid {
 		damage, err = t.suspect()
-	} else if damaged {
-		err = nil
+	}
+	if d, damaged := errors.AsType[*CorruptError](err); damaged {
+		damage, err = d, nil
 	}
 	if err != nil {
 		return Record{}, err
@@ -150,9 +156,7 @@ func (t *Tail) again(damage *CorruptError) (Record, error) {
 		if damage == nil && err == errInvalid {
 			return Record{}, io.EOF
 		}
-		// A segment that was recycled just now reads as anything.
-		s := t.w.segment()
-		if h, herr := t.o.readHeader(s.file, s.path); herr == nil && h.number != s.number {
+		if t.o.gone(t.w.segment()) != nil { // it reads as anything
 			return Record{}, ErrGone
 		}
 		if damage == nil {
