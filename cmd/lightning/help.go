@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,10 +40,12 @@ func pointlessFor(cmd *cobra.Command) (flags string) {
 func takes(cmd *cobra.Command, flag string) bool { return !shell.In(flag, pointlessFor(cmd)) }
 
 // ownFlags has each command below cmd list those of the flags of all commands that
-// it takes, and say which output formats it has.
+// it takes, and say which output formats it has; and refuse those of its own that
+// are given twice and can count once.
 func ownFlags(cmd *cobra.Command, all *pflag.FlagSet) {
 	for _, c := range cmd.Commands() {
 		ownFlags(c, all)
+		onceOnly(c.Flags())
 		hidden := pointlessFor(c)
 		all.VisitAll(func(f *pflag.Flag) {
 			hide, formats := shell.In(f.Name, hidden), f.Name == "output" && c.Runnable()
@@ -56,6 +59,37 @@ func ownFlags(cmd *cobra.Command, all *pflag.FlagSet) {
 			c.Flags().AddFlag(&own)
 		})
 	}
+}
+
+// A onceFlag is text that may be given once: of two that choose entries the last
+// would count, and delete what the first had left out.
+type onceFlag struct {
+	pflag.Value
+	given bool
+}
+
+func (o *onceFlag) Set(text string) error {
+	if o.given && o.String() != text { // completion parses flags twice
+		return errTwice
+	}
+	o.given = true
+	return o.Value.Set(text)
+}
+
+var errTwice = errors.New("it is there twice, and one would not count")
+
+// lastCounts are those flags of text that say how something is done, of which the last
+// counts, though none of them has a default; all others that have none say what is.
+const lastCounts = " check db dir fs rate sample"
+
+// onceOnly has the flags of a command that say what is done, and to what, be given
+// once each.
+func onceOnly(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.DefValue == "" && !shell.In(f.Name, lastCounts) {
+			f.Value = &onceFlag{Value: f.Value}
+		}
+	})
 }
 
 // refuse says no to a flag that the command does not take.

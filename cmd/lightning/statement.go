@@ -152,7 +152,7 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 	keyed := shell.In(cmd.Name(), keyedCommands)
 	prefixed, keywords := shell.In(cmd.Name(), " scan count"), keywordsOf(cmd)
 	keyword := func(w *shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
-	prefixes, others := 0, 0
+	prefixes, others, begun := 0, 0, ""
 	for len(words) > 0 {
 		w := &words[0]
 		words = words[1:]
@@ -171,9 +171,13 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 				}
 				n++
 			}
-			if n == 0 {
+			switch {
+			case n == 0:
 				return nil, usagef("nothing behind %s", w.Text)
+			case shell.In(w.Text, begun):
+				return nil, usagef("%s: %v", w.Text, errTwice)
 			}
+			begun += " " + w.Text
 			arg = "--" + w.Text + "=" + st.Text[words[0].Start:words[n-1].End]
 			words = words[n:]
 		case w.Literal != 0 && strings.HasPrefix(w.Text, "-") && w.Text != "-":
