@@ -36,6 +36,8 @@ An entry matches unless the answer is null or false. What is not there is null,
 and types are in the order null, false, true, numbers, strings, arrays, objects:
 .age < 30 is true where there is no age. Where that is not meant:
     .age != null and .age < 30
+What was imported from CSV or TSV is strings, which are behind all numbers, so that
+.age > 30 is always true: .age | tonumber > 30.
 
 Integers are compared exactly, whatever their length. Of several members of one
 name the last counts, and escapes in names and strings are resolved. tostring of
