@@ -196,7 +196,7 @@ func TestSession_Text(t *testing.T) {
 		{text: "exit 3; b", errs: "exit takes no argument\n", status: 2},
 		{text: `\q now; .quit now; quit 0; b`, goOn: true, errs: "\\q takes no argument\n.quit takes no argument\nquit takes no argument\n", out: "b\n", status: 2},
 		{text: "a \"open", status: 2, errs: errOpenQuote.Error() + "\n"},
-		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: "line 2: " + errNoJSON.Error() + "\n"},
+		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: "line 2: the value is bad JSON: unexpected 'c' where a name begins, at byte 3: put text in quotes\n"},
 		{text: "a {\n\"b\": 1\n}\nc [1,\n2]; d", out: "a|{\n\"b\": 1\n}\nc|[1,\n2]\nd\n"},
 		{text: "a\nb {\n", status: 2, out: "a\n", errs: "line 2: " + errOpenJSON.Error() + "\n"},
 		{text: "a\nb [1,\n2", goOn: true, status: 2, out: "a\n", errs: "line 2: " + errOpenJSON.Error() + "\n"},
