@@ -168,8 +168,12 @@ another process writes.`,
 		a.theirCommands(root)
 	}
 	ownFlags(root, f)
+	root.InitDefaultHelpFlag() // or of --help scan, scan is taken for what --help is set to
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false // help has those first that are used most
+		if cmd.HasSubCommands() {
+			cmd.InitDefaultHelpFlag()
+		}
 	}
 	return root
 }
