@@ -154,7 +154,7 @@ func (s *Session) help(ctx context.Context, word string) int {
 		if !strings.Contains(name, strings.TrimPrefix(word, ".")) && !strings.Contains(row[1], word) {
 			continue
 		}
-		if width := s.Width(); width > 0 && len(row[0]) > width/2 { // narrow ones get what fits
+		if width := s.Width(); width > 0 && len(row[0]) > width { // narrow ones get what fits
 			row[0] = name
 		}
 		rows = append(rows, row)

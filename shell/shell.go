@@ -39,7 +39,7 @@ type Host interface {
 	State() State
 
 	// Commands are those a statement may begin with, with their arguments, and
-	// what each is for.
+	// what each is for; and behind them the topics of help, in the same way.
 	Commands() [][2]string
 	// Complete returns what may stand behind words where typed stands, among it
 	// what does not begin with typed; and, if that may be a key, what finds keys.

@@ -106,8 +106,9 @@ func refuse(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// helpFirst has help begin with what a command does, how it is called, and examples,
-// and go on with the long text, where cobra begins with that.
+// helpFirst has help begin with what a command does, how it is called, in a shell
+// first as a statement there, and examples, and go on with the long text, where cobra
+// begins with that.
 func (a *app) helpFirst(root *cobra.Command) {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
@@ -122,7 +123,11 @@ func (a *app) helpFirst(root *cobra.Command) {
 			cmd.InheritedFlags().SortFlags = false
 			usage := strings.Replace(cmd.UsageString(), "\n  lightning [command]", "", 1) // Use says more
 			at := strings.Index(usage, cmd.Example) + len(cmd.Example)
-			text.WriteString(cmd.Short + "\n\n" + usage[:at])
+			text.WriteString(cmd.Short + "\n\n")
+			if a.session != nil && usable(cmd) && cmd.HasParent() {
+				text.WriteString("In the shell:\n  " + strings.TrimSpace(statementOf(cmd)) + "\n\n")
+			}
+			text.WriteString(usage[:at])
 			if long != "" {
 				text.WriteString("\n\n" + long)
 			}

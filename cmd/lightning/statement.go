@@ -481,17 +481,26 @@ func argumentsOf(cmd *cobra.Command) string {
 	return args
 }
 
+// statementOf returns a command as it is written in the shell, with what it takes.
+func statementOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ") + " " + argumentsOf(cmd)
+}
+
 // noCommands are what shell.NoCommands are for.
 var noCommands = [...][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
 
 func (h *session) Commands() [][2]string {
 	list := noCommands[:len(noCommands):len(noCommands)]
+	var topics [][2]string
 	for _, cmd := range h.root().Commands() {
-		if usable(cmd) && !cmd.Hidden {
+		switch {
+		case cmd.IsAdditionalHelpTopicCommand():
+			topics = append(topics, [2]string{"help " + cmd.Name(), cmd.Short})
+		case usable(cmd) && !cmd.Hidden:
 			list = append(list, [2]string{strings.TrimSpace(cmd.Name() + " " + argumentsOf(cmd)), cmd.Short})
 		}
 	}
-	return list
+	return append(list, topics...)
 }
 
 // root returns commands to look at. None of them is run.
