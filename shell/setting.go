@@ -111,7 +111,11 @@ func (s *Session) set(ctx context.Context, st Statement) (status int) {
 		}
 		return 0
 	}
-	return s.usage("no setting ." + name + "; see .help")
+	hint := "; see .help"
+	if names := NearSettings(name); len(names) > 0 {
+		hint = "; did you mean: " + strings.Join(names, ", ")
+	}
+	return s.usage("no setting ." + name + hint)
 }
 
 func (s *Session) usage(text string) int { return s.Host.Fail(s.Host.Usage(text)) }

@@ -558,7 +558,10 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 
 // importHint says how to go on behind a bad record.
 func importHint(a *app, err error) string {
-	if _, bad := errors.AsType[*dump.RowError](err); bad {
+	if row, bad := errors.AsType[*dump.RowError](err); bad {
+		if len(row.Source) > 0 && row.Line == 1 && len(bytes.Trim(row.Source, "{[ \t\r\n")) == 0 {
+			return "--from json reads documents of several lines"
+		}
 		return "--on-error skip or --rejects FILE goes on without bad records"
 	}
 	return a.hintFor(err)

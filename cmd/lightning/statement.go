@@ -90,9 +90,11 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 		if words[0].Plain(root.Name()) {
 			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
 		}
-		names := near(subcommands(root), words[0].Text)
+		names := shell.Near(subcommands(root), words[0].Text)
 		if here := elsewhere(root, words[0].Text); here != "" {
 			names = []string{here}
+		} else if len(names) == 0 {
+			names = shell.NearSettings(words[0].Text)
 		}
 		if len(names) > 0 {
 			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(names, ", "))
