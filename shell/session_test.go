@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -282,14 +285,40 @@ func TestSession_Output(t *testing.T) {
 func TestSession_OutputIsUnread(t *testing.T) {
 	s, h, out := newSession(t)
 	long := strings.Repeat("x", 1<<20) // more than a pipe takes
-	s.typing(t.Context(), &scripted{lines: []string{".output |exit 0", long, "a", ".output |exec head -c 1 >/dev/null", ".read " + filepath.Join(t.TempDir(), "none"), long, ".show"}})
-	want := "|exit 0 reads no more: answers go to standard output again\n"
+	s.typing(t.Context(), &scripted{lines: []string{".output |exec head -c 1 >/dev/null", long, "a", ".output |exec head -c 1 >/dev/null", ".read " + filepath.Join(t.TempDir(), "none"), long, ".show"}})
+	want := "|exec head -c 1 >/dev/null reads no more: answers go to standard output again\n"
 	if !strings.HasPrefix(h.errs.String(), want) || strings.Count(h.errs.String(), "reads no more") != 2 {
 		t.Errorf("standard error %q", h.errs.String())
 	}
 	if !strings.HasPrefix(out.String(), "a\n.mode ") || !strings.Contains(out.String(), ".output    -\n") {
 		t.Errorf("standard output %q", out)
 	}
+}
+
+// The first answer of which a command takes nothing, since it has read enough before,
+// is shown: it was lost.
+func TestSession_OutputTakesNothing(t *testing.T) {
+	left := filepath.Join(t.TempDir(), "left")
+	if err := exec.Command("mkfifo", left).Run(); err != nil {
+		t.Skip(err)
+	}
+	s, h, out := newSession(t)
+	h.stop = func() { _, _ = os.ReadFile(left) } // until the command reads no more
+	s.typing(t.Context(), &scripted{lines: []string{".output |exec <&- && echo >'" + left + "'", "late a", "b", ".show"}})
+	if !strings.HasPrefix(out.String(), "late|a\nb\n.mode ") || strings.Count(h.errs.String(), "reads no more: answers go to standard output again\n") != 1 {
+		t.Errorf("standard output %q, standard error %q", out, h.errs.String())
+	}
+}
+
+// How long an answer is waited for is no time of the statement.
+func TestSession_TimerLeavesWaitingOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock goes on where it waits
+		s, h, out := newSession(t)
+		s.typing(t.Context(), &scripted{lines: []string{".timer on", "input", "slow", ".timer auto", "input", "slow"}})
+		if out.String() != "input|slow\ninput|slow\n" || h.errs.String() != "time: 0s\n" {
+			t.Errorf("standard output %q, standard error %q", out, h.errs.String())
+		}
+	})
 }
 
 // A command that has read enough ends no script: once the writes behind it were
@@ -337,6 +366,8 @@ func (l *scripted) ReadLine(prompt string) (string, error) {
 		return "", errCleared
 	case "^D":
 		return "", io.EOF
+	case "slow":
+		time.Sleep(10 * time.Second) // of the clock of synctest
 	}
 	return line, nil
 }
