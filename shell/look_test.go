@@ -30,7 +30,8 @@ func TestSession_Look(t *testing.T) {
 		{"put k {", "CCC....", ""},
 		{"put k [1,\n", "CCC.......", ""},
 		{"put k {\na", "CCC...WWW", ""},
-		{"put k {a", "CCC.....", ""},
+		{"put k {a", "CCC...WW", ""}, // a value that begins so is JSON
+		{"get k {a", "CCC.....", ""},
 		{"3 get ", "N.CCC.", "KEY KEY"},
 		{"get a; put ", "CCC....CCC.", "KEY KEY"},
 		{"get a;", "CCC...", ""},

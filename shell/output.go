@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -20,6 +21,8 @@ type Output struct {
 	pager    *pager
 	file     io.Closer // that ends with the statement
 	open     *bool     // what is there ends with a value that has no end of line
+	lasting  bool      // it is that of .output
+	instead  bool      // it is shown, since .output takes nothing of it
 }
 
 // Apart returns w, which is To or writes to it, with an end of line before what is
@@ -30,7 +33,9 @@ func (o *Output) Apart(w io.Writer) io.Writer { return &apart{w, o.open} }
 // nothing is added to it until there is another.
 func (o *Output) Unended() {
 	_, _ = o.Apart(o.To).Write(nil)
-	*o.open = true
+	if *o.open = true; o.instead { // it was not made for a terminal
+		_, _ = o.Apart(o.To).Write(nil)
+	}
 }
 
 type apart struct {
@@ -61,8 +66,7 @@ func (o *Output) close() error {
 // out opens the output of one statement.
 func (s *Session) out() (*Output, error) {
 	s.aside = &aside{session: s}
-	o := &Output{To: s.Out, Err: s.aside, open: &s.outOpen}
-	f, isFile := s.Out.(*os.File)
+	o := &Output{Err: s.aside}
 	switch {
 	case s.once != "":
 		file, err := s.open(s.once)
@@ -72,15 +76,48 @@ func (s *Session) out() (*Output, error) {
 		}
 		o.To, o.file, o.open = file, file, new(bool)
 	case s.file != nil:
-		o.To, o.open = s.file, &s.fileOpen
-	case isFile && s.OutTerminal && s.Interactive && s.pages():
-		o.pager = &pager{session: s, out: f, height: s.Height(), width: s.Width()}
-		o.To, o.file, s.aside.pager = o.pager, o.pager, o.pager
-		fallthrough
+		if o.To, o.open, o.lasting = s.file, &s.fileOpen, true; s.Interactive {
+			o.To = &offered{session: s, out: o, file: s.file}
+		}
 	default:
-		o.Terminal = s.OutTerminal
+		s.show(o)
 	}
 	return o, nil
+}
+
+// show has an output go to standard output, through a pager where that is wanted.
+func (s *Session) show(o *Output) {
+	o.To, o.open, o.lasting, o.Terminal = s.Out, &s.outOpen, false, s.OutTerminal
+	if f, ok := s.Out.(*os.File); ok && s.OutTerminal && s.Interactive && s.pages() {
+		o.pager = &pager{session: s, out: f, height: s.Height(), width: s.Width()}
+		o.To, o.file, s.aside.pager = o.pager, o.pager, o.pager
+	}
+}
+
+// An offered is the .output of one who types. Where its command takes nothing of an
+// answer, since it has read enough before, the answer is shown: nobody else has it.
+type offered struct {
+	session *Session
+	out     *Output
+	file    io.Writer
+	taken   bool      // some of the answer
+	shown   io.Writer // it is shown instead
+}
+
+func (o *offered) Write(b []byte) (int, error) {
+	if o.shown == nil {
+		n, err := o.file.Write(b)
+		if o.taken = o.taken || n > 0; o.taken || !errors.Is(err, syscall.EPIPE) {
+			return n, err
+		}
+		o.session.takeBack()
+		o.session.show(o.out)
+		o.out.instead = true
+		if o.shown = o.out.Apart(o.out.To); o.out.Terminal {
+			o.shown = ui.SafeWriter(o.shown)
+		}
+	}
+	return o.shown.Write(b)
 }
 
 // open opens a file, or a command behind |.
@@ -118,14 +155,19 @@ func (s *Session) unread(out *Output) int {
 	if out.To == s.Out {
 		return exitPipe
 	}
-	if s.file == nil || out.To != io.Writer(s.file) {
+	if !out.lasting {
 		return 0
 	}
 	if s.fileLeft = true; s.Interactive {
-		s.Note("%s reads no more: answers go to standard output again", s.Settings["output"])
-		_ = s.setOutput("") // how it ended is its own affair
+		s.takeBack()
 	}
 	return 0
+}
+
+// takeBack takes an .output back that reads no more.
+func (s *Session) takeBack() {
+	s.Note("%s reads no more: answers go to standard output again", s.Settings["output"])
+	_ = s.setOutput("") // how it ended is its own affair
 }
 
 // command starts a command of the system's shell that reads what is written.
@@ -252,9 +294,9 @@ type aside struct {
 	session *Session
 	pager   *pager // nil: none
 
-	mu       sync.Mutex // a statement that was stopped goes on while its answer is waited for
-	question string     // what was written behind the last line, or progress
-	asked    bool       // an answer was waited for
+	mu       sync.Mutex    // a statement that was stopped goes on while its answer is waited for
+	question string        // what was written behind the last line, or progress
+	waited   time.Duration // for answers
 }
 
 func (w *aside) Write(b []byte) (int, error) {
@@ -273,14 +315,16 @@ func (w *aside) Write(b []byte) (int, error) {
 func (w *aside) ask() (question string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	question, w.question, w.asked = w.question, "", true
+	question, w.question = w.question, ""
 	return question
 }
 
-func (w *aside) hasAsked() bool {
+// answered says how long an answer was waited for, and returns how long all were.
+func (w *aside) answered(waited time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.asked
+	w.waited += waited
+	return w.waited
 }
 
 // Terminal tells the width of a line of progress.
@@ -301,8 +345,13 @@ func (s *Session) pagerCommand() string {
 			line = os.Getenv("PAGER")
 		}
 		if line == "" { // not every system has it
-			line = "command -v less >/dev/null || exec cat; exec less"
+			return "command -v less >/dev/null || exec cat; exec less"
 		}
 	}
-	return line
+	// The answer is not lost with a program that is not there.
+	name, _, _ := strings.Cut(line, " ")
+	if name == "" || name[0] == '-' || strings.Trim(name, "-_./+0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return line
+	}
+	return "command -v " + name + " >/dev/null || { echo 'there is no pager " + name + "' >&2; exec cat; }; " + line
 }

@@ -30,6 +30,38 @@ func TestPager_LineWithoutEnd(t *testing.T) {
 	}
 }
 
+// A pager that is not there loses no answer, and is named.
+func TestPager_Unknown(t *testing.T) {
+	for _, line := range []string{"no-such-pager", "no-such-pager -R", "/no/such/pager +1"} {
+		s, _, _ := newSession(t)
+		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		errs, err := os.Create(out.Name() + ".errs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer errs.Close()
+		s.Out, s.Err, s.Settings["pager"] = out, errs, line
+		p := &pager{session: s, out: out, width: 10, height: 2}
+		const text = "one\ntwo\nthree\n"
+		if _, err := p.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		shown, err := os.ReadFile(out.Name())
+		said, err2 := os.ReadFile(errs.Name())
+		name, _, _ := strings.Cut(line, " ")
+		if string(shown) != text || string(said) != "there is no pager "+name+"\n" {
+			t.Errorf("%s: %q, %v, %q, %v", line, shown, err, said, err2)
+		}
+	}
+}
+
 // Where nothing says which characters there are, less is to take UTF-8.
 func TestCommand_Charset(t *testing.T) {
 	s, _, _ := newSession(t)

@@ -3,6 +3,7 @@ package shell
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/lightning-db/lightning/internal/dump"
@@ -34,7 +35,8 @@ func (w *Word) isNumber() bool {
 // closing one: "..." has the escapes of Go and C, '...' none (two ' are one);
 // both may go over several lines. x'00ff' is bytes in hexadecimal, u64(42) the 8
 // bytes of a number, big-endian. A word that begins with { or [ and is JSON goes
-// to the end of it, spaces and ends of lines and all. Quotes inside of other words
+// to the end of it, spaces and ends of lines and all; behind put and a key it must be:
+// a value that was to be JSON is not stored as text. Quotes inside of other words
 // are only characters, except that a value in quotes may follow --flag=.
 //
 // A backslash at the end of a line is a space; a line that begins with # is none.
@@ -49,7 +51,6 @@ type Statement struct {
 var (
 	errOpenQuote = errors.New("a quote is not closed")
 	errOpenJSON  = errors.New("the JSON value has no end")
-	errNoJSON    = errors.New("the JSON value is not valid: put text in quotes")
 	errBehind    = errors.New("there is text right behind a closing quote: put a space there")
 )
 
@@ -227,7 +228,7 @@ func (p *parser) word() (text string, literal int, err error) {
 		n, err := p.json(rest)
 		p.at += n
 		p.open = p.open || err == errOpenJSON
-		if n > 0 {
+		if n > 0 || err != nil {
 			return rest[:n], -1, err
 		}
 	}
@@ -379,18 +380,32 @@ func (p *parser) json(text string) (n int, err error) {
 		line = len(text)
 	}
 	if n > 0 && n <= line || beginsJSON(text[:line]) < line {
-		return 0, nil
+		if p.puts() {
+			err = noJSON(text)
+		}
+		return 0, err
 	}
 	if n > 0 {
-		return n, errNoJSON
+		return n, noJSON(text)
 	}
 	if n = beginsJSON(text); n < len(text) {
-		return n, errNoJSON
+		return n, noJSON(text)
 	}
 	if strings.Trim(text, blanks+"\n{[") != "" { // no more than brackets could turn out to be no JSON
 		p.waits = o
 	}
 	return n, errOpenJSON
+}
+
+// puts reports whether the next word is a value to put.
+func (p *parser) puts() bool {
+	words := once(p.words)
+	return len(words) > 1 && words[0].Literal < 0 && In(words[0].Text, " put set")
+}
+
+// noJSON says where what text begins with turns out to be no JSON.
+func noJSON(text string) error {
+	return fmt.Errorf("the value is %w: put text in quotes", dump.WhyNoJSON([]byte(text)))
 }
 
 // beginsJSON returns where text, which begins with a bracket, turns out to be no

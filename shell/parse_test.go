@@ -88,12 +88,21 @@ func TestParse(t *testing.T) {
 		{text: "get {abc\nget [abc\nget [{abc\nget {[", want: "get|{abc\nget|[abc\nget|[{abc\nget|{["},
 		{text: "get [2001:db8::1\nget [tr\nget [nullable\nget [-\nget [1.\nget [01", want: "get|[2001:db8::1\nget|[tr\nget|[nullable\nget|[-\nget|[1.\nget|[01"},
 		{text: "get {;count\nget [ x\nget [1,2]x", want: "get|{\ncount\nget|[|x\nget|[1,2]x"},
-		{text: "put j {\"a\":x}\nput j [1,]", want: `put|j|{\"a\":x}` + "\nput|j|[1,]"},
+		{text: "get {\"a\":x}\nget [1,]", want: `get|{\"a\":x}` + "\nget|[1,]"},
+		// But for a value to put: that is JSON, or in quotes.
+		{text: `put k {"a": 1,}`, want: "put|k!the value is bad JSON: unexpected '}' where a name begins, at byte 9: put text in quotes"},
+		{text: `put k {"a":1,}; count`, want: "put|k!the value is bad JSON: unexpected '}' where a name begins, at byte 8: put text in quotes"},
+		{text: `set k {name: "Eve"}` + "\ncount", want: "set|k!the value is bad JSON: unexpected 'n' where a name begins, at byte 2: put text in quotes\ncount"},
+		{text: `3 put k {"a":"x" "y"}`, want: `3|put|k!the value is bad JSON: unexpected '"' behind a value, at byte 10: put text in quotes`},
+		{text: "put k {abc", want: "put|k!the value is bad JSON: unexpected 'a' where a name begins, at byte 2: put text in quotes"},
+		{text: "put k [1,2]x", want: "put|k!the value is bad JSON: unexpected 'x' behind the end, at byte 6: put text in quotes"},
+		{text: "put k [-", want: "put|k!the value is bad JSON: it ends too early: put text in quotes"},
+		{text: "put {k} '{abc'; put [k v", want: "put|{k}|{abc@0\nput|[k|v"},
 		// What turned out to be none behind its line is an error, not half a value.
-		{text: "put j {\n\"a\": 1,\n}; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
-		{text: "put j {\"a\": 1\n}x; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
-		{text: "put j {\nget k; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
-		{text: "put j [\n\n 1x; count\ncount", want: "put|j!" + errNoJSON.Error() + "\ncount"},
+		{text: "put j {\n\"a\": 1,\n}; count\ncount", want: "put|j!the value is bad JSON: unexpected '}' where a name begins, at byte 11: put text in quotes\ncount"},
+		{text: "put j {\"a\": 1\n}x; count\ncount", want: "put|j!the value is bad JSON: unexpected 'x' behind the end, at byte 10: put text in quotes\ncount"},
+		{text: "put j {\nget k; count\ncount", want: "put|j!the value is bad JSON: unexpected 'g' where a name begins, at byte 3: put text in quotes\ncount"},
+		{text: "put j [\n\n 1x; count\ncount", want: "put|j!the value is bad JSON: unexpected 'x' behind a value, at byte 6: put text in quotes\ncount"},
 
 		// Expressions keep their quotes, and need no spaces around them.
 		{

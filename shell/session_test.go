@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/lightning-db/lightning/internal/ui"
 )
@@ -196,13 +199,16 @@ func TestSession_Text(t *testing.T) {
 		{text: "exit 3; b", errs: "exit takes no argument\n", status: 2},
 		{text: `\q now; .quit now; quit 0; b`, goOn: true, errs: "\\q takes no argument\n.quit takes no argument\nquit takes no argument\n", out: "b\n", status: 2},
 		{text: "a \"open", status: 2, errs: errOpenQuote.Error() + "\n"},
-		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: "line 2: " + errNoJSON.Error() + "\n"},
+		{text: "a\nb {\nc\nd", goOn: true, status: 2, out: "a\nd\n", errs: "line 2: the value is bad JSON: unexpected 'c' where a name begins, at byte 3: put text in quotes\n"},
 		{text: "a {\n\"b\": 1\n}\nc [1,\n2]; d", out: "a|{\n\"b\": 1\n}\nc|[1,\n2]\nd\n"},
 		{text: "a\nb {\n", status: 2, out: "a\n", errs: "line 2: " + errOpenJSON.Error() + "\n"},
 		{text: "a\nb [1,\n2", goOn: true, status: 2, out: "a\n", errs: "line 2: " + errOpenJSON.Error() + "\n"},
 		{text: "a\n\"b\nc\"\nd", out: "a\nb\nc\nd\n"},
 		{text: ".mode table; .show", out: ".mode      table\n.keys      auto\n.values    auto\n.keyspace  -\n.write     off\n.timer     auto\n.pager     auto\n.output    -\n"},
 		{text: ".mode wrong", status: 2, errs: ".mode: use auto, table, text, json, jsonl, csv, tsv, line, raw, null, db_dump, sql, md\n"},
+		{text: ".tiemr on", status: 2, errs: "no setting .tiemr; did you mean: .timer\n"},
+		{text: ".o", status: 2, errs: "no setting .o; did you mean: .output, .once\n"},
+		{text: ".", status: 2, errs: "no setting .; see .help\n"},
 		{text: ".nothing", status: 2, errs: "no setting .nothing; see .help\n"},
 		{text: ".show it", status: 2, errs: ".show takes no argument\n"},
 		{text: ".timer x", status: 2, errs: ".timer: use auto, on, off\n"},
@@ -279,14 +285,40 @@ func TestSession_Output(t *testing.T) {
 func TestSession_OutputIsUnread(t *testing.T) {
 	s, h, out := newSession(t)
 	long := strings.Repeat("x", 1<<20) // more than a pipe takes
-	s.typing(t.Context(), &scripted{lines: []string{".output |exit 0", long, "a", ".output |exec head -c 1 >/dev/null", ".read " + filepath.Join(t.TempDir(), "none"), long, ".show"}})
-	want := "|exit 0 reads no more: answers go to standard output again\n"
+	s.typing(t.Context(), &scripted{lines: []string{".output |exec head -c 1 >/dev/null", long, "a", ".output |exec head -c 1 >/dev/null", ".read " + filepath.Join(t.TempDir(), "none"), long, ".show"}})
+	want := "|exec head -c 1 >/dev/null reads no more: answers go to standard output again\n"
 	if !strings.HasPrefix(h.errs.String(), want) || strings.Count(h.errs.String(), "reads no more") != 2 {
 		t.Errorf("standard error %q", h.errs.String())
 	}
 	if !strings.HasPrefix(out.String(), "a\n.mode ") || !strings.Contains(out.String(), ".output    -\n") {
 		t.Errorf("standard output %q", out)
 	}
+}
+
+// The first answer of which a command takes nothing, since it has read enough before,
+// is shown: it was lost.
+func TestSession_OutputTakesNothing(t *testing.T) {
+	left := filepath.Join(t.TempDir(), "left")
+	if err := exec.Command("mkfifo", left).Run(); err != nil {
+		t.Skip(err)
+	}
+	s, h, out := newSession(t)
+	h.stop = func() { _, _ = os.ReadFile(left) } // until the command reads no more
+	s.typing(t.Context(), &scripted{lines: []string{".output |exec <&- && echo >'" + left + "'", "late a", "b", ".show"}})
+	if !strings.HasPrefix(out.String(), "late|a\nb\n.mode ") || strings.Count(h.errs.String(), "reads no more: answers go to standard output again\n") != 1 {
+		t.Errorf("standard output %q, standard error %q", out, h.errs.String())
+	}
+}
+
+// How long an answer is waited for is no time of the statement.
+func TestSession_TimerLeavesWaitingOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock goes on where it waits
+		s, h, out := newSession(t)
+		s.typing(t.Context(), &scripted{lines: []string{".timer on", "input", "slow", ".timer auto", "input", "slow"}})
+		if out.String() != "input|slow\ninput|slow\n" || h.errs.String() != "time: 0s\n" {
+			t.Errorf("standard output %q, standard error %q", out, h.errs.String())
+		}
+	})
 }
 
 // A command that has read enough ends no script: once the writes behind it were
@@ -334,6 +366,8 @@ func (l *scripted) ReadLine(prompt string) (string, error) {
 		return "", errCleared
 	case "^D":
 		return "", io.EOF
+	case "slow":
+		time.Sleep(10 * time.Second) // of the clock of synctest
 	}
 	return line, nil
 }

@@ -111,7 +111,11 @@ func (s *Session) set(ctx context.Context, st Statement) (status int) {
 		}
 		return 0
 	}
-	return s.usage("no setting ." + name + "; see .help")
+	hint := "; see .help"
+	if names := NearSettings(name); len(names) > 0 {
+		hint = "; did you mean: " + strings.Join(names, ", ")
+	}
+	return s.usage("no setting ." + name + hint)
 }
 
 func (s *Session) usage(text string) int { return s.Host.Fail(s.Host.Usage(text)) }
@@ -154,7 +158,7 @@ func (s *Session) help(ctx context.Context, word string) int {
 		if !strings.Contains(name, strings.TrimPrefix(word, ".")) && !strings.Contains(row[1], word) {
 			continue
 		}
-		if width := s.Width(); width > 0 && len(row[0]) > width/2 { // narrow ones get what fits
+		if width := s.Width(); width > 0 && len(row[0]) > width { // narrow ones get what fits
 			row[0] = name
 		}
 		rows = append(rows, row)

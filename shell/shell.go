@@ -39,7 +39,7 @@ type Host interface {
 	State() State
 
 	// Commands are those a statement may begin with, with their arguments, and
-	// what each is for.
+	// what each is for; and behind them the topics of help, in the same way.
 	Commands() [][2]string
 	// Complete returns what may stand behind words where typed stands, among it
 	// what does not begin with typed; and, if that may be a key, what finds keys.
@@ -388,16 +388,15 @@ func (s *Session) run(ctx context.Context, st Statement) int {
 	}
 	begin := time.Now()
 	status := s.Host.Run(ctx, st, s.input(), out)
-	elapsed := time.Since(begin)
+	elapsed := time.Since(begin) - s.aside.answered(0)
 	if status == exitPipe {
 		status = s.unread(out)
 	}
 	if err := out.close(); err != nil {
 		return first(status, s.Host.Fail(err))
 	}
-	// How long somebody reads, or takes to answer, is no time of ours.
-	waited := out.paged() || s.aside.hasAsked()
-	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !waited && elapsed >= time.Second/2 {
+	// How long somebody reads is no time of ours, as is how long one takes to answer.
+	if timer := s.Settings["timer"]; timer == "on" || timer == "auto" && s.Interactive && !out.paged() && elapsed >= time.Second/2 {
 		s.Note("time: %s", ui.Duration(elapsed))
 	}
 	return status
@@ -427,7 +426,9 @@ func (a *answers) Read(p []byte) (int, error) {
 		if _, shown := a.session.lines.(*fileLines); shown { // only an editor draws it anew
 			question = ""
 		}
+		begin := time.Now()
 		line, err := a.line(question)
+		a.aside.answered(time.Since(begin))
 		if err != nil {
 			return 0, err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/lightning-db/lightning/internal/dump"
 	"github.com/lightning-db/lightning/internal/query"
 	"github.com/lightning-db/lightning/internal/ui"
+	"github.com/lightning-db/lightning/shell"
 )
 
 const batchLong = `Run statements, one a line, in one transaction: all of them take effect, or
@@ -38,9 +39,13 @@ Lines of JSON are those of a patch (lightning diff -o jsonl): {"op":"delete",
 which is made where there is none. An empty line, and one that begins with #,
 is none. Anywhere, "a\x00b", x'610062' and u64(42)
 stand for bytes; other words are read as -K and -V say. These are no statements
-of the shell: single quotes do not quote, and a word that begins with one is
-refused unless -K or -V says how it is read; a ; at the end of a line is part of
-the value; and a statement ends with its line.
+of the shell: single quotes do not quote; a ; at the end of a line is part of the
+value; a statement ends with its line; and there are no flags but --prefix, and no
+clauses. What looks like one is refused without quotes, as is a word that begins
+with a single quote, unless -K or -V says how it is read: a key that begins with
+--, or is - and a letter; a value that begins with -- and a letter, or has
+--if-absent or --if-equal in it; and where, select, limit and reverse among several
+words behind scan, count or delete.
 
 Everything is read before anything is done: a line that is not understood is
 named, and nothing is written. A get of a key that is not there makes the exit
@@ -108,6 +113,7 @@ type batch struct {
 	skips                 bool   // and are not to be run
 	op                    string
 	puts, deletes, missed int64
+	ranges                int64        // deletes of a prefix
 	stdout                io.Writer    // from the first write on
 	held                  bytes.Buffer // what is for it, until that is committed
 }
@@ -159,7 +165,11 @@ func (b *batch) commit(db *engine.DB, ks *engine.Keyspace) error {
 	if err := tx.Commit(b.app.ctx); err != nil {
 		return err
 	}
-	b.app.Note("committed: %s, %s", ui.Plural(b.puts, "put"), ui.Plural(b.deletes, "delete"))
+	said := ui.Plural(b.puts, "put") + ", " + ui.Plural(b.deletes, "delete")
+	if b.ranges > 0 { // of however many keys: nobody has counted them
+		said += ", " + ui.Plural(b.ranges, "delete") + " by prefix"
+	}
+	b.app.Note("committed: %s", said)
 	if b.printer == nil && !b.printed { // no statement has said what it did
 		if err := b.app.printJSON(ui.Object{{Name: "puts", Value: 0}, {Name: "deletes", Value: 0}}); err != nil {
 			return err
@@ -270,24 +280,26 @@ func (b *batch) words(text []byte) error {
 		return nil
 	case "scan", "count":
 		if len(rest) > 0 {
-			key, _, err = dump.Word(rest, b.app.keys, true)
+			key, _, err = b.key(rest, true, false)
 		}
 	case "put", "expect", "if":
-		key, rest, err = dump.Word(rest, b.app.keys, false)
+		key, rest, err = b.key(rest, false, false)
 		if err == nil && (op == "put" || len(rest) > 0) {
-			value, _, err = dump.Word(rest, b.app.values, true)
+			value, err = b.value(rest)
 		}
 	case "get", "delete":
-		prefix, ok := bytes.CutPrefix(bytes.TrimSpace(rest), []byte("--prefix"))
+		rest = bytes.TrimSpace(rest)
+		prefix, ok := bytes.CutPrefix(rest, []byte("--prefix"))
 		if op == "delete" && ok && (len(prefix) == 0 || prefix[0] <= ' ') {
 			op = "delete --prefix"
-			if key, _, err = dump.Word(prefix, b.app.keys, true); len(key) == 0 && err == nil {
+			if key, _, err = b.key(prefix, true, false); len(key) == 0 && err == nil {
 				err = errors.New("every key begins with an empty prefix")
 			}
 			break
 		}
+		several := op == "delete" && wordEnd(rest) < len(rest)
 		for {
-			if key, rest, err = dump.Word(rest, b.app.keys, false); err != nil || len(rest) == 0 {
+			if key, rest, err = b.key(rest, false, several); err != nil || len(rest) == 0 {
 				break
 			}
 			if err := b.do(b.tx, op, key, nil); err != nil {
@@ -305,6 +317,73 @@ func (b *batch) words(text []byte) error {
 	}
 	return b.do(b.tx, op, key, value)
 }
+
+// key takes a key off a statement, or with whole all that is left of it as one; of
+// several words one may look like a clause. What looks like that or a flag is refused,
+// for nobody means a key --prefix, or a prefix "user: limit 5".
+func (b *batch) key(text []byte, whole, several bool) (key, rest []byte, err error) {
+	text = bytes.TrimSpace(text)
+	if b.base == nil && b.app.keys == dump.Auto && len(text) > 0 && text[0] != '"' {
+		words := text
+		if !whole {
+			words = text[:wordEnd(text)]
+		}
+		for at := 0; at < len(words); at++ {
+			w := words[at : at+wordEnd(words[at:])]
+			at += len(w)
+			switch {
+			case bytes.HasPrefix(w, []byte("--")), len(w) == 2 && w[0] == '-' && isLetter(w[1]):
+				return nil, nil, notInBatch("flag", w, words)
+			case (several || len(w) < len(words)) && shell.In(string(w), shell.Clauses):
+				return nil, nil, notInBatch("clause", w, words)
+			}
+		}
+	}
+	return dump.Word(text, b.app.keys, whole)
+}
+
+// value takes all that is left of a statement as a value, and refuses one that begins
+// as a flag does, or has a flag of put in it: what is to be absent had been replaced.
+func (b *batch) value(text []byte) ([]byte, error) {
+	text = bytes.TrimSpace(text)
+	if b.base == nil && b.app.values == dump.Auto && len(text) > 2 && text[0] != '"' {
+		begins := string(text[:2]) == "--" && isLetter(text[2])
+		flag := text
+		if !begins {
+			flag = text[bytes.Index(text, []byte(" --if-"))+1:]
+		}
+		flag = flag[:wordEnd(flag)]
+		name, _, _ := bytes.Cut(flag, []byte("="))
+		if begins || len(name) < len(" --if-absent") && shell.In(string(name), " --if-absent --if-equal") {
+			return nil, notInBatch("flag", name, text)
+		}
+	}
+	value, _, err := dump.Word(text, b.app.values, true)
+	return value, err
+}
+
+// notInBatch is the error of a word that looks like what the command line or the
+// shell has: it says how all that it stands in is written as data.
+func notInBatch(kind string, word, all []byte) error {
+	const shown = 64
+	quoted := ""
+	if len(all) < shown {
+		quoted = ": " + string(dump.Quoted.Append(nil, all))
+	}
+	return fmt.Errorf("in a batch it has no %s %s; as data that is written in quotes%s", kind, dump.Printable(word), quoted)
+}
+
+// wordEnd is the length of the word that b begins with.
+func wordEnd(b []byte) int {
+	for i, c := range b {
+		if c == ' ' || c == '\t' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
 // choose begins the lines that are run only if the key has this value, or none
 // where value is nil.
@@ -408,7 +487,7 @@ func (b *batch) do(tx *engine.Tx, op string, key, value []byte) error {
 		b.deletes++
 		err = tx.Delete(key)
 	case "delete --prefix":
-		b.deletes++
+		b.ranges++
 		err = tx.DeleteRange(key, query.PrefixEnd(key))
 	case "scan":
 		_, err := exporter.Run(b.app.ctx, tx, b, exporter.Options{Start: key, End: query.PrefixEnd(key)})

@@ -30,7 +30,9 @@ func (a *app) completable(cmd *cobra.Command) {
 	}
 	cmd.ValidArgsFunction = a.candidates(nil)
 	register := func(f *pflag.Flag) {
-		_ = cmd.RegisterFlagCompletionFunc(f.Name, a.candidates(f)) // or it is registered
+		of := *f // with the name of its value in backquotes, which cobra would show
+		_, f.Usage = pflag.UnquoteUsage(f)
+		_ = cmd.RegisterFlagCompletionFunc(f.Name, a.candidates(&of)) // or it is registered
 	}
 	cmd.PersistentFlags().VisitAll(register)
 	cmd.LocalFlags().VisitAll(register)
@@ -90,7 +92,7 @@ func wanted(cmd *cobra.Command, f *pflag.Flag, n int) (names []string, what stri
 		return nil, what
 	case f.Name == "keyspace":
 		return nil, wantsSpace
-	case f == cmd.LocalFlags().Lookup("output") && cmd.HasParent():
+	case f.Name == "output" && cmd.HasParent():
 		return formatsOf(cmd), ""
 	case isKeyFlag(f):
 		return nil, wantsKey

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,6 +75,7 @@ func (d *deletion) run(ctx context.Context, args []string) error {
 		if err := d.ask(ctx, args[0]); err != nil {
 			return err
 		}
+		d.where.began = time.Now() // who was asked took the time before
 	}
 	var n int64
 	err := d.app.update(d.cmd, args[0], false, engine.SyncFull, func(tx *engine.Tx) (err error) {

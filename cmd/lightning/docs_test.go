@@ -111,6 +111,21 @@ func TestManuals(t *testing.T) {
 	visit(newApp(t.Context(), &ui.Streams{Out: io.Discard, Err: io.Discard}).root())
 }
 
+// TestInstallation_NamesFiles: who removes the program is told of the files that it
+// leaves in the home directory.
+func TestInstallation_NamesFiles(t *testing.T) {
+	text, err := os.ReadFile("../../docs/INSTALLATION.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, out, ok := strings.Cut(string(text), "## Out again")
+	for _, file := range []string{"$XDG_STATE_HOME/lightning/history", "~/.local/state/lightning", "$XDG_CONFIG_HOME/lightning/config", "~/.config/lightning"} {
+		if !ok || !strings.Contains(out, file) {
+			t.Errorf("%s is not named", file)
+		}
+	}
+}
+
 // TestBench_HelpNamesTheDefault: the help of bench names the workloads that it
 // runs when none is named.
 func TestBench_HelpNamesTheDefault(t *testing.T) {

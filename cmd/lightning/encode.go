@@ -174,7 +174,7 @@ type keyRange struct {
 func rangeFlags(cmd *cobra.Command, from, to string) *keyRange {
 	r := &keyRange{cmd: cmd, names: [2]string{from, to}}
 	f := cmd.Flags()
-	f.Var(&onceFlag{to: new(string)}, "prefix", "keys that begin with this")
+	f.String("prefix", "", "keys that begin with this")
 	f.String(from, "", "keys from this one on (inclusive)")
 	f.String(to, "", "keys before this one (exclusive)")
 	if from == "from" { // by the names that other tools and export have, too

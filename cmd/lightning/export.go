@@ -153,7 +153,11 @@ func (e *exporting) formatOf(path string) (dump.Format, error) {
 		if e.app.output != "" && e.app.output != e.to && !e.app.json {
 			return "", usagef("--to and --output: choose one")
 		}
-		return parse(e.to)
+		format, err := parse(e.to)
+		if err != nil {
+			err = hinted(err, "the end of a range is --end")
+		}
+		return format, err
 	}
 	named, ok := dump.FormatOf(e.name)
 	if e.app.output != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,10 +40,12 @@ func pointlessFor(cmd *cobra.Command) (flags string) {
 func takes(cmd *cobra.Command, flag string) bool { return !shell.In(flag, pointlessFor(cmd)) }
 
 // ownFlags has each command below cmd list those of the flags of all commands that
-// it takes, and say which output formats it has.
+// it takes, and say which output formats it has; and refuse those of its own that
+// are given twice and can count once.
 func ownFlags(cmd *cobra.Command, all *pflag.FlagSet) {
 	for _, c := range cmd.Commands() {
 		ownFlags(c, all)
+		onceOnly(c.Flags())
 		hidden := pointlessFor(c)
 		all.VisitAll(func(f *pflag.Flag) {
 			hide, formats := shell.In(f.Name, hidden), f.Name == "output" && c.Runnable()
@@ -56,6 +59,37 @@ func ownFlags(cmd *cobra.Command, all *pflag.FlagSet) {
 			c.Flags().AddFlag(&own)
 		})
 	}
+}
+
+// A onceFlag is text that may be given once: of two that choose entries the last
+// would count, and delete what the first had left out.
+type onceFlag struct {
+	pflag.Value
+	given bool
+}
+
+func (o *onceFlag) Set(text string) error {
+	if o.given && o.String() != text { // completion parses flags twice
+		return errTwice
+	}
+	o.given = true
+	return o.Value.Set(text)
+}
+
+var errTwice = errors.New("it is there twice, and one would not count")
+
+// lastCounts are those flags of text that say how something is done, of which the last
+// counts, though none of them has a default; all others that have none say what is.
+const lastCounts = " check db dir fs rate sample"
+
+// onceOnly has the flags of a command that say what is done, and to what, be given
+// once each.
+func onceOnly(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.DefValue == "" && !shell.In(f.Name, lastCounts) {
+			f.Value = &onceFlag{Value: f.Value}
+		}
+	})
 }
 
 // refuse says no to a flag that the command does not take.
@@ -72,8 +106,9 @@ func refuse(cmd *cobra.Command) (err error) {
 	return err
 }
 
-// helpFirst has help begin with what a command does, how it is called, and examples,
-// and go on with the long text, where cobra begins with that.
+// helpFirst has help begin with what a command does, how it is called, in a shell
+// first as a statement there, and examples, and go on with the long text, where cobra
+// begins with that.
 func (a *app) helpFirst(root *cobra.Command) {
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		if words := cmd.Flags().Args(); cmd.HasSubCommands() && len(words) > 0 {
@@ -88,7 +123,11 @@ func (a *app) helpFirst(root *cobra.Command) {
 			cmd.InheritedFlags().SortFlags = false
 			usage := strings.Replace(cmd.UsageString(), "\n  lightning [command]", "", 1) // Use says more
 			at := strings.Index(usage, cmd.Example) + len(cmd.Example)
-			text.WriteString(cmd.Short + "\n\n" + usage[:at])
+			text.WriteString(cmd.Short + "\n\n")
+			if a.session != nil && usable(cmd) && cmd.HasParent() {
+				text.WriteString("In the shell:\n  " + strings.TrimSpace(statementOf(cmd)) + "\n\n")
+			}
+			text.WriteString(usage[:at])
 			if long != "" {
 				text.WriteString("\n\n" + long)
 			}
@@ -162,54 +201,13 @@ func unknownCommand(cmd *cobra.Command, word, kind, path string) error {
 	if here := elsewhere(cmd, word); here != "" {
 		return usagef("unknown command%s %s; did you mean: %s %s", kind, shown, cmd.CommandPath(), here)
 	}
-	if names := near(subjects(cmd), word); len(names) > 0 {
+	if names := shell.Near(subjects(cmd), word); len(names) > 0 {
 		return usagef("unknown command%s %s; did you mean: %s %s", kind, shown, path, strings.Join(names, ", "))
 	}
 	return usagef("unknown command%s %s; see: %s", kind, shown, helpOf(cmd))
 }
 
-// near returns those of the names that word may stand for: it begins them, is one or
-// two letters from them, which are less than half of its own, or has two neighbours
-// in each other's place. What is further off would be a guess, and might be drop.
-func near(names []string, word string) (found []string) {
-	word = strings.ToLower(word)
-	most := min(2, (len(word)-1)/2)
-	for i := 0; i < len(word) && len(found) == 0; i++ {
-		typed := []byte(word)
-		if i > 0 {
-			typed[i-1], typed[i] = typed[i], typed[i-1]
-			most = 0
-		}
-		for _, name := range names {
-			if strings.HasPrefix(name, string(typed)) || most > 0 && distance(name, string(typed)) <= most {
-				found = append(found, name)
-			}
-		}
-	}
-	return found
-}
-
-// distance is how many letters are to be added, taken out or replaced to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // of the beginning of a, to each of b
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
-}
-
-// nearFlags is near of the flags of a command.
+// nearFlags is shell.Near of the flags of a command.
 func nearFlags(cmd *cobra.Command, word string) []string {
 	var names []string
 	cmd.InheritedFlags() // or Flags has only those of cmd itself
@@ -218,5 +216,5 @@ func nearFlags(cmd *cobra.Command, word string) []string {
 			names = append(names, f.Name)
 		}
 	})
-	return near(names, word)
+	return shell.Near(names, word)
 }

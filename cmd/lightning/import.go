@@ -33,7 +33,8 @@ the name behind < tells the format, too.
 What lightning export wrote needs no option. For any other file, --key makes
 the key of each record: a column or field, or a template such as
 'city:{country}:{id}'; {.a.b} is the JSON field at a path, {{ is a brace. The
-value is the whole record as a JSON object, or one field with --value.
+value is the whole record as a JSON object, or one field with --value. The columns
+of CSV and TSV become strings: --where '.age | tonumber > 30' compares numbers.
 
 A file of db_dump, or of mdb_dump of LMDB, may hold several databases (mdb_dump
 -a writes all that have names): what has a name goes into a keyspace of that
@@ -561,7 +562,10 @@ func (i *importing) conclude(err error, bar *ui.Progress) error {
 
 // importHint says how to go on behind a bad record.
 func importHint(a *app, err error) string {
-	if _, bad := errors.AsType[*dump.RowError](err); bad {
+	if row, bad := errors.AsType[*dump.RowError](err); bad {
+		if len(row.Source) > 0 && row.Line == 1 && len(bytes.Trim(row.Source, "{[ \t\r\n")) == 0 {
+			return "--from json reads documents of several lines"
+		}
 		return "--on-error skip or --rejects FILE goes on without bad records"
 	}
 	return a.hintFor(err)

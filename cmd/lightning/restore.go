@@ -42,7 +42,7 @@ order, damaged or of another database, or the log is, no database is made.`,
 		r.apply = append(r.apply, name)
 		return nil
 	})
-	f.Var(&onceFlag{to: &r.log}, "log", "apply what the log of the database `DIR` has behind the backups")
+	f.StringVar(&r.log, "log", "", "apply what the log of the database `DIR` has behind the backups")
 	f.Uint64Var(&r.toSeq, "to-seq", 0, "end at this sequence number; 0: at the newest")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := a.path(args[0])

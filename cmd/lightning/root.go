@@ -168,8 +168,12 @@ another process writes.`,
 		a.theirCommands(root)
 	}
 	ownFlags(root, f)
+	root.InitDefaultHelpFlag() // or of --help scan, scan is taken for what --help is set to
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false // help has those first that are used most
+		if cmd.HasSubCommands() {
+			cmd.InitDefaultHelpFlag()
+		}
 	}
 	return root
 }
@@ -320,6 +324,7 @@ crashtest --fault=use --mode
 crashtest --round=use --state
 crashtest --rounds=use --cycles
 du --cursor=use --from
+export --from=use --start, and --end for the end of a range
 import --header=where there is none, use --columns
 import --key-col=use --key '{column}'
 import --value-col=use --value
@@ -348,8 +353,13 @@ func arguments(least, most int) cobra.PositionalArgs {
 			return nil
 		}
 		what := "too many arguments"
-		if len(args) < least {
+		switch {
+		case len(args) < least:
 			what = "too few arguments"
+		case shell.In(cmd.Name(), " scan count"):
+			what += ": a prefix is --prefix " + dump.Printable([]byte(args[most]))
+		case cmd.Name() == "shell":
+			what += ": statements stand behind -c"
 		}
 		usage, ok := cmd.Root().Annotations[usageInShell]
 		if !ok {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,8 +41,9 @@ it.
 
 Without a terminal, and with -c and -f, there is no prompt, the first statement
 that fails ends the shell (--bail=false goes on), and its exit status is the
-shell's. What loads many entries is for lightning batch or import, which take a
-fortieth of the time of statements.`,
+shell's. Several -c and -f run one after the other, as they are given. What loads
+many entries is for lightning batch or import, which take a fortieth of the time
+of statements.`,
 		Example: `  lightning shell my.db
   lightning shell my.db --write
   lightning shell my.db -c 'count; get user:1'
@@ -51,24 +53,35 @@ fortieth of the time of statements.`,
 	}
 	f := cmd.Flags()
 	write := f.Bool("write", false, "allow writes from the start; the database is created where there is none")
-	command := f.StringP("command", "c", "", "run these `STATEMENTS`, separated by ; and end")
-	f.StringP("file", "f", "", "run the statements of a `FILE`, - for standard input, and end")
-	f.String("init", "", "run the statements of a `FILE` first")
+	var steps []step // of -c and -f, as they are given
+	f.FuncP("command", "c", "run these `STATEMENTS`, separated by ;, and end; may be repeated", func(text string) error {
+		steps = append(steps, step{text: text})
+		return nil
+	})
+	f.FuncP("file", "f", "run the statements of a `FILE`, - for standard input, and end; may be repeated", func(path string) error {
+		steps = append(steps, step{path, true})
+		return nil
+	})
+	first := f.String("init", "", "run the statements of a `FILE` first")
 	bail := f.Bool("bail", false, "end with the first statement that fails; the default unless somebody types")
 	syncMode := syncFlag(cmd, engine.SyncFull)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		h := &session{app: a, cmd: cmd, arg: args[0]}
-		for _, flag := range []string{"init", "file"} {
-			if err := notCompressed(f.Lookup(flag).Value.String(), cmd, args[0], flag); err != nil {
+		scripted, taken := len(steps) > 0, false
+		for _, s := range steps {
+			taken = taken || s.file && s.text == "-"
+			if err := notCompressed(s, cmd, args[0], false); err != nil {
 				return err
 			}
+		}
+		if err := notCompressed(step{*first, true}, cmd, args[0], true); err != nil {
+			return err
 		}
 		var err error
 		if h.sync, err = syncMode(); err != nil {
 			return err
 		}
-		scripted := f.Changed("command") || f.Changed("file")
-		s := &shell.Session{Streams: a.Streams, Host: h, Interactive: !scripted && a.InTerminal && a.ErrTerminal, Taken: !scripted && !a.InTerminal || f.Lookup("file").Value.String() == "-"}
+		s := &shell.Session{Streams: a.Streams, Host: h, Interactive: !scripted && a.InTerminal && a.ErrTerminal, Taken: !scripted && !a.InTerminal || taken}
 		s.Start()
 		h.shell = s
 		mode := a.output
@@ -88,26 +101,29 @@ fortieth of the time of statements.`,
 			s.Bail = *bail
 		}
 		return h.open(cmd.Context(), *write, func(ctx context.Context) (status int) {
-			for _, step := range []string{"init", "file", "command", ""} {
-				// A signal between two steps is what the next one fails with.
-				if s.Done() || status != 0 && (s.Bail || ctx.Err() != nil) {
-					break
+			// A signal between two steps is what the next one fails with.
+			done := func() bool { return s.Done() || status != 0 && (s.Bail || ctx.Err() != nil) }
+			if f.Changed("init") {
+				status = s.File(ctx, *first)
+			}
+			for _, step := range steps {
+				if done() {
+					return status
 				}
-				next := 0
+				run := s.Text
 				switch {
-				case step == "" && !scripted:
-					next = s.Input(ctx)
-				case step == "" || !f.Changed(step):
-				case step == "command":
-					next = s.Text(ctx, *command)
-				case step == "file" && f.Lookup(step).Value.String() == "-":
-					next = s.Input(ctx)
-				default:
-					next = s.File(ctx, f.Lookup(step).Value.String())
+				case step.file && step.text == "-":
+					run = func(ctx context.Context, _ string) int { return s.Input(ctx) }
+				case step.file:
+					run = s.File
 				}
-				if status == 0 || step == "" && s.Interactive {
-					status = next
-				}
+				status = cmp.Or(status, run(ctx, step.text))
+			}
+			if scripted || done() {
+				return status
+			}
+			if next := s.Input(ctx); status == 0 || s.Interactive {
+				status = next
 			}
 			return status
 		})
@@ -115,10 +131,17 @@ fortieth of the time of statements.`,
 	return cmd
 }
 
+// A step is what one -c or -f has a shell run: statements, or a file of them.
+type step struct {
+	text string // or the path
+	file bool
+}
+
 // notCompressed refuses a file of statements that is compressed, and says how its
-// statements are run.
-func notCompressed(path string, cmd *cobra.Command, db, flag string) error {
-	if path == "-" || !isFile(path) {
+// statements are run; first says that it is that of --init.
+func notCompressed(s step, cmd *cobra.Command, db string, first bool) error {
+	path := s.text
+	if !s.file || path == "-" || !isFile(path) {
 		return nil // a pipe, which is read once
 	}
 	f, err := os.Open(path)
@@ -135,7 +158,7 @@ func notCompressed(path string, cmd *cobra.Command, db, flag string) error {
 	case dump.Zstd:
 		cat = "zstdcat"
 	}
-	if flag == "init" {
+	if first {
 		return usagef("--init %s: it is compressed: decompress it first", path)
 	}
 	if cmd.Flags().Changed("write") {

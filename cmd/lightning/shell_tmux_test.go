@@ -444,7 +444,7 @@ func TestShellTerminal_Narrow(t *testing.T) {
 	s.typed("C-c")
 	s.until("my.db>$")
 	s.typed(".pager off", "Enter", ".help", "Enter") // between words
-	s.until("\nput                 Set the value of a\n                    key\n")
+	s.until("\nput KEY [VALUE | - | @FILE]\n                    Set the value of a\n                    key\n")
 	s.typed("C-l", "get row:00001", "Tab")
 	shown = s.until("row:000010  row:000014  row:000018")
 	for _, line := range strings.Split(shown, "\n") {

@@ -91,9 +91,11 @@ func (h *session) arguments(root *cobra.Command, st shell.Statement) ([]string, 
 		if words[0].Plain(root.Name()) {
 			return nil, usagef("a statement has no lightning before it, and no database behind its command; see .help")
 		}
-		names := near(subcommands(root), words[0].Text)
+		names := shell.Near(subcommands(root), words[0].Text)
 		if here := elsewhere(root, words[0].Text); here != "" {
 			names = []string{here}
+		} else if len(names) == 0 {
+			names = shell.NearSettings(words[0].Text)
 		}
 		if len(names) > 0 {
 			return nil, usagef("unknown command %s; did you mean: %s", word, strings.Join(names, ", "))
@@ -153,7 +155,7 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 	keyed := shell.In(cmd.Name(), keyedCommands)
 	prefixed, keywords := shell.In(cmd.Name(), " scan count"), keywordsOf(cmd)
 	keyword := func(w *shell.Word) bool { return w.Literal < 0 && shell.In(w.Text, keywords) }
-	prefixes, others := 0, 0
+	prefixes, others, begun := 0, 0, ""
 	for len(words) > 0 {
 		w := &words[0]
 		words = words[1:]
@@ -172,9 +174,13 @@ func clauses(args []string, cmd *cobra.Command, st shell.Statement, words []shel
 				}
 				n++
 			}
-			if n == 0 {
+			switch {
+			case n == 0:
 				return nil, usagef("nothing behind %s", w.Text)
+			case shell.In(w.Text, begun):
+				return nil, usagef("%s: %v", w.Text, errTwice)
 			}
+			begun += " " + w.Text
 			arg = "--" + w.Text + "=" + st.Text[words[0].Start:words[n-1].End]
 			words = words[n:]
 		case w.Literal != 0 && strings.HasPrefix(w.Text, "-") && w.Text != "-":
@@ -478,17 +484,26 @@ func argumentsOf(cmd *cobra.Command) string {
 	return args
 }
 
+// statementOf returns a command as it is written in the shell, with what it takes.
+func statementOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ") + " " + argumentsOf(cmd)
+}
+
 // noCommands are what shell.NoCommands are for.
 var noCommands = [...][2]string{{"begin", "Begin a transaction"}, {"commit", "Make the writes of the transaction durable"}, {"rollback", "Give the transaction up"}, {"exit", "Leave"}}
 
 func (h *session) Commands() [][2]string {
 	list := noCommands[:len(noCommands):len(noCommands)]
+	var topics [][2]string
 	for _, cmd := range h.root().Commands() {
-		if usable(cmd) && !cmd.Hidden {
+		switch {
+		case cmd.IsAdditionalHelpTopicCommand():
+			topics = append(topics, [2]string{"help " + cmd.Name(), cmd.Short})
+		case usable(cmd) && !cmd.Hidden:
 			list = append(list, [2]string{strings.TrimSpace(cmd.Name() + " " + argumentsOf(cmd)), cmd.Short})
 		}
 	}
-	return list
+	return append(list, topics...)
 }
 
 // root returns commands to look at. None of them is run.

@@ -36,6 +36,8 @@ An entry matches unless the answer is null or false. What is not there is null,
 and types are in the order null, false, true, numbers, strings, arrays, objects:
 .age < 30 is true where there is no age. Where that is not meant:
     .age != null and .age < 30
+What was imported from CSV or TSV is strings, which are behind all numbers, so that
+.age > 30 is always true: .age | tonumber > 30.
 
 Integers are compared exactly, whatever their length. Of several members of one
 name the last counts, and escapes in names and strings are resolved. tostring of
@@ -82,28 +84,10 @@ type counts struct {
 func (a *app) whereFlags(cmd *cobra.Command) *where {
 	w := &where{app: a, cmd: cmd}
 	f := cmd.Flags()
-	f.Var(&onceFlag{to: &w.expr}, "where", "only entries for which this `EXPR` is true, as in '.age > 30 and .city == \"Rome\"' (help where)")
+	f.StringVar(&w.expr, "where", "", "only entries for which this `EXPR` is true, as in '.age > 30 and .city == \"Rome\"' (help where)")
 	f.BoolVar(&w.strict, "strict", false, "end at a value that is not JSON, or that an expression has no answer for")
 	return w
 }
-
-// A onceFlag is text that may be given once: of two that choose entries the last
-// would count, and delete what the first had left out.
-type onceFlag struct {
-	to    *string
-	given bool
-}
-
-func (o *onceFlag) Set(text string) error {
-	if o.given && *o.to != text { // completion parses flags twice
-		return errors.New("it is there twice, and one would not count")
-	}
-	*o.to, o.given = text, true
-	return nil
-}
-
-func (o *onceFlag) String() string { return *o.to }
-func (o *onceFlag) Type() string   { return "string" }
 
 // statsFlag adds --stats to a command whose database snapshot opens.
 func (w *where) statsFlag() *where {

@@ -2,6 +2,12 @@ package dump
 
 import "errors"
 
+// WhyNoJSON says why b is not one JSON document; nil where it is.
+func WhyNoJSON(b []byte) error {
+	s := jsonScanner{src: b}
+	return s.document()
+}
+
 // A jsonScanner says what is wrong with what ValueEnd finds to be no JSON.
 type jsonScanner struct {
 	src   []byte

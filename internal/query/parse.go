@@ -153,6 +153,9 @@ func (p *parser) unexpected() string {
 	case "":
 		return "it ends too early"
 	case "=":
+		if strings.HasPrefix(p.src[p.next:], "~") {
+			return `=~ does not compare: use | test("^a.*z$")`
+		}
 		return "= does not compare: use =="
 	case "&&", "&":
 		return "use and"

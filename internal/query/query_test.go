@@ -165,6 +165,7 @@ func TestCompile_SaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ expr, want string }{
 		{"", "column 1: it ends too early: →"},
 		{".age >", "column 7: it ends too early: .age >→"},
+		{`.age =~ "x"`, `column 6: =~ does not compare: use | test("^a.*z$"): .age →=~ "x"`},
 		{".age = 3", "column 6: = does not compare: use ==: .age →= 3"},
 		{".é == 1", "column 2: é cannot stand here"},
 		{`."é" = 1`, `column 6: = does not`},

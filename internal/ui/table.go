@@ -7,15 +7,27 @@ import (
 )
 
 // Fields prints names and values in two columns, without borders. What is wider
-// than a terminal breaks between words; width 0 is no terminal.
+// than a terminal breaks between words, and a name that would take more than half of
+// it has a line of its own; width 0 is no terminal.
 func Fields(w io.Writer, width int, rows [][2]string) error {
-	names := 0
+	narrow, all := 0, 0 // the widest name that leaves room, and of all
 	for _, r := range rows {
-		names = max(names, CellWidth(r[0]))
+		n := CellWidth(r[0])
+		if all = max(all, n); width == 0 || n+2 <= width/2 {
+			narrow = max(narrow, n)
+		}
+	}
+	if narrow == 0 {
+		narrow = all
 	}
 	var b strings.Builder
 	for _, r := range rows {
-		writeWrapped(&b, r[0]+strings.Repeat(" ", names-CellWidth(r[0])+2), r[1], width)
+		head := r[0]
+		if CellWidth(head) > narrow {
+			b.WriteString(head + "\n")
+			head = ""
+		}
+		writeWrapped(&b, head+strings.Repeat(" ", narrow-CellWidth(head)+2), r[1], width)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

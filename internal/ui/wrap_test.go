@@ -56,11 +56,17 @@ func TestFields(t *testing.T) {
 		0:  "put   Set the value of a key\n読む  Print values\n",
 		28: "put   Set the value of a key\n読む  Print values\n",
 		20: "put   Set the value\n      of a key\n読む  Print values\n",
-		11: "put\n        Set\n        the\n        value\n        of\n        a\n        key\n読む\n        Print\n        values\n",
+		11: "put  Set\n     the\n     value\n     of a\n     key\n読む\n     Print\n     values\n",
+		8:  "put\n        Set\n        the\n        value\n        of\n        a\n        key\n読む\n        Print\n        values\n",
 	} {
 		var b strings.Builder
 		if err := Fields(&b, width, rows); err != nil || b.String() != want {
 			t.Errorf("in %d columns: %v\n%s", width, err, b.String())
 		}
+	}
+	rows = append(rows, [2]string{"a name with arguments", "Does much"})
+	var b strings.Builder
+	if err := Fields(&b, 24, rows); err != nil || b.String() != "put   Set the value of a\n      key\n読む  Print values\na name with arguments\n      Does much\n" {
+		t.Errorf("a wide name: %v\n%s", err, b.String())
 	}
 }
