@@ -225,7 +225,7 @@ func TestGroup_OnlyWhatLiesTogether(t *testing.T) {
 	}
 	numbers = slices.Clone(numbers)
 	numbers[20] = numberOf(200, 300) // goes to the end of the file
-	if tr, err = tr.commit(2, numbers, false); err != nil {
+	if _, err = tr.commit(2, numbers, false); err != nil {
 		t.Fatal(err)
 	}
 	p := open(t, mem)
