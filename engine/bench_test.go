@@ -54,6 +54,9 @@ func benchDB(b *testing.B, o engine.Options, entries int) *engine.DB {
 			batch.Reset()
 		}
 	}
+	if _, err := db.Compact(context.Background()); err != nil {
+		b.Fatal(err)
+	}
 	closeDB(b, db)
 	o.Sync = mode
 	db = open(b, dir, o)
@@ -221,9 +224,18 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
+// BenchmarkScan scans leaves that gets at random have brought into memory.
 func BenchmarkScan(b *testing.B) {
 	const n = 1_000_000
 	db := benchDB(b, engine.Options{CacheBytes: 256 << 20}, n)
+	var key, value []byte
+	for i := range uint64(n) {
+		var err error
+		key = benchKey(key, i)
+		if value, err = db.AppendValue(value[:0], key); err != nil {
+			b.Fatal(err)
+		}
+	}
 	for _, backward := range []bool{false, true} {
 		b.Run(fmt.Sprintf("backward=%v", backward), func(b *testing.B) {
 			for b.Loop() {
